@@ -1,0 +1,2 @@
+//! The `egraft` command.
+fn main() {}

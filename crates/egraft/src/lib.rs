@@ -1,0 +1,1 @@
+//! Egraft: faster Halide WebAssembly inside an unmodified Wasmtime

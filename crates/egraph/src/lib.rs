@@ -1,0 +1,1 @@
+//! Egraft e-graph: hash-consing, union-find, analyses, saturation and explanations

@@ -1,0 +1,14 @@
+//! The op vocabulary of Egraft's e-graphs, its types, and the one definition of what ops compute.
+//!
+//! Nothing here knows of functions, blocks or rewriting. Invariant: an op's meaning is defined
+//! once, in `semantics`, over an abstract domain; evaluator and provers are domains.
+
+#[cfg(feature = "clif")]
+pub mod clif;
+mod node;
+mod op;
+mod ty;
+
+pub use node::{ClassId, Node};
+pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};
+pub use ty::{Ty, UnknownType};

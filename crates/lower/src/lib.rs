@@ -1,0 +1,1 @@
+//! Cost model, extraction and elaboration of Egraft e-graphs

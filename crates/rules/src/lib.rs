@@ -1,0 +1,1 @@
+//! ISLE rewrite rules: parsed, type-checked, named, and compiled to matchers

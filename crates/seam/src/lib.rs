@@ -1,0 +1,59 @@
+//! The seam between Egraft and an unmodified Wasmtime: captures the CLIF that Wasmtime is about
+//! to compile, lets a [`FunctionCompiler`] work on it, and hands compiled code back.
+//!
+//! The crate uses Wasmtime's public API alone: the incremental-compilation cache carries the code,
+//! `emit_clif` carries the CLIF. It knows nothing of e-graphs and decides nothing about code.
+//!
+//! Invariant: code is handed back only under a key that this crate recomputed from the very
+//! function it gave to the compiler. The key is a SHA-256 of the whole CLIF stencil, the target and
+//! every flag, so a match proves that text, parse and ISA are those of Wasmtime. Whatever does not
+//! match stays with stock Cranelift, with a [`StockReason`].
+//!
+//! ```
+//! use egraft_seam::{CapturedFunction, Decision, Fingerprint, FunctionCompiler};
+//!
+//! /// Gives every function to stock Cranelift unchanged.
+//! struct Identity;
+//!
+//! impl FunctionCompiler for Identity {
+//!     fn fingerprint(&self) -> Fingerprint {
+//!         Fingerprint::of([b"identity".as_slice()])
+//!     }
+//!     fn compile(
+//!         &self,
+//!         function: &CapturedFunction,
+//!         _isa: &dyn cranelift_codegen::isa::TargetIsa,
+//!     ) -> Decision {
+//!         Decision::Replace(Box::new(function.func.clone()))
+//!     }
+//! }
+//!
+//! let wat = "(module (func (export \"answer\") (result i32) i32.const 42))";
+//! let config = wasmtime::Config::new();
+//! let (cwasm, report) =
+//!     egraft_seam::precompile_module(&config, wat.as_bytes(), &Identity, None)?;
+//! assert_eq!(report.replaced(), 1);
+//! let stock = wasmtime::Engine::new(&config)?.precompile_module(wat.as_bytes())?;
+//! assert_eq!(cwasm, stock);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod capture;
+mod compile;
+mod engine;
+mod error;
+mod handback;
+mod isa;
+mod key;
+mod names;
+mod report;
+mod store;
+
+pub use capture::{Captured, CapturedFunction, capture};
+pub use compile::{Decision, FunctionCompiler, compile_stock};
+pub use engine::{SeamHandle, SeamOptions, attach, precompile_module};
+pub use error::SeamError;
+pub use handback::HandBack;
+pub use key::{CacheKey, Fingerprint};
+pub use report::{FunctionReport, Outcome, SeamReport, StockReason};
+pub use store::{CodeStore, Lookup, Payload, Rejection, StoreError, StoreKey, StoreStats};

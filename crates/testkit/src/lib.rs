@@ -1,0 +1,1 @@
+//! Filetest runner, generators and oracles for Egraft tests
