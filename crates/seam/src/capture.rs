@@ -79,9 +79,7 @@ pub struct Captured {
 impl Captured {
     /// Functions that Wasmtime compiles but that cannot be replaced: symbol and reason.
     pub fn uncaptured(&self) -> impl Iterator<Item = (&str, &StockReason)> {
-        self.uncaptured
-            .iter()
-            .map(|function| (function.symbol.as_str(), &function.reason))
+        self.uncaptured.iter().map(|function| (function.symbol.as_str(), &function.reason))
     }
 
     /// The captured function with this wasm function index.
@@ -124,10 +122,7 @@ pub(crate) fn capture_with(mut config: Config, wasm: &[u8]) -> Result<Captured, 
     let directory = tempfile::Builder::new()
         .prefix("egraft-clif-")
         .tempdir()
-        .map_err(|source| SeamError::Io {
-            path: std::env::temp_dir(),
-            source,
-        })?;
+        .map_err(|source| SeamError::Io { path: std::env::temp_dir(), source })?;
     let store = std::sync::Arc::new(DummyStore::default());
     config.emit_clif(directory.path());
     config.enable_incremental_compilation(store.clone())?;
@@ -137,19 +132,15 @@ pub(crate) fn capture_with(mut config: Config, wasm: &[u8]) -> Result<Captured, 
 
     let engine = Engine::new(&config)?;
     let candidates = supported(&engine).map_err(|reason| SeamError::Unsupported { reason })?;
-    let dummy = compile::dummy_code(&*candidates[0]).map_err(|text| SeamError::Unsupported {
-        reason: StockReason::UnknownIsa(text),
-    })?;
+    let dummy = compile::dummy_code(&*candidates[0])
+        .map_err(|text| SeamError::Unsupported { reason: StockReason::UnknownIsa(text) })?;
     store.dummy.get_or_init(|| dummy);
 
     // Text that does not parse goes to Wasmtime as it is, for Wasmtime's own error.
     let binary = wat::parse_bytes(wasm).unwrap_or(Cow::Borrowed(wasm));
     let (hidden, names) = hide_names(&binary);
-    catch_unwind(AssertUnwindSafe(|| engine.precompile_module(&hidden))).map_err(|payload| {
-        SeamError::CapturePanicked {
-            message: panic_message(&*payload),
-        }
-    })??;
+    catch_unwind(AssertUnwindSafe(|| engine.precompile_module(&hidden)))
+        .map_err(|payload| SeamError::CapturePanicked { message: panic_message(&*payload) })??;
 
     let keys = std::mem::take(&mut *store.keys.lock().unwrap_or_else(PoisonError::into_inner));
     let mut captured = Captured {
@@ -161,11 +152,7 @@ pub(crate) fn capture_with(mut config: Config, wasm: &[u8]) -> Result<Captured, 
     };
     let emitted = read_directory(directory.path(), &mut captured.uncaptured)?;
     let parsed = map(captured.parallel, emitted, parse);
-    let mut pairing = Pairing {
-        keys,
-        names,
-        debug_info: engine.get_debug_info(),
-    };
+    let mut pairing = Pairing { keys, names, debug_info: engine.get_debug_info() };
     pairing.pair(parsed, &candidates, &mut captured);
     captured.elapsed = start.elapsed();
     Ok(captured)
@@ -178,9 +165,7 @@ fn supported(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, StockReason> {
     }
     const CHECKS: &str = "enable_incremental_compilation_cache_checks";
     if engine.get_cranelift_flags_enabled().any(|flag| flag == CHECKS)
-        || engine
-            .get_cranelift_flags_set()
-            .any(|(flag, value)| flag == CHECKS && value == "true")
+        || engine.get_cranelift_flags_set().any(|(flag, value)| flag == CHECKS && value == "true")
     {
         return Err(StockReason::CacheChecks);
     }
@@ -340,10 +325,7 @@ impl fmt::Debug for DummyStore {
 impl CacheStore for DummyStore {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         if let Some(key) = CacheKey::from_bytes(key) {
-            self.keys
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key);
+            self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         }
         self.dummy.get().map(|dummy| Cow::Borrowed(dummy.as_slice()))
     }

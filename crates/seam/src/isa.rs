@@ -18,15 +18,8 @@ use wasmtime::{Engine, OptLevel, RegallocAlgorithm};
 pub(crate) fn candidates(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, String> {
     let target = engine.get_target().ok_or("the engine has no compiler")?;
     let triple = Triple::from_str(&target).map_err(|error| format!("target {target}: {error}"))?;
-    let inferences: &[bool] = if triple == Triple::host() {
-        &[true, false]
-    } else {
-        &[false]
-    };
-    inferences
-        .iter()
-        .map(|&infer| build(engine, &triple, infer))
-        .collect()
+    let inferences: &[bool] = if triple == Triple::host() { &[true, false] } else { &[false] };
+    inferences.iter().map(|&infer| build(engine, &triple, infer)).collect()
 }
 
 fn build(engine: &Engine, triple: &Triple, infer: bool) -> Result<OwnedTargetIsa, String> {
@@ -35,10 +28,7 @@ fn build(engine: &Engine, triple: &Triple, infer: bool) -> Result<OwnedTargetIsa
     if infer {
         cranelift_native::infer_native_flags(&mut target)?;
     }
-    let mut flags = Flags {
-        shared: settings::builder(),
-        target,
-    };
+    let mut flags = Flags { shared: settings::builder(), target };
 
     // What Wasmtime's builders start from, overridden by flags set by name.
     flags.set("enable_verifier", "false")?;
@@ -70,10 +60,7 @@ fn build(engine: &Engine, triple: &Triple, infer: bool) -> Result<OwnedTargetIsa
     }
     let switches = [
         ("enable_verifier", engine.get_cranelift_debug_verifier()),
-        (
-            "enable_nan_canonicalization",
-            engine.get_cranelift_nan_canonicalization(),
-        ),
+        ("enable_nan_canonicalization", engine.get_cranelift_nan_canonicalization()),
         ("unwind_info", engine.get_native_unwind_info()),
     ];
     for (name, value) in switches {

@@ -101,9 +101,7 @@ mod tests {
     fn the_listener_hears_the_bytes_that_cranelift_prints() {
         let isa = cranelift_native::builder()
             .unwrap()
-            .finish(cranelift_codegen::settings::Flags::new(
-                cranelift_codegen::settings::builder(),
-            ))
+            .finish(cranelift_codegen::settings::Flags::new(cranelift_codegen::settings::builder()))
             .unwrap();
         let func = Function::new();
         let key = CacheKey::compute(&*isa, &func);

@@ -20,10 +20,7 @@ pub(crate) fn hide_names(wasm: &[u8]) -> (Vec<u8>, HashMap<u32, String>) {
         if section.id != 0 {
             continue;
         }
-        let mut body = Reader {
-            bytes: &wasm[..section.end],
-            at: section.start,
-        };
+        let mut body = Reader { bytes: &wasm[..section.end], at: section.start };
         if body.string() == Some(b"name") {
             // "name" is four bytes long: its first byte lies that far before the content.
             hidden[body.at - 4] = b'N';
@@ -38,10 +35,7 @@ fn read_function_names(body: &mut Reader<'_>, names: &mut HashMap<u32, String>) 
         if subsection.id != FUNCTION_NAMES {
             continue;
         }
-        let mut map = Reader {
-            bytes: &body.bytes[..subsection.end],
-            at: subsection.start,
-        };
+        let mut map = Reader { bytes: &body.bytes[..subsection.end], at: subsection.start };
         let count = map.number().unwrap_or(0);
         for _ in 0..count {
             let (Some(index), Some(name)) = (map.number(), map.string()) else {

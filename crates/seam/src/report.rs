@@ -109,6 +109,9 @@ pub struct SeamReport {
     pub functions: Vec<FunctionReport>,
     /// Set when the whole module is stock; `functions` is then empty.
     pub stock_module: Option<StockReason>,
+    /// Why new code could not be put into the [`CodeStore`](crate::CodeStore); the code is used
+    /// all the same.
+    pub store_error: Option<String>,
     /// Microseconds of the capture.
     pub capture_micros: u64,
     /// Microseconds of deciding and compiling, all functions together, in wall time.
@@ -120,16 +123,11 @@ pub struct SeamReport {
 impl SeamReport {
     /// How many functions run the code that was handed back.
     pub fn replaced(&self) -> usize {
-        self.functions
-            .iter()
-            .filter(|function| function.outcome == Outcome::Replaced)
-            .count()
+        self.functions.iter().filter(|function| function.outcome == Outcome::Replaced).count()
     }
 
     /// The functions with a wasm body.
     pub fn wasm_functions(&self) -> impl Iterator<Item = &FunctionReport> {
-        self.functions
-            .iter()
-            .filter(|function| function.index.is_some())
+        self.functions.iter().filter(|function| function.index.is_some())
     }
 }
