@@ -1,0 +1,467 @@
+//! A kernel's module in a store of its own, with its arguments laid out in linear memory.
+//!
+//! The layout is Halide's for wasm32: `halide_buffer_t` of 40 bytes, dimensions of 16 bytes each.
+//! Invariant: every access to linear memory is bounds-checked, so a hostile `malloc` is an error.
+
+use crate::compare::{Difference, Output, first_difference};
+use crate::descriptor::{Argument, Buffer, Contents, Kernel, Role, Size};
+use crate::fill::fill;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use wasmtime::{Extern, Memory, Module, Store, TypedFunc, Val};
+
+/// Allocations are rounded up to this, so that both engines see the same alignment.
+const ALIGNMENT: u32 = 128;
+const BUFFER_BYTES: usize = 40;
+const DIM_BYTES: usize = 16;
+const POISON: u8 = 0xcd;
+
+/// Why a kernel could not be set up or called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstanceError {
+    /// The descriptor has no such size.
+    #[error("{}: no size {size}; it has sizes 0 to {last}", path.display())]
+    NoSuchSize {
+        /// The descriptor.
+        path: PathBuf,
+        /// The size asked for.
+        size: usize,
+        /// The last size.
+        last: usize,
+    },
+    /// A kernel module gets nothing from outside.
+    #[error("{}: imports `{module}.{name}`; a kernel module must have no imports", wasm.display())]
+    Import {
+        /// The module's file.
+        wasm: PathBuf,
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+    },
+    /// An export is missing or has another type.
+    #[error("{}: exports no `{name}`, which must be {wanted}", wasm.display())]
+    Export {
+        /// The module's file.
+        wasm: PathBuf,
+        /// The export.
+        name: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// Wasmtime could not instantiate the module.
+    #[error("{}: cannot be instantiated: {error:#}", wasm.display())]
+    Instantiate {
+        /// The module's file.
+        wasm: PathBuf,
+        /// Wasmtime's error.
+        error: wasmtime::Error,
+    },
+    /// `malloc` gave nothing, or a place outside memory.
+    #[error(
+        "{}: `malloc({bytes})` for {what} returned {pointer:#x}, and memory has {memory} bytes",
+        wasm.display()
+    )]
+    Malloc {
+        /// The module's file.
+        wasm: PathBuf,
+        /// What the memory is for.
+        what: String,
+        /// Bytes asked for.
+        bytes: u32,
+        /// The pointer returned.
+        pointer: u32,
+        /// Size of the memory.
+        memory: usize,
+    },
+    /// A function of the module trapped.
+    #[error("{}: `{function}` failed: {error:#}{}", wasm.display(), said(halide))]
+    Trap {
+        /// The module's file.
+        wasm: PathBuf,
+        /// The function called.
+        function: String,
+        /// Wasmtime's error.
+        error: wasmtime::Error,
+        /// Halide's last message.
+        halide: Option<String>,
+    },
+    /// The kernel returned an error code.
+    #[error("{}: `{function}` returned error {code}{}", wasm.display(), said(halide))]
+    Failed {
+        /// The module's file.
+        wasm: PathBuf,
+        /// The function called.
+        function: String,
+        /// Halide's error code.
+        code: i32,
+        /// Halide's last message.
+        halide: Option<String>,
+    },
+}
+
+fn said(halide: &Option<String>) -> String {
+    halide.as_ref().map(|text| format!(" (Halide: {text})")).unwrap_or_default()
+}
+
+/// A kernel ready to be called.
+pub struct Instance {
+    store: Store<()>,
+    memory: Memory,
+    argv: TypedFunc<u32, i32>,
+    last_message: Option<TypedFunc<(), u32>>,
+    wasm: PathBuf,
+    function: String,
+    /// The address of the array of pointers.
+    arguments: u32,
+    placed: Vec<Placed>,
+}
+
+struct Placed {
+    index: usize,
+    host: u32,
+    buffer: Buffer,
+    /// The `halide_buffer_t` and where it lies: a kernel may write its fields.
+    header: (u32, Vec<u8>),
+}
+
+impl Instance {
+    /// Instantiates `module`, compiled from the kernel's wasm, and allocates the arguments of size
+    /// `size`. Inputs are filled by [`Instance::prepare`].
+    ///
+    /// # Errors
+    /// [`InstanceError`] if the module is no kernel module or an initialiser traps.
+    pub fn new(module: &Module, kernel: &Kernel, size: usize) -> Result<Instance, InstanceError> {
+        let wasm = kernel.wasm.clone();
+        let Some(arguments) = kernel.sizes.get(size) else {
+            return Err(InstanceError::NoSuchSize {
+                path: kernel.path.clone(),
+                size,
+                last: kernel.sizes.len() - 1,
+            });
+        };
+        if let Some(import) = module.imports().next() {
+            return Err(InstanceError::Import {
+                wasm,
+                module: import.module().to_owned(),
+                name: import.name().to_owned(),
+            });
+        }
+        let mut store = Store::new(module.engine(), ());
+        let instance = wasmtime::Instance::new(&mut store, module, &[])
+            .map_err(|error| InstanceError::Instantiate { wasm: wasm.clone(), error })?;
+        let missing = |name: &str, wanted| InstanceError::Export {
+            wasm: wasm.clone(),
+            name: name.to_owned(),
+            wanted,
+        };
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .filter(|memory| !memory.ty(&store).is_64())
+            .ok_or_else(|| missing("memory", "a 32-bit memory"))?;
+        let malloc = instance
+            .get_typed_func::<u32, u32>(&mut store, "malloc")
+            .map_err(|_| missing("malloc", "a function from i32 to i32"))?;
+        let function = format!("{}_argv", kernel.func);
+        let argv = instance
+            .get_typed_func::<u32, i32>(&mut store, &function)
+            .map_err(|_| missing(&function, "a function from i32 to i32"))?;
+        let last_message = instance.get_typed_func(&mut store, "last_message").ok();
+        let constructors = instance.get_export(&mut store, "__wasm_call_ctors");
+        let mut this = Instance {
+            store,
+            memory,
+            argv,
+            last_message,
+            wasm,
+            function,
+            arguments: 0,
+            placed: Vec::new(),
+        };
+        if let Some(Extern::Func(constructors)) = constructors {
+            this.call_plain(&constructors, "__wasm_call_ctors")?;
+        }
+        this.place(&malloc, arguments)?;
+        Ok(this)
+    }
+
+    fn call_plain(&mut self, func: &wasmtime::Func, name: &str) -> Result<(), InstanceError> {
+        let ty = func.ty(&self.store);
+        let mut results: Vec<Val> =
+            ty.results().map(|ty| Val::default_for_ty(&ty).unwrap_or(Val::I32(0))).collect();
+        func.call(&mut self.store, &[], &mut results).map_err(|error| self.trapped(name, error))
+    }
+
+    /// Allocates every argument and the array of pointers to them.
+    fn place(&mut self, malloc: &TypedFunc<u32, u32>, size: &Size) -> Result<(), InstanceError> {
+        let mut pointers = Vec::with_capacity(size.args.len() * 4);
+        for (index, argument) in size.args.iter().enumerate() {
+            let pointer = match argument {
+                Argument::Scalar { name, value } => {
+                    let slot = self.allocate(malloc, 8, name)?;
+                    self.write(slot, &value.to_bytes());
+                    slot
+                }
+                Argument::Buffer(buffer) => {
+                    let host = self.allocate(malloc, buffer.bytes() as u32, &buffer.name)?;
+                    let dims = buffer.dims.len() * DIM_BYTES;
+                    let header =
+                        self.allocate(malloc, (BUFFER_BYTES + dims) as u32, &buffer.name)?;
+                    let bytes = header_bytes(buffer, host, header + BUFFER_BYTES as u32);
+                    self.placed.push(Placed {
+                        index,
+                        host,
+                        buffer: buffer.clone(),
+                        header: (header, bytes),
+                    });
+                    header
+                }
+            };
+            pointers.extend_from_slice(&pointer.to_le_bytes());
+        }
+        self.arguments = self.allocate(malloc, pointers.len() as u32, "the argument list")?;
+        self.write(self.arguments, &pointers);
+        Ok(())
+    }
+
+    /// `bytes` bytes inside memory, aligned to [`ALIGNMENT`].
+    fn allocate(
+        &mut self,
+        malloc: &TypedFunc<u32, u32>,
+        bytes: u32,
+        what: &str,
+    ) -> Result<u32, InstanceError> {
+        let pointer = malloc
+            .call(&mut self.store, bytes + ALIGNMENT)
+            .map_err(|error| self.trapped("malloc", error))?;
+        let memory = self.memory.data_size(&self.store);
+        let end = u64::from(pointer) + u64::from(bytes) + u64::from(ALIGNMENT);
+        if pointer == 0 || end > memory as u64 {
+            return Err(InstanceError::Malloc {
+                wasm: self.wasm.clone(),
+                what: what.to_owned(),
+                bytes,
+                pointer,
+                memory,
+            });
+        }
+        Ok(pointer.next_multiple_of(ALIGNMENT))
+    }
+
+    /// Writes inside an allocation; memory never shrinks, so the bounds hold.
+    fn write(&mut self, at: u32, bytes: &[u8]) {
+        if let Some(place) = self.memory.data_mut(&mut self.store).get_mut(at as usize..) {
+            let len = bytes.len().min(place.len());
+            place[..len].copy_from_slice(&bytes[..len]);
+        }
+    }
+
+    /// Fills the inputs, poisons the outputs and writes every buffer's header.
+    pub fn prepare(&mut self) {
+        let placed = std::mem::take(&mut self.placed);
+        for Placed { index, host, buffer, header } in &placed {
+            let bytes = match &buffer.contents {
+                Contents::Fill(low, high) => fill(buffer.ty, *low, *high, *index, buffer.span()),
+                Contents::Data(values) => values
+                    .iter()
+                    .flat_map(|value| value.to_bytes().into_iter().take(buffer.ty.bytes() as usize))
+                    .collect(),
+                Contents::Poison => vec![POISON; buffer.bytes() as usize],
+            };
+            self.write(*host, &bytes);
+            self.write(header.0, &header.1);
+        }
+        self.placed = placed;
+    }
+
+    /// Calls the kernel once and returns the time of the call alone.
+    ///
+    /// # Errors
+    /// [`InstanceError`] if it traps or returns an error code.
+    pub fn call(&mut self) -> Result<Duration, InstanceError> {
+        let start = Instant::now();
+        let result = self.argv.call(&mut self.store, self.arguments);
+        let elapsed = start.elapsed();
+        match result {
+            Ok(0) => Ok(elapsed),
+            Ok(code) => Err(InstanceError::Failed {
+                wasm: self.wasm.clone(),
+                function: self.function.clone(),
+                code,
+                halide: self.halide_message(),
+            }),
+            Err(error) => {
+                let function = self.function.clone();
+                Err(self.trapped(&function, error))
+            }
+        }
+    }
+
+    /// What the outputs hold now, in the order of the arguments.
+    pub fn outputs(&self) -> Vec<Output> {
+        let data = self.memory.data(&self.store);
+        self.output_buffers()
+            .map(|placed| {
+                let start = placed.host as usize;
+                let end = start + placed.buffer.bytes() as usize;
+                Output {
+                    name: placed.buffer.name.clone(),
+                    ty: placed.buffer.ty,
+                    bytes: data.get(start..end).unwrap_or_default().to_vec(),
+                }
+            })
+            .collect()
+    }
+
+    /// The first element in which this instance's outputs differ from `other`.
+    pub fn first_difference(&self, other: &[Output]) -> Option<Difference> {
+        let buffers: Vec<&Buffer> = self.output_buffers().map(|placed| &placed.buffer).collect();
+        first_difference(&self.outputs(), other, |output, offset| {
+            buffers.get(output).and_then(|buffer| buffer.coordinates(offset))
+        })
+    }
+
+    fn output_buffers(&self) -> impl Iterator<Item = &Placed> {
+        self.placed.iter().filter(|placed| placed.buffer.role == Role::Output)
+    }
+
+    fn trapped(&mut self, function: &str, error: wasmtime::Error) -> InstanceError {
+        InstanceError::Trap {
+            wasm: self.wasm.clone(),
+            function: function.to_owned(),
+            error,
+            halide: self.halide_message(),
+        }
+    }
+
+    /// The C string that `last_message()` returns, cut at 1000 bytes.
+    fn halide_message(&mut self) -> Option<String> {
+        let pointer = self.last_message.as_ref()?.call(&mut self.store, ()).ok()?;
+        let rest = self.memory.data(&self.store).get(pointer as usize..)?;
+        let text: Vec<u8> = rest.iter().copied().take(1000).take_while(|byte| *byte != 0).collect();
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// `halide_buffer_t` followed by its dimensions, as wasm32 lays them out.
+fn header_bytes(buffer: &Buffer, host: u32, dims: u32) -> Vec<u8> {
+    let (code, bits) = buffer.ty.halide_code_and_bits();
+    let mut bytes = vec![0; BUFFER_BYTES];
+    bytes[12..16].copy_from_slice(&host.to_le_bytes());
+    bytes[24] = code;
+    bytes[25] = bits;
+    bytes[26..28].copy_from_slice(&1u16.to_le_bytes());
+    bytes[28..32].copy_from_slice(&(buffer.dims.len() as i32).to_le_bytes());
+    bytes[32..36].copy_from_slice(&dims.to_le_bytes());
+    for dim in &buffer.dims {
+        for field in [dim.min, dim.extent, dim.stride, 0] {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Doubles `in` into `out`, both one-dimensional u8, through their `halide_buffer_t`s.
+    const DOUBLE: &str = r#"(module
+        (memory (export "memory") 1)
+        (global $top (mut i32) (i32.const 1024))
+        (global $ready (mut i32) (i32.const 0))
+        (func (export "__wasm_call_ctors") (global.set $ready (i32.const 1)))
+        (func (export "malloc") (param i32) (result i32)
+            global.get $top
+            (global.set $top (i32.add (global.get $top) (local.get 0))))
+        (func (export "last_message") (result i32) (i32.const 16))
+        (data (i32.const 16) "not constructed\0a\00")
+        (func (export "double_argv") (param $args i32) (result i32)
+            (local $in i32) (local $out i32) (local $left i32)
+            (if (i32.eqz (global.get $ready)) (then (return (i32.const -7))))
+            (local.set $in (i32.load offset=12 (i32.load (local.get $args))))
+            (local.set $out (i32.load offset=12 (i32.load offset=8 (local.get $args))))
+            (local.set $left (i32.load offset=4 (i32.load offset=32
+                (i32.load offset=8 (local.get $args)))))
+            (loop $next
+                (i32.store8 (local.get $out) (i32.mul
+                    (i32.load8_u (local.get $in))
+                    (i32.load8_u (i32.load offset=4 (local.get $args)))))
+                (local.set $in (i32.add (local.get $in) (i32.const 1)))
+                (local.set $out (i32.add (local.get $out) (i32.const 1)))
+                (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (i32.const 0)))"#;
+
+    fn kernel() -> Kernel {
+        let json = json!({ "name": "double", "func": "double", "wasm": "double.wasm",
+            "args": [
+                { "kind": "input", "name": "in", "type": "u8", "mins": [0], "extents": [4],
+                  "strides": [1], "data": [1, 2, 3, 100] },
+                { "kind": "scalar", "name": "factor", "type": "u8", "value": 2 },
+                { "kind": "output", "name": "out", "type": "u8", "mins": [5], "extents": [4],
+                  "strides": [1] }
+            ],
+            "out_elems": 4 });
+        Kernel::parse("double.json".as_ref(), json.to_string().as_bytes()).unwrap()
+    }
+
+    fn instance(wat: &str) -> Result<Instance, InstanceError> {
+        let engine = wasmtime::Engine::default();
+        Instance::new(&Module::new(&engine, wat).unwrap(), &kernel(), 0)
+    }
+
+    fn refusal(from: &str, to: &str) -> String {
+        let wat = DOUBLE.replace(from, to);
+        assert_ne!(wat, DOUBLE);
+        let mut instance = match instance(&wat) {
+            Ok(instance) => instance,
+            Err(error) => return error.to_string(),
+        };
+        instance.prepare();
+        instance.call().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_kernel_gets_its_arguments() {
+        let mut instance = instance(DOUBLE).unwrap();
+        instance.prepare();
+        assert_eq!(instance.outputs()[0].bytes, [POISON; 4]);
+        instance.call().unwrap();
+        assert_eq!(instance.outputs()[0].bytes, [2, 4, 6, 200]);
+        let mut other = instance.outputs();
+        other[0].bytes[1] = 5;
+        let difference = instance.first_difference(&other).unwrap();
+        assert_eq!(difference.to_string(), "output `out` at [6]: 4 and 5; 1 elements differ");
+    }
+
+    #[test]
+    fn what_is_no_kernel_module_is_refused() {
+        let error = refusal("(module", "(module (import \"env\" \"abort\" (func))");
+        assert_eq!(error, "double.wasm: imports `env.abort`; a kernel module must have no imports");
+        assert!(refusal("\"double_argv\"", "\"double\"").contains("exports no `double_argv`"));
+        assert!(refusal("\"malloc\"", "\"alloc\"").contains("exports no `malloc`"));
+        assert!(refusal("(export \"memory\")", "").contains("exports no `memory`"));
+    }
+
+    #[test]
+    fn a_hostile_malloc_is_an_error() {
+        for top in ["0", "-1", "65535"] {
+            let error = refusal("(i32.const 1024)", &format!("(i32.const {top})"));
+            assert!(error.contains("`malloc(4)` for in returned"), "{error}");
+        }
+    }
+
+    #[test]
+    fn failures_carry_halides_message() {
+        let error = refusal("(global.set $ready (i32.const 1))", "");
+        let wanted = "double.wasm: `double_argv` returned error -7 (Halide: not constructed)";
+        assert_eq!(error, wanted);
+        let error = refusal("(i32.const 0)))", "unreachable))");
+        assert!(error.contains("`double_argv` failed") && error.contains("unreachable"), "{error}");
+        let error = refusal("(global.set $ready (i32.const 1))", "unreachable");
+        assert!(error.contains("`__wasm_call_ctors` failed"), "{error}");
+    }
+}
