@@ -101,7 +101,7 @@ macro_rules! opcodes {
 opcodes! {
     Iadd = Iadd, Isub = Isub, Imul = Imul, Ineg = Ineg, Iabs = Iabs, Umulhi = Umulhi,
     Smulhi = Smulhi, Udiv = Udiv, Sdiv = Sdiv, Urem = Urem, Srem = Srem,
-    Band = Band, Bor = Bor, Bxor = Bxor, Bnot = Bnot, BandNot = BandNot, Bitselect = Bitselect,
+    Band = Band, Bor = Bor, Bxor = Bxor, Bnot = Bnot, Bitselect = Bitselect,
     Ishl = Ishl, Ushr = Ushr, Sshr = Sshr, Rotl = Rotl, Rotr = Rotr,
     Clz = Clz, Ctz = Ctz, Popcnt = Popcnt,
     Smin = Smin, Smax = Smax, Umin = Umin, Umax = Umax,

@@ -5,10 +5,13 @@
 
 #[cfg(feature = "clif")]
 pub mod clif;
+pub mod eval;
 mod node;
 mod op;
+pub mod semantics;
 mod ty;
 
+pub use eval::{EvalError, eval, fold};
 pub use node::{ClassId, Node};
 pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};
 pub use ty::{Ty, UnknownType};

@@ -181,8 +181,6 @@ ops! {
     Bxor "bxor" 2 Bits None Any, true;
     /// Bitwise complement.
     Bnot "bnot" 1 Bits None Any, false;
-    /// `x & !y`.
-    BandNot "band_not" 2 Bits None Any, false;
     /// `(c & x) | (!c & y)`.
     Bitselect "bitselect" 3 Bits None Any, false;
     /// Shift left; the amount is taken modulo the lane width.
@@ -323,8 +321,8 @@ ops! {
 
     /// x86: bytes of the second operand where the top bit of the mask (first) is set, else of the
     /// third, lane by lane.
-    Blendv "blendv" 3 Same None Vector, false;
-    /// x86: `sat(Σ u8(x) * i8(y))` over adjacent bytes.
+    Blendv "blendv" 3 Same None Only(&[I8X16, I32X4, I64X2]), false;
+    /// x86: `sat(Σ i8(x) * u8(y))` over adjacent bytes.
     X86Pmaddubsw "x86_pmaddubsw" 2 MulAddBytes None Only(&[I8X16]), false;
     /// x86: as `sqmul_round_sat` but -1 * -1 wraps.
     X86Pmulhrsw "x86_pmulhrsw" 2 Same None Only(&[I16X8]), true;
