@@ -6,10 +6,10 @@ import numpy as np
 from ._kernel import image, inp, kernel, lanes, out
 
 x, y, b = hl.vars("x y b")
-BLOCK = 64
+BLOCK = 32
 
 
-@kernel(sizes=[(262_144,), (5_003,), (131,)],
+@kernel(sizes=[(100_000,), (5_003,), (131,)],
         reference=lambda a: np.cumsum(a.astype(np.uint32), dtype=np.uint32),
         shapes=lambda n: [inp("input", "u16", (n,)), out("u32", (n,))])
 def prefix_scan_u32(target):
@@ -38,22 +38,21 @@ def prefix_scan_u32(target):
         reference=lambda a: a.astype(np.uint32).cumsum(0, np.uint32).cumsum(1, np.uint32),
         shapes=lambda w, h: [inp("input", "u8", (w, h)), out("u32", (w, h))])
 def integral_u8(target):
-    """Integral image: serial sums along rows, then vector sums down columns."""
+    """Integral image, in place: serial sums along rows, then vector sums down columns."""
     src = image("input", "u8", 2)
     n = lanes(target, "u32")
-    rows, output = hl.Func("rows"), hl.Func("output")
+    output = hl.Func("output")
     width, height = src.dim(0).extent(), src.dim(1).extent()
     r, s = hl.RDom([(1, width - 1)]), hl.RDom([(1, height - 1)])
-    rows[x, y] = hl.u32(src[x, y])
-    rows[r, y] += rows[r - 1, y]
-    output[x, y] = rows[x, y]
-    output[x, s] += output[x, s - 1]
+    output[x, y] = hl.u32(src[x, y])
+    output[r.x, y] += output[r.x - 1, y]
+    output[x, s.x] += output[x, s.x - 1]
 
+    guard = hl.TailStrategy.GuardWithIf
     output.bound(x, 0, width).bound(y, 0, height)
-    output.vectorize(x, n, hl.TailStrategy.GuardWithIf)
-    output.update().reorder(x, s).vectorize(x, n, hl.TailStrategy.GuardWithIf)
-    rows.compute_root().parallel(y, 8, hl.TailStrategy.GuardWithIf).vectorize(x, n)
-    rows.update().parallel(y, 8, hl.TailStrategy.GuardWithIf)
+    output.vectorize(x, n, guard)
+    output.update(0).reorder(r.x, y).parallel(y, 8, guard)
+    output.update(1).reorder(x, s.x).vectorize(x, n, guard)
     return output, [src]
 
 

@@ -25,7 +25,7 @@ def butterfly_reference(values, twiddles):
     return from_complex(np.stack(legs, axis=1))
 
 
-@kernel(sizes=[(256, 64), (33, 17), (16, 5)], reference=butterfly_reference, tol=FLOAT_TOL,
+@kernel(sizes=[(256, 192), (33, 17), (16, 5)], reference=butterfly_reference, tol=FLOAT_TOL,
         shapes=lambda n, batches: [
             inp("input", "f32", (2, n, 4, batches), fill=(-1.0, 1.0)),
             inp("twiddles", "f32", (2, n, 3), fill=(-1.0, 1.0)),
@@ -65,7 +65,7 @@ def fft_radix4_f32(target):
     return output, [src, twiddles]
 
 
-@kernel(sizes=[(200_000,), (5_003,), (67,)], tol=FLOAT_TOL,
+@kernel(sizes=[(400_000,), (5_003,), (67,)], tol=FLOAT_TOL,
         reference=lambda a, b: from_complex(to_complex(a) * np.conj(to_complex(b))),
         shapes=lambda n: [inp("a", "f32", (2, n), fill=(-1.0, 1.0)),
                           inp("b", "f32", (2, n), fill=(-1.0, 1.0)), out("f32", (2, n))])
