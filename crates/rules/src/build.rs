@@ -1,0 +1,119 @@
+//! Building right sides: the checks that the interpreter and generated code share.
+//!
+//! Invariant: a node given to [`BuildGraph::add`] is well typed and so are its operands.
+
+use crate::rule::{Ref, Rule, Template, forgets_lanes};
+use crate::types::operand_set;
+use crate::{BuildGraph, Match, MatchGraph, slot};
+use egraft_ir::{ClassId, FloatCc, ImmKind, IntCc, Node, Op, Ty};
+
+/// A set of ops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OpSet(pub u128);
+
+const _: () = assert!(Op::ALL.len() <= 128, "OpSet has a bit for each op");
+
+impl OpSet {
+    /// The set of one op.
+    pub const fn of(op: Op) -> OpSet {
+        OpSet(1 << op as u8)
+    }
+
+    /// The ops of the nodes of each operand class of `node`.
+    pub fn operands<G: MatchGraph>(graph: &G, node: &Node) -> [OpSet; 3] {
+        let mut sets = [OpSet(0); 3];
+        for (set, arg) in sets.iter_mut().zip(node.args()) {
+            for node in graph.nodes(*arg) {
+                set.0 |= OpSet::of(node.op).0;
+            }
+            if graph.constant(*arg).is_some() {
+                set.0 |= OpSet::of(Op::Const).0;
+            }
+        }
+        sets
+    }
+
+    /// Whether the set has every op of `needed`.
+    pub const fn has(self, needed: OpSet) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+}
+
+/// Adds a node if it is well typed.
+pub fn op<B: BuildGraph>(
+    graph: &mut B,
+    op: Op,
+    ty: Ty,
+    from: Ty,
+    imm: u128,
+    args: &[ClassId],
+) -> Option<ClassId> {
+    let ty = if forgets_lanes(op) { ty.value() } else { ty };
+    let from = if crate::prelude::has_from(op) { from } else { ty };
+    let mut node = Node::with_imm(op, ty, imm, args);
+    node.from = from;
+    let operands_fit = args
+        .iter()
+        .enumerate()
+        .all(|(at, arg)| operand_set(op, ty, from, at) & (1 << graph.class_type(*arg) as u8) != 0);
+    let types_fit = (forgets_lanes(op) || op.allows(ty, from)) && node.is_well_typed();
+    let fits = types_fit && operands_fit && imm_fits(op, ty, imm);
+    fits.then(|| graph.add(node))
+}
+
+fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
+    match op.imm_kind() {
+        ImmKind::None => imm == 0,
+        ImmKind::IntCc => IntCc::from_imm(imm).is_some(),
+        ImmKind::FloatCc => FloatCc::from_imm(imm).is_some(),
+        ImmKind::Lane => imm < u128::from(ty.lanes()),
+        ImmKind::Mask => imm.to_le_bytes().iter().all(|selector| *selector < 32),
+        ImmKind::Bits | ImmKind::Index => true,
+    }
+}
+
+/// Adds a constant with `value` in every lane of `ty`.
+pub fn splat<B: BuildGraph>(graph: &mut B, ty: Ty, value: u128) -> ClassId {
+    graph.add(Node::constant(ty, ty.splat_bits(value)))
+}
+
+/// Adds a 128-bit vector constant.
+pub fn bits<B: BuildGraph>(graph: &mut B, bits: u128) -> ClassId {
+    graph.add(Node::constant(Ty::I8X16, bits))
+}
+
+/// The class, if it has the value type of the class that it is to equal.
+pub fn result<B: BuildGraph>(graph: &B, class: ClassId, root: ClassId) -> Option<ClassId> {
+    (graph.class_type(class) == graph.class_type(root)).then_some(class)
+}
+
+impl Rule {
+    /// Builds the right side for a match and gives its class, which equals [`Match::class`].
+    /// Gives nothing if a type does not fit.
+    pub fn instantiate<B: BuildGraph>(&self, graph: &mut B, found: &Match) -> Option<ClassId> {
+        let class = build(graph, &self.rhs, &found.binds)?;
+        result(graph, class, found.class)
+    }
+}
+
+fn build<B: BuildGraph>(graph: &mut B, template: &Template, binds: &[u128]) -> Option<ClassId> {
+    let read = |reference: Ref| match reference {
+        Ref::Const(value) => value,
+        Ref::Var(var) => binds[var.index()],
+    };
+    Some(match template {
+        Template::Var(var) => slot::class(binds[var.index()]),
+        Template::Splat { ty, value } => splat(graph, slot::ty(read(*ty)), read(*value)),
+        Template::Bits { value } => bits(graph, read(*value)),
+        Template::Op { op: of, ty, from, imm, args } => {
+            let ty = slot::ty(read(*ty));
+            let from = from.map_or(ty, |from| slot::ty(read(from)));
+            let imm = imm.map_or(0, read);
+            let mut classes = [ClassId::NONE; 3];
+            for (class, arg) in classes.iter_mut().zip(args) {
+                *class = build(graph, arg, binds)?;
+            }
+            op(graph, *of, ty, from, imm, &classes[..args.len()])?
+        }
+    })
+}
