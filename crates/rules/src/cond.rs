@@ -9,7 +9,8 @@ mod imm;
 mod known;
 mod mask;
 
-use crate::{FactSource, KnownBits, slot};
+use crate::{FactSource, slot};
+use egraft_ir::KnownBits;
 use egraft_ir::{ClassId, FloatCc, IntCc, Ty};
 
 /// The sorts of things that variables of rules stand for.

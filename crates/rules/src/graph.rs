@@ -3,7 +3,7 @@
 //! Nothing here knows of ISLE. Invariant: a [`Match`] means the same for the interpreter and for
 //! generated code; both fill its slots in the order of [`crate::Rule::vars`].
 
-use egraft_ir::{ClassId, FloatCc, IntCc, Node, Ty};
+use egraft_ir::{ClassId, FloatCc, IntCc, KnownBits, Node, Ty};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -28,15 +28,6 @@ impl fmt::Debug for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "r{}", self.0)
     }
-}
-
-/// Known bits of a value: `zeros` has ones where the value has a known 0, `ones` where a known 1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KnownBits {
-    /// Bits known to be 0.
-    pub zeros: u128,
-    /// Bits known to be 1.
-    pub ones: u128,
 }
 
 /// Facts about classes, as the conditions of rules read them.

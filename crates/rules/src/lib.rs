@@ -20,7 +20,7 @@ pub use codegen::compile_to_rust;
 pub use cond::{Cond, Sort, call};
 pub use error::{Place, RuleError, RuleErrors};
 pub use graph::{
-    Binds, BuildGraph, FactSource, KnownBits, MATCHES_PER_RULE, Match, MatchGraph, NODES_PER_RULE,
+    Binds, BuildGraph, FactSource, MATCHES_PER_RULE, Match, MatchGraph, NODES_PER_RULE,
     RuleId, RuleMeta, slot,
 };
 pub use interp::Interpreter;

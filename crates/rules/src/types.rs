@@ -4,7 +4,8 @@
 //! type; and every match of the rule in a well-typed e-graph has its types in the list.
 
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, forgets_lanes};
-use crate::{FactSource, KnownBits, Sort, VarId, slot};
+use crate::{FactSource, Sort, VarId, slot};
+use egraft_ir::KnownBits;
 use egraft_ir::{ClassId, Op, Ty};
 
 /// One legal choice of types for a rule.

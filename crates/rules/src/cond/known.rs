@@ -1,7 +1,7 @@
 //! Ranges of lanes from the bits known of a class.
 
 use super::imm;
-use crate::KnownBits;
+use egraft_ir::KnownBits;
 use egraft_ir::Ty;
 
 /// The lanes of a value of which some bits are known.
