@@ -31,9 +31,9 @@ def requantize_reference(total, multiplier, shift, zero):
             inp("multiplier", "i32", (channels,), fill=(1 << 24, 1 << 26)),
             scalar("zero", "i32", 128), out("u8", (channels, n))])
 def requantize_u8(target):
-    """i32 accumulators to u8, a multiplier each channel: i64 products, saturation."""
-    src, multiplier, zero = image("input", "i32", 2), image("multiplier", "i32", 1), \
-        param("zero", "i32")
+    """i32 accumulators to u8, a multiplier each channel: rounding high multiply."""
+    src, multiplier = image("input", "i32", 2), image("multiplier", "i32", 1)
+    zero = param("zero", "i32")
     output = hl.Func("output")
     output[c, x] = requantize(src[c, x], multiplier[c], hl.u32(6), zero)
 

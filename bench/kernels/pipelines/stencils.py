@@ -56,7 +56,7 @@ def blur3x3_u8(target):
 @kernel(sizes=SIZES, shapes=bordered("u16", 2),
         reference=lambda a: ((binomial(a, (1, 4, 6, 4, 1), 2) + 128) >> 8).astype(np.uint16))
 def blur5x5_u16(target):
-    """Binomial 5x5 blur with 32-bit sums, columns kept in a rolling window."""
+    """Binomial 5x5 blur with 32-bit sums: columns summed once a row, then along the row."""
     src = image("input", "u16", 2)
     n = lanes(target, "u16")
     cols, output = hl.Func("cols"), hl.Func("output")
