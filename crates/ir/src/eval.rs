@@ -111,7 +111,7 @@ impl Node {
 }
 
 /// The domain of numbers.
-struct Concrete;
+pub(crate) struct Concrete;
 
 const fn ones(w: u32) -> u128 {
     u128::MAX >> (128 - w)
