@@ -1,1 +1,16 @@
-//! Egraft e-graph: hash-consing, union-find, analyses, saturation and explanations
+//! The e-graph of Egraft: hash-consing, union-find, facts on classes, rewriting, explanations.
+//!
+//! One arena serves two modes: eager rewriting as nodes are added ([`Rewriter`], the default when
+//! compiling) and saturation in batches ([`saturate`]). Knows no functions and no targets.
+
+mod dump;
+mod explain;
+mod graph;
+mod run;
+mod standard;
+
+pub use dump::{to_dot, to_json};
+pub use explain::{Proof, Reason, Step};
+pub use graph::EGraph;
+pub use run::{Limits, Matcher, Rewriter, RuleCount, Saturation, StopReason, saturate};
+pub use standard::{RULES, StandardRules};

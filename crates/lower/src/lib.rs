@@ -1,1 +1,21 @@
-//! Cost model, extraction and elaboration of Egraft e-graphs
+//! The portable path: CLIF to e-graph, rewritten, extracted by what the target's own lowering
+//! costs, and back to CLIF for the stock backend of any Cranelift target.
+//!
+//! Compiles no machine code for keeps (lowering is only probed) and knows nothing of wasm.
+//! Invariant: the function that comes back computes what the one that went in did, with the same
+//! loads, stores, calls and traps in the same order.
+
+mod cost;
+mod elaborate;
+mod extract;
+mod optimize;
+mod pressure;
+mod price;
+mod probe;
+mod profile;
+mod seed;
+mod shape;
+
+pub use optimize::{
+    Fired, Format, Improved, LowerOptions, Outcome, Reason, Stats, Unchanged, dump_egraph, optimize,
+};

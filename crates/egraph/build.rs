@@ -1,0 +1,18 @@
+//! Compiles the rules of `isle-rules/rewrite` to the matcher of this crate.
+
+use std::path::Path;
+
+fn main() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/rewrite");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let rules = match egraft_rules::RuleSet::from_folder(&folder) {
+        Ok(rules) => rules,
+        Err(errors) => {
+            eprintln!("{errors}");
+            std::process::exit(1);
+        }
+    };
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    let text = egraft_rules::compile_to_rust(&rules);
+    std::fs::write(Path::new(&out).join("rewrite_rules.rs"), text).expect("OUT_DIR is writable");
+}

@@ -1,0 +1,198 @@
+//! The cost model: tiles over the current choice of nodes, priced by their stock lowering.
+//!
+//! Prices are kept per set of ISA flags for the life of the process. Invariant: a tile's operands
+//! are the classes that its code reads; classes inside the tile cost nothing of their own.
+
+use crate::price::Cost;
+use crate::probe::probe;
+use crate::shape::{Context, Item, Shape, const_item, may_fuse, op_item};
+use cranelift_codegen::isa::TargetIsa;
+use egraft_egraph::EGraph;
+use egraft_ir::{ClassId, Node, Op};
+use egraft_rules::{FactSource, MatchGraph};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+/// How deep a tile looks below its root.
+const TILE_DEPTH: usize = 3;
+
+/// What stands for a shape that the target cannot lower: dearer than anything it can.
+const UNLOWERABLE: Cost = 1 << 20;
+
+/// The price of an instruction outside the vocabulary.
+const OPAQUE: Cost = 8;
+
+type Prices = Arc<Mutex<FxHashMap<Shape, Cost>>>;
+
+static PRICES: LazyLock<Mutex<HashMap<String, Prices>>> = LazyLock::new(Mutex::default);
+
+/// Prices shapes for one target.
+pub(crate) struct CostModel<'a> {
+    isa: &'a dyn TargetIsa,
+    prices: Prices,
+}
+
+/// A root and the part of its operand tree that is selected with it.
+pub(crate) struct Tile {
+    pub(crate) cost: Cost,
+    /// The classes the tile reads from registers, each once.
+    pub(crate) operands: SmallVec<[ClassId; 4]>,
+    /// The classes whose nodes are selected with the root.
+    pub(crate) inner: SmallVec<[ClassId; 4]>,
+}
+
+impl Tile {
+    fn alone(cost: Cost, operands: SmallVec<[ClassId; 4]>) -> Tile {
+        Tile { cost, operands, inner: SmallVec::new() }
+    }
+}
+
+/// The current choice of a node for each class.
+pub(crate) trait Choice {
+    /// The node chosen for a canonical class; leaves and constants choose themselves.
+    fn chosen(&self, class: ClassId) -> Node;
+}
+
+impl<'a> CostModel<'a> {
+    /// The model of `isa`, which shares its prices with all models of the same flags.
+    pub(crate) fn new(isa: &'a dyn TargetIsa) -> CostModel<'a> {
+        let mut key = format!("{} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
+        for flag in isa.isa_flags() {
+            key.push_str(&format!("{flag};"));
+        }
+        let mut all = PRICES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        CostModel { isa, prices: Arc::clone(all.entry(key).or_default()) }
+    }
+
+    /// The price of a shape.
+    pub(crate) fn price(&self, shape: Shape) -> Cost {
+        let lock = || self.prices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(cost) = lock().get(&shape) {
+            return *cost;
+        }
+        let cost = probe(self.isa, &shape).unwrap_or(UNLOWERABLE);
+        lock().insert(shape, cost);
+        cost
+    }
+
+    /// The price of `node` alone, its non-constant operands in registers.
+    pub(crate) fn price_of_node(&self, graph: &EGraph, node: &Node) -> Cost {
+        let mut builder = Builder::new(graph, Context::Value);
+        match node.op {
+            Op::Leaf => 0,
+            Op::Const => self.constant(node),
+            Op::Opaque => OPAQUE,
+            _ => {
+                builder.node(node, 0, &mut |_, _, _| None);
+                self.price(builder.shape())
+            }
+        }
+    }
+
+    fn constant(&self, node: &Node) -> Cost {
+        let item = const_item(Op::Iadd, 1, node.ty, node.imm);
+        self.price(Shape { context: Context::Value, items: vec![item] })
+    }
+
+    /// The tile rooted at `node` in `context` under `choice`.
+    ///
+    /// Operands that some target may fuse are taken in when that is cheaper than computing them on
+    /// their own.
+    pub(crate) fn tile(
+        &self,
+        graph: &EGraph,
+        context: Context,
+        node: &Node,
+        choice: &dyn Choice,
+    ) -> Tile {
+        match node.op {
+            Op::Leaf => return Tile::alone(0, SmallVec::new()),
+            Op::Const if context == Context::Value => {
+                return Tile::alone(self.constant(node), SmallVec::new());
+            }
+            Op::Opaque => {
+                let operands = node.args().iter().map(|arg| graph.find(*arg)).collect();
+                return Tile::alone(OPAQUE, operands);
+            }
+            _ => {}
+        }
+        let mut plain = Builder::new(graph, context);
+        plain.node(node, 0, &mut |_, _, _| None);
+        let mut fused = Builder::new(graph, context);
+        let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
+        fused.node(node, 0, &mut |parent, class, depth| {
+            let child = choice.chosen(class);
+            let fuses = depth < TILE_DEPTH
+                && !child.op.is_leaf()
+                && may_fuse(context, parent, child.op)
+                && graph.constant(class).is_none();
+            fuses.then(|| {
+                inner.push(class);
+                child
+            })
+        });
+        let plain_cost = self.price(plain.shape());
+        if !inner.is_empty() {
+            let own = |class: &ClassId| self.price_of_node(graph, &choice.chosen(*class));
+            let apart = plain_cost + inner.iter().map(own).sum::<Cost>();
+            let cost = self.price(fused.shape());
+            if cost < apart {
+                return Tile { cost, operands: fused.operands, inner };
+            }
+        }
+        Tile::alone(plain_cost, plain.operands)
+    }
+}
+
+/// Writes a shape from the root down.
+struct Builder<'g> {
+    graph: &'g EGraph,
+    context: Context,
+    items: Vec<Item>,
+    operands: SmallVec<[ClassId; 4]>,
+}
+
+/// Chooses whether an operand of an op, a class at a depth, is taken into the tile.
+type Expand<'e> = dyn FnMut(Op, ClassId, usize) -> Option<Node> + 'e;
+
+impl<'g> Builder<'g> {
+    fn new(graph: &'g EGraph, context: Context) -> Self {
+        Builder { graph, context, items: Vec::new(), operands: SmallVec::new() }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { context: self.context, items: self.items.clone() }
+    }
+
+    fn node(&mut self, node: &Node, depth: usize, expand: &mut Expand<'_>) {
+        if let Op::Const = node.op {
+            self.items.push(const_item(Op::Iadd, 1, node.ty, node.imm));
+            return;
+        }
+        self.items.push(op_item(node));
+        for (at, arg) in node.args().iter().enumerate() {
+            let class = self.graph.find(*arg);
+            let seen_as = node.op.operand_type(node.ty, node.from, at);
+            let ty = match seen_as {
+                Some(ty) if ty.value() == self.graph.class_type(class) => ty,
+                _ => self.graph.class_type(class),
+            };
+            if let Some(bits) = self.graph.constant(class) {
+                self.items.push(const_item(node.op, at, ty, bits));
+            } else if let Some(child) = expand(node.op, class, depth + 1) {
+                self.node(&child, depth + 1, expand);
+            } else {
+                let number = match self.operands.iter().position(|operand| *operand == class) {
+                    Some(number) => number,
+                    None => {
+                        self.operands.push(class);
+                        self.operands.len() - 1
+                    }
+                };
+                self.items.push(Item::Reg(ty, number as u8));
+            }
+        }
+    }
+}

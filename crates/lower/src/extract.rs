@@ -1,0 +1,327 @@
+//! Chooses a node for each class: starts from what the function computes now and changes a class
+//! only where that lowers the cost of the whole, shared nodes counted once.
+//!
+//! Applies no rules and emits no code. Invariant: the chosen nodes form a DAG at all times, even
+//! where the e-graph has cycles.
+
+use crate::cost::{Choice, CostModel, Tile};
+use crate::shape::Context;
+use egraft_egraph::EGraph;
+use egraft_ir::{ClassId, Node, Op};
+use egraft_rules::{FactSource, MatchGraph};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+/// Rounds of improvement; most functions need two.
+const ROUNDS: usize = 4;
+
+/// How many classes a search for a cycle may visit before the change is given up.
+const CYCLE_SEARCH: usize = 20_000;
+
+/// A class that more tiles than this read keeps its node: trying others would cost too much time.
+const MAX_READERS: usize = 48;
+
+/// A loop runs this many times as often as what is around it.
+const LOOP_WEIGHT: u64 = 16;
+
+/// Loop levels beyond this weigh no more.
+const MAX_LEVEL: u8 = 6;
+
+/// A class the skeleton needs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Root {
+    pub(crate) class: ClassId,
+    pub(crate) context: Context,
+    /// The loop level of the instruction that needs it.
+    pub(crate) level: u8,
+}
+
+/// The root of a tile in use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum User {
+    /// A class computed into a register.
+    Class(ClassId),
+    /// An address or a condition that the skeleton needs, by index.
+    Root(u32),
+}
+
+/// A tile in use, as it was when it was taken.
+struct Taken {
+    cost: u64,
+    operands: SmallVec<[ClassId; 4]>,
+    inner: SmallVec<[ClassId; 4]>,
+}
+
+/// A choice of nodes and what it costs.
+pub(crate) struct Extraction<'a> {
+    graph: &'a EGraph,
+    model: &'a CostModel<'a>,
+    chosen: Vec<Option<Node>>,
+    /// Uses of a class's value by tiles in use and by the skeleton.
+    uses: Vec<u32>,
+    /// The tiles in use that read a class or hold it inside.
+    readers: FxHashMap<ClassId, SmallVec<[User; 4]>>,
+    taken: FxHashMap<User, Taken>,
+    total: u64,
+    /// The loop level in which a class is computed: that of its deepest leaf.
+    level: Vec<u8>,
+    roots: Vec<Root>,
+}
+
+impl Choice for Extraction<'_> {
+    fn chosen(&self, class: ClassId) -> Node {
+        self.chosen[class.index()].expect("a class in use has a node")
+    }
+}
+
+impl<'a> Extraction<'a> {
+    /// Starts from `initial`, the nodes that the function computes now in the order of their
+    /// definition; `leaf_level` gives the loop level of a leaf by its immediate.
+    pub(crate) fn new(
+        graph: &'a EGraph,
+        model: &'a CostModel<'a>,
+        initial: &[(ClassId, Node)],
+        roots: Vec<Root>,
+        leaf_level: &dyn Fn(u128) -> u8,
+    ) -> Extraction<'a> {
+        let mut this = Extraction {
+            graph,
+            model,
+            chosen: vec![None; graph.ids()],
+            uses: vec![0; graph.ids()],
+            readers: FxHashMap::default(),
+            taken: FxHashMap::default(),
+            total: 0,
+            level: vec![0; graph.ids()],
+            roots,
+        };
+        for class in graph.classes() {
+            this.choose_fixed(class, leaf_level);
+        }
+        for (class, node) in initial {
+            let class = graph.find(*class);
+            if this.chosen[class.index()].is_none() {
+                this.set(class, graph.canonical(*node));
+            }
+        }
+        this.choose_new_classes();
+        this
+    }
+
+    /// Leaves and constants have nothing to choose.
+    fn choose_fixed(&mut self, class: ClassId, leaf_level: &dyn Fn(u128) -> u8) {
+        let nodes = self.graph.nodes(class);
+        if let Some(bits) = self.graph.constant(class) {
+            self.chosen[class.index()] = Some(Node::constant(self.graph.class_type(class), bits));
+        } else if let Some(leaf) = nodes.iter().find(|node| node.op == Op::Leaf) {
+            self.chosen[class.index()] = Some(*leaf);
+            self.level[class.index()] = leaf_level(leaf.imm).min(MAX_LEVEL);
+        }
+    }
+
+    fn level_of(&self, node: &Node) -> u8 {
+        let level = |arg: &ClassId| self.level[self.graph.find(*arg).index()];
+        node.args().iter().map(level).max().unwrap_or(0)
+    }
+
+    fn set(&mut self, class: ClassId, node: Node) {
+        self.chosen[class.index()] = Some(node);
+        self.level[class.index()] = self.level_of(&node);
+    }
+
+    /// Gives every class that only rules brought in its cheapest node on top of what is there.
+    fn choose_new_classes(&mut self) {
+        let open: Vec<ClassId> =
+            self.graph.classes().filter(|class| self.chosen[class.index()].is_none()).collect();
+        let mut costs = vec![u64::MAX; self.graph.ids()];
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for class in open.iter().rev() {
+                for node in self.graph.nodes(*class) {
+                    let Some(below) = self.open_cost(node, &costs) else { continue };
+                    let own = u64::from(self.model.price_of_node(self.graph, node)).max(1);
+                    let cost = below.saturating_add(own);
+                    if cost < costs[class.index()] {
+                        costs[class.index()] = cost;
+                        self.set(*class, *node);
+                        changed = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The cost of a node's operands that only rules brought in; `None` while one has no node.
+    fn open_cost(&self, node: &Node, costs: &[u64]) -> Option<u64> {
+        let mut sum = 0_u64;
+        for arg in node.args() {
+            let class = self.graph.find(*arg);
+            self.chosen[class.index()]?;
+            if costs[class.index()] != u64::MAX {
+                sum = sum.saturating_add(costs[class.index()]);
+            }
+        }
+        Some(sum)
+    }
+
+    /// Changes classes while that makes the whole cheaper. Gives the cost before and after in
+    /// 1/16 cycle, weighted by loop level.
+    pub(crate) fn improve(&mut self) -> (u64, u64) {
+        for at in 0..self.roots.len() {
+            match self.roots[at].context {
+                Context::Value => self.use_class(self.roots[at].class),
+                _ => self.take(User::Root(at as u32)),
+            }
+        }
+        let before = self.total;
+        for _ in 0..ROUNDS {
+            let start = self.total;
+            let contested: Vec<ClassId> = self.graph.classes().filter(|c| self.is_open(*c)).collect();
+            for class in contested.into_iter().rev() {
+                self.improve_class(class);
+            }
+            if self.total == start {
+                break;
+            }
+        }
+        (before, self.total)
+    }
+
+    /// Whether anything in use reads `class`.
+    pub(crate) fn is_computed(&self, class: ClassId) -> bool {
+        self.uses[class.index()] > 0 || self.readers.get(&class).is_some_and(|r| !r.is_empty())
+    }
+
+    /// Whether a class is in use and has a choice.
+    fn is_open(&self, class: ClassId) -> bool {
+        let readers = self.readers.get(&class).map_or(0, SmallVec::len);
+        let fixed = self.chosen[class.index()]
+            .is_none_or(|node| matches!(node.op, Op::Leaf | Op::Const));
+        let choice = !fixed && self.graph.nodes(class).len() > 1;
+        choice && readers <= MAX_READERS && self.is_computed(class)
+    }
+
+    fn improve_class(&mut self, class: ClassId) {
+        if !self.is_open(class) {
+            return;
+        }
+        let mut best = (self.total, self.chosen(class));
+        for node in self.graph.nodes(class) {
+            let fits = *node != best.1 && node.args().iter().all(|arg| self.has_node(*arg));
+            if !fits || self.reaches(node, class) {
+                continue;
+            }
+            self.switch(class, *node);
+            if self.total < best.0 {
+                best = (self.total, *node);
+            }
+        }
+        if self.chosen(class) != best.1 {
+            self.switch(class, best.1);
+        }
+    }
+
+    fn has_node(&self, class: ClassId) -> bool {
+        self.chosen[self.graph.find(class).index()].is_some()
+    }
+
+    /// Chooses `node` for `class` and takes every tile that sees the class anew.
+    fn switch(&mut self, class: ClassId, node: Node) {
+        let mut users = self.readers.get(&class).cloned().unwrap_or_default();
+        users.push(User::Class(class));
+        users.sort_unstable();
+        users.dedup();
+        users.retain(|user| self.taken.contains_key(user));
+        for user in &users {
+            self.give_back(*user);
+        }
+        self.set(class, node);
+        for user in users {
+            // A class may have lost its last use above, or been taken again by another reader.
+            let wanted = match user {
+                User::Class(class) => self.uses[class.index()] > 0,
+                User::Root(_) => true,
+            };
+            if wanted && !self.taken.contains_key(&user) {
+                self.take(user);
+            }
+        }
+    }
+
+    fn use_class(&mut self, class: ClassId) {
+        self.uses[class.index()] += 1;
+        if self.uses[class.index()] == 1 {
+            self.take(User::Class(class));
+        }
+    }
+
+    fn unuse_class(&mut self, class: ClassId) {
+        self.uses[class.index()] -= 1;
+        if self.uses[class.index()] == 0 {
+            self.give_back(User::Class(class));
+        }
+    }
+
+    fn take(&mut self, user: User) {
+        let (class, context, level) = match user {
+            User::Class(class) => (class, Context::Value, self.level[class.index()]),
+            User::Root(at) => {
+                let root = self.roots[at as usize];
+                (root.class, root.context, root.level.min(MAX_LEVEL))
+            }
+        };
+        let Tile { cost, operands, mut inner } =
+            self.model.tile(self.graph, context, &self.chosen(class), self);
+        if let User::Root(_) = user {
+            inner.push(class);
+        }
+        let cost = u64::from(cost) * LOOP_WEIGHT.pow(u32::from(level));
+        self.total += cost;
+        for seen in operands.iter().chain(&inner) {
+            self.readers.entry(*seen).or_default().push(user);
+        }
+        for operand in &operands {
+            self.use_class(*operand);
+        }
+        let before = self.taken.insert(user, Taken { cost, operands, inner });
+        debug_assert!(before.is_none(), "{user:?} was taken twice");
+    }
+
+    fn give_back(&mut self, user: User) {
+        let Some(Taken { cost, operands, inner }) = self.taken.remove(&user) else { return };
+        self.total -= cost;
+        for seen in operands.iter().chain(&inner) {
+            if let Some(readers) = self.readers.get_mut(seen)
+                && let Some(at) = readers.iter().position(|reader| *reader == user)
+            {
+                readers.swap_remove(at);
+            }
+        }
+        for operand in operands {
+            self.unuse_class(operand);
+        }
+    }
+
+    /// Whether choosing `node` for `class` would close a cycle.
+    fn reaches(&self, node: &Node, class: ClassId) -> bool {
+        let mut seen = FxHashSet::default();
+        let mut stack: SmallVec<[ClassId; 16]> =
+            node.args().iter().map(|arg| self.graph.find(*arg)).collect();
+        while let Some(next) = stack.pop() {
+            if next == class {
+                return true;
+            }
+            if !seen.insert(next) {
+                continue;
+            }
+            if seen.len() > CYCLE_SEARCH {
+                return true;
+            }
+            if let Some(node) = self.chosen[next.index()] {
+                stack.extend(node.args().iter().map(|arg| self.graph.find(*arg)));
+            }
+        }
+        false
+    }
+}

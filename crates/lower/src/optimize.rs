@@ -1,0 +1,367 @@
+//! One function through the whole pass, and what came of it.
+
+use crate::cost::CostModel;
+use crate::elaborate::elaborate;
+use crate::extract::{Extraction, Root};
+use crate::pressure::{vector_pressure, vector_registers};
+use crate::profile::{Flow, Profile};
+use crate::seed::{Seeded, seed};
+use crate::shape::Context;
+use cranelift_codegen::ir::{Function, Inst, Opcode, ValueDef};
+use cranelift_codegen::isa::TargetIsa;
+use egraft_egraph::{
+    EGraph, Limits, Matcher, RULES, RuleCount, Saturation, StandardRules, StopReason, saturate,
+    to_dot, to_json,
+};
+use egraft_ir::{ClassId, Node};
+use egraft_rules::MatchGraph;
+use serde_json::Value as Json;
+use std::fmt;
+
+/// Knobs of the pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LowerOptions {
+    /// 0: leave everything to stock Cranelift. 1: rewrite eagerly. 2: the same with deeper
+    /// chains of rewrites. 3: saturate.
+    pub effort: u8,
+    /// CLIF instructions above which a function is left alone.
+    pub max_insts: usize,
+    /// E-nodes above which rewriting stops.
+    pub max_nodes: usize,
+}
+
+impl Default for LowerOptions {
+    fn default() -> LowerOptions {
+        LowerOptions { effort: 1, max_insts: 100_000, max_nodes: 400_000 }
+    }
+}
+
+impl LowerOptions {
+    fn limits(&self) -> Limits {
+        let base = Limits { nodes: self.max_nodes, ..Limits::default() };
+        match self.effort {
+            0 | 1 => base,
+            _ => Limits { depth: 8, class_nodes: 24, ..base },
+        }
+    }
+}
+
+/// What came of a function.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A better function.
+    Improved(Box<Improved>),
+    /// The function stays as it was.
+    Unchanged(Box<Unchanged>),
+}
+
+/// A function that got better.
+#[derive(Debug)]
+pub struct Improved {
+    /// The new function; same signature, same effects.
+    pub func: Function,
+    /// How it came about.
+    pub stats: Stats,
+}
+
+/// A function that stays as it was.
+#[derive(Debug)]
+pub struct Unchanged {
+    /// Why.
+    pub reason: Reason,
+    /// What was tried.
+    pub stats: Stats,
+}
+
+/// Why a function stays with stock Cranelift's code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The effort is 0.
+    EffortZero,
+    /// Nothing in it runs more than once a call.
+    NoLoop,
+    /// More instructions than [`LowerOptions::max_insts`].
+    TooLarge {
+        /// Its CLIF instructions.
+        insts: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It uses something that rewriting could break.
+    Unsupported(&'static str),
+    /// No choice of nodes is cheaper than what is there.
+    CostDoesNotDrop,
+    /// The rewritten function would need more registers than the target has, and more than before.
+    RegisterPressure {
+        /// Vector values alive at once in a loop before.
+        before: usize,
+        /// The same after rewriting.
+        after: usize,
+    },
+    /// The rewritten function failed Cranelift's verifier: a bug in Egraft, please report it.
+    Verifier(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::EffortZero => f.write_str("effort is 0"),
+            Reason::NoLoop => f.write_str("no loop"),
+            Reason::TooLarge { insts, limit } => {
+                write!(f, "{insts} instructions, over the limit of {limit}")
+            }
+            Reason::Unsupported(what) => write!(f, "uses {what}"),
+            Reason::CostDoesNotDrop => f.write_str("predicted cost does not drop"),
+            Reason::RegisterPressure { before, after } => {
+                write!(f, "{after} vector values alive at once in a loop, {before} before")
+            }
+            Reason::Verifier(error) => {
+                write!(f, "rewritten code is not valid CLIF, please report this: {error}")
+            }
+        }
+    }
+}
+
+/// How often a rule fired in one function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fired {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// Matches found.
+    pub matched: usize,
+    /// Matches that told the e-graph something new.
+    pub joined: usize,
+}
+
+/// Counts of one function's way through the pass.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// CLIF instructions before.
+    pub insts_before: usize,
+    /// CLIF instructions after, dead ones included.
+    pub insts_after: usize,
+    /// Basic blocks.
+    pub blocks: usize,
+    /// Loops.
+    pub loops: usize,
+    /// Innermost loops with vector instructions.
+    pub vector_loops: usize,
+    /// CLIF instructions that read or make vectors.
+    pub vector_insts: usize,
+    /// E-nodes at the end.
+    pub enodes: usize,
+    /// E-classes at the end.
+    pub eclasses: usize,
+    /// Predicted cost before in 1/16 cycle, a loop level weighing 16 times its surroundings.
+    pub cost_before: u64,
+    /// Predicted cost after.
+    pub cost_after: u64,
+    /// Instructions replaced.
+    pub replaced: usize,
+    /// Rules that fired, most effective first.
+    pub rules: Vec<Fired>,
+    /// Why rewriting ended.
+    pub stop: Option<StopReason>,
+}
+
+/// Looks for a cheaper form of `func` under the flags of `isa`.
+pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) -> Outcome {
+    let flow = Flow::new(func);
+    let mut stats = initial_stats(func, &flow);
+    let unchanged =
+        |reason, stats| Outcome::Unchanged(Box::new(Unchanged { reason, stats }));
+    if let Some(reason) = refuse(func, options, &stats) {
+        return unchanged(reason, stats);
+    }
+    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
+    let mut counts = seeded.rewriter.counts().to_vec();
+    stats.stop = Some(seeded.rewriter.stop_reason());
+    if options.effort >= 3 {
+        let Saturation { stop, counts: more, .. } =
+            saturate(seeded.rewriter.graph_mut(), &StandardRules, options.limits());
+        for (count, more) in counts.iter_mut().zip(more) {
+            count.matched += more.matched;
+            count.joined += more.joined;
+        }
+        stats.stop = Some(stop);
+    }
+    stats.rules = fired(&counts);
+    let graph = seeded.rewriter.graph();
+    stats.enodes = graph.node_count();
+    stats.eclasses = graph.class_count();
+
+    let model = CostModel::new(isa);
+    let mut extraction = extraction(func, &flow, &seeded, graph, &model);
+    (stats.cost_before, stats.cost_after) = extraction.improve();
+    if stats.cost_after >= stats.cost_before {
+        return unchanged(Reason::CostDoesNotDrop, stats);
+    }
+    let mut better = func.clone();
+    stats.replaced = elaborate(&mut better, &flow.domtree, &flow.loops, &seeded, &extraction);
+    if stats.replaced == 0 {
+        stats.cost_after = stats.cost_before;
+        return unchanged(Reason::CostDoesNotDrop, stats);
+    }
+    if let Err(errors) = cranelift_codegen::verify_function(&better, isa) {
+        return unchanged(Reason::Verifier(errors.to_string()), stats);
+    }
+    let registers = vector_registers(isa.triple().architecture);
+    let (before, after) = (vector_pressure(func, &flow), vector_pressure(&better, &flow));
+    if after > before && after > registers {
+        stats.cost_after = stats.cost_before;
+        return unchanged(Reason::RegisterPressure { before, after }, stats);
+    }
+    stats.insts_after =
+        better.layout.blocks().map(|block| better.layout.block_insts(block).count()).sum();
+    Outcome::Improved(Box::new(Improved { func: better, stats }))
+}
+
+/// What a dump of the e-graph is written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Graphviz.
+    Dot,
+    /// The JSON of egraph-serialize.
+    Json,
+}
+
+/// The e-graph of `func` after rewriting, as text.
+pub fn dump_egraph(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &LowerOptions,
+    format: Format,
+) -> String {
+    let flow = Flow::new(func);
+    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
+    if options.effort >= 3 {
+        saturate(seeded.rewriter.graph_mut(), &StandardRules, options.limits());
+    }
+    let graph = seeded.rewriter.graph();
+    let roots: Vec<ClassId> =
+        roots(func, &flow, &seeded, graph).into_iter().map(|root| root.class).collect();
+    match format {
+        Format::Dot => to_dot(graph, &roots),
+        Format::Json => {
+            let model = CostModel::new(isa);
+            let json: Json = to_json(graph, &roots, |node| {
+                f64::from(model.price_of_node(graph, node)) / 16.0
+            });
+            format!("{json:#}\n")
+        }
+    }
+}
+
+fn initial_stats(func: &Function, flow: &Flow) -> Stats {
+    let profile = Profile::new(func, flow);
+    Stats {
+        insts_before: profile.insts,
+        insts_after: profile.insts,
+        blocks: profile.blocks,
+        loops: profile.loops,
+        vector_loops: profile.vector_loops,
+        vector_insts: profile.vector_insts,
+        ..Stats::default()
+    }
+}
+
+fn refuse(func: &Function, options: &LowerOptions, stats: &Stats) -> Option<Reason> {
+    if options.effort == 0 {
+        return Some(Reason::EffortZero);
+    }
+    if stats.insts_before > options.max_insts {
+        return Some(Reason::TooLarge { insts: stats.insts_before, limit: options.max_insts });
+    }
+    if func.dfg.values_labels.is_some() {
+        return Some(Reason::Unsupported("debug information for values"));
+    }
+    for block in func.layout.blocks() {
+        for inst in func.layout.block_insts(block) {
+            let what = match func.dfg.insts[inst].opcode() {
+                Opcode::TryCall | Opcode::TryCallIndirect => "exceptions",
+                Opcode::StackSwitch => "stack switching",
+                _ if func.dfg.user_stack_map_entries(inst).is_some() => "garbage-collected values",
+                _ => continue,
+            };
+            return Some(Reason::Unsupported(what));
+        }
+    }
+    (stats.loops == 0).then_some(Reason::NoLoop)
+}
+
+fn fired(counts: &[RuleCount]) -> Vec<Fired> {
+    let mut rules: Vec<Fired> = counts
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| count.matched > 0)
+        .map(|(at, count)| Fired {
+            rule: RULES[at].name,
+            matched: count.matched,
+            joined: count.joined,
+        })
+        .collect();
+    rules.sort_by_key(|rule| (std::cmp::Reverse(rule.joined), rule.rule));
+    rules
+}
+
+fn extraction<'a, M: Matcher>(
+    func: &Function,
+    flow: &Flow,
+    seeded: &Seeded<'_, M>,
+    graph: &'a EGraph,
+    model: &'a CostModel<'a>,
+) -> Extraction<'a> {
+    let initial: Vec<(ClassId, Node)> = seeded
+        .pure
+        .iter()
+        .filter_map(|inst| {
+            let class = seeded.class_of[func.dfg.first_result(*inst)]?;
+            Some((class, seeded.node_of[*inst]?))
+        })
+        .collect();
+    let leaf_level = |leaf: u128| match func.dfg.value_def(seeded.leaves[leaf as usize]) {
+        ValueDef::Param(block, _) => flow.level(block),
+        ValueDef::Result(inst, _) => {
+            func.layout.inst_block(inst).map_or(0, |block| flow.level(block))
+        }
+        ValueDef::Union(..) => 0,
+    };
+    let roots = roots(func, flow, seeded, graph);
+    Extraction::new(graph, model, &initial, roots, &leaf_level)
+}
+
+/// The classes that instructions outside the e-graph read.
+fn roots<M: Matcher>(
+    func: &Function,
+    flow: &Flow,
+    seeded: &Seeded<'_, M>,
+    graph: &EGraph,
+) -> Vec<Root> {
+    let mut roots = Vec::new();
+    for block in flow.domtree.cfg_rpo() {
+        let level = flow.level(*block);
+        for inst in func.layout.block_insts(*block) {
+            if seeded.node_of[inst].is_some() || crate::seed::is_vector_bitcast(&func.dfg, inst) {
+                continue;
+            }
+            for (value, context) in reads(func, inst) {
+                if let Some(class) = seeded.class_of[func.dfg.resolve_aliases(value)] {
+                    roots.push(Root { class: graph.find(class), context, level });
+                }
+            }
+        }
+    }
+    roots
+}
+
+/// The values that a skeleton instruction reads, and how.
+fn reads(func: &Function, inst: Inst) -> Vec<(cranelift_codegen::ir::Value, Context)> {
+    use cranelift_codegen::ir::InstructionData as Data;
+    let context = |at: usize| match (&func.dfg.insts[inst], at) {
+        (Data::Load { .. }, 0) | (Data::Store { .. }, 1) => Context::Address,
+        (Data::Brif { .. }, 0) => Context::Branch,
+        _ => Context::Value,
+    };
+    func.dfg.inst_values(inst).enumerate().map(|(at, value)| (value, context(at))).collect()
+}
