@@ -104,9 +104,8 @@ impl Node {
 
     /// Whether types and operand count fit the op.
     pub fn is_well_typed(&self) -> bool {
-        (self.op.is_leaf() || self.args().len() == self.op.arity())
-            && (self.op.is_leaf() || self.op.types().contains(self.ty))
-            && self.op.result_type(self.ty).is_some()
+        self.op.is_leaf()
+            || self.args().len() == self.op.arity() && self.op.allows(self.ty, self.from)
     }
 
     fn imm_text(&self) -> String {

@@ -32,9 +32,8 @@ fn knowledge(rng: &mut SmallRng, ty: Ty, bits: u128) -> KnownBits {
     let known = if rng.random() {
         ty.splat_bits(known_in_lane(rng, w))
     } else {
-        (0..ty.lanes()).fold(0, |known, lane| {
-            known | (known_in_lane(rng, w) & ty.lane_mask()) << (lane * w)
-        })
+        (0..ty.lanes())
+            .fold(0, |known, lane| known | (known_in_lane(rng, w) & ty.lane_mask()) << (lane * w))
     };
     KnownBits { zeros: !bits & known, ones: bits & known }
 }

@@ -270,7 +270,7 @@ impl Op {
     ///
     /// `from` is the operand type of conversions and of `vhigh_bits`, and equals `ty` elsewhere.
     pub fn allows(self, ty: Ty, from: Ty) -> bool {
-        if !self.types().contains(ty) || self.result_type(ty).is_none() {
+        if !self.types().contains(ty) || from == Ty::I128 || self.result_type(ty).is_none() {
             return false;
         }
         if self.type_rule() == TypeRule::Gather {
@@ -290,7 +290,7 @@ impl Op {
             Op::FvpromoteLow | Op::X86Cvtt2dq => from == Ty::F32X4,
             Op::Fvdemote => from == Ty::F64X2,
             Op::FcvtToUintSat | Op::FcvtToSintSat => from.is_float() && same_shape,
-            Op::FcvtFromUint | Op::FcvtFromSint => from.is_int() && same_shape && from != Ty::I128,
+            Op::FcvtFromUint | Op::FcvtFromSint => from.is_int() && same_shape,
             Op::Bitcast => from != ty && from.bits() == ty.bits(),
             _ => false,
         }

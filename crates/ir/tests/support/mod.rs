@@ -95,10 +95,9 @@ fn float_edge(rng: &mut SmallRng, w: u32) -> u128 {
     let exponent = u128::from(rng.random_range(0..66u8));
     let power = (bias + exponent) << fraction;
     let ulps = u128::from(rng.random_range(0..5u8)).wrapping_sub(2);
-    let ties = match fraction.checked_sub(exponent as u32) {
-        Some(below) if below >= 1 => noise >> (below - 1) << (below - 1),
-        _ => noise,
-    };
+    let small = exponent % fraction as u128;
+    let below_half = fraction as u32 - small as u32 - 1;
+    let tie = (bias + small) << fraction | noise >> below_half << below_half;
     let magnitude = match rng.random_range(0..14) {
         0 | 1 => 0,
         2 => infinity,
@@ -110,8 +109,8 @@ fn float_edge(rng: &mut SmallRng, w: u32) -> u128 {
         8 => infinity - 1,
         9 => 1 << fraction,
         10 => power.wrapping_add(ulps),
-        11 => (bias << fraction) - (1 << fraction) + ulps,
-        12 => (bias + exponent % u128::from(fraction)) << fraction | ties & ((1 << fraction) - 1),
+        11 => ((bias - 1) << fraction).wrapping_add(ulps),
+        12 => tie,
         _ => (bias + exponent) << fraction | noise,
     };
     let magnitude = magnitude & (sign - 1);
