@@ -1,14 +1,21 @@
 //! Capture: the CLIF of every wasm function as Wasmtime would compile it under a given `Config`.
 //!
-//! A copy of the `Config` gets a private `emit_clif` directory and a cache that answers every
-//! question with one small dummy. A hit skips the optimiser, so the CLIF that Wasmtime writes after
-//! it is the untouched translation. The artefact full of dummies is thrown away.
+//! A copy of the `Config` gets one compiling thread, a private `emit_clif` directory and a cache
+//! that answers every question with one small dummy. A hit skips the optimiser, so the CLIF that
+//! Wasmtime writes after it is the untouched translation. The artefact full of dummies is thrown
+//! away.
 //!
-//! Files and keys are paired by recomputing the key from the parsed file, so neither the order nor
-//! the number of compiling threads matters.
-//! Invariant: a [`CapturedFunction`] without a fault has a key that Wasmtime asked for.
+//! Two things are proven rather than assumed. The file between two questions belongs to the first:
+//! the directory is emptied at each question, and a capture that ever finds another number of files
+//! than one fails. The ISA is Wasmtime's: for a probe module of trivial functions a cache key is
+//! recomputed from parsed CLIF, and the key covers the target and every flag. (Keys of larger
+//! functions cannot be recomputed, as they cover the order in which instructions were made, which
+//! text does not keep.)
+//!
+//! Invariant: a [`CapturedFunction`] has the very key under which Wasmtime asks for its code, and
+//! its CLIF prints back to the captured text.
 
-use crate::error::{SeamError, panic_message};
+use crate::error::{SeamError, panic_message, precompile};
 use crate::key::CacheKey;
 use crate::names::hide_names;
 use crate::report::StockReason;
@@ -17,11 +24,11 @@ use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use wasmtime::{
     CacheStore, Config, Engine, InstanceAllocationStrategy, ProfilingStrategy, Strategy,
@@ -54,7 +61,15 @@ impl fmt::Debug for CapturedFunction {
     }
 }
 
-/// A function that Wasmtime compiles but that cannot be replaced.
+/// A function without a wasm body.
+pub(crate) struct Trampoline {
+    pub(crate) symbol: String,
+    pub(crate) key: CacheKey,
+    pub(crate) clif_bytes: usize,
+    pub(crate) func: Function,
+}
+
+/// A function that Wasmtime compiles but whose CLIF could not be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Uncaptured {
     pub(crate) name: Option<String>,
@@ -68,16 +83,17 @@ pub(crate) struct Uncaptured {
 pub struct Captured {
     /// Functions that can be replaced, by wasm index.
     pub functions: Vec<CapturedFunction>,
-    /// The very ISA, flags included, that Wasmtime compiles with. `None` only if `functions` is
-    /// empty, since nothing then proves it.
-    pub isa: Option<OwnedTargetIsa>,
+    /// Wasmtime's own glue between host and wasm, by symbol.
+    pub(crate) trampolines: Vec<Trampoline>,
+    /// The very ISA, flags included, that Wasmtime compiles with.
+    pub isa: OwnedTargetIsa,
     pub(crate) uncaptured: Vec<Uncaptured>,
     pub(crate) parallel: bool,
     pub(crate) elapsed: Duration,
 }
 
 impl Captured {
-    /// Functions that Wasmtime compiles but that cannot be replaced: symbol and reason.
+    /// Functions whose CLIF could not be read: symbol and reason.
     pub fn uncaptured(&self) -> impl Iterator<Item = (&str, &StockReason)> {
         self.uncaptured.iter().map(|function| (function.symbol.as_str(), &function.reason))
     }
@@ -93,75 +109,83 @@ impl Captured {
 
 /// Captures every wasm function of `wasm`, which may be binary or text.
 ///
-/// `config` is not changed. Nothing is left on disk; the CLIF text lies in a private temporary
-/// directory meanwhile.
+/// `config` is not changed; an incremental cache or `emit_clif` directory of its own is not used.
+/// Nothing is left on disk; the CLIF text lies in a private temporary directory, one function at a
+/// time.
 ///
 /// # Errors
 /// [`SeamError::Wasmtime`] if Wasmtime refuses the module or the configuration, with its own error.
 /// [`SeamError::Unsupported`] if nothing can be captured under this configuration.
 pub fn capture(config: &Config, wasm: &[u8]) -> Result<Captured, SeamError> {
-    check_config(config)?;
-    capture_with(config.clone(), wasm)
-}
-
-/// Finds what only the `Debug` text of a `Config` shows.
-pub(crate) fn check_config(config: &Config) -> Result<(), SeamError> {
-    let text = format!("{config:?}");
-    if text.contains("cache_store: Some(") {
-        Err(SeamError::CacheSlotTaken)
-    } else if text.contains("compiler_config: None") {
-        Err(SeamError::NoCompiler)
-    } else {
-        Ok(())
-    }
-}
-
-/// As [`capture`], but the cache in `config`, if any, is replaced.
-pub(crate) fn capture_with(mut config: Config, wasm: &[u8]) -> Result<Captured, SeamError> {
     let start = Instant::now();
     let directory = tempfile::Builder::new()
         .prefix("egraft-clif-")
         .tempdir()
         .map_err(|source| SeamError::Io { path: std::env::temp_dir(), source })?;
-    let store = std::sync::Arc::new(DummyStore::default());
+    let store = Arc::new(DummyStore::new(directory.path()));
+    let parallel = settings_text(config)?.contains("parallel_compilation: true");
+    let mut config = config.clone();
     config.emit_clif(directory.path());
     config.enable_incremental_compilation(store.clone())?;
+    config.parallel_compilation(false);
     // Neither changes compiled code; a pool would reserve address space, a profiler write files.
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     config.profiler(ProfilingStrategy::None);
 
     let engine = Engine::new(&config)?;
-    let candidates = supported(&engine).map_err(|reason| SeamError::Unsupported { reason })?;
+    let unsupported = |reason| SeamError::Unsupported { reason };
+    let candidates = supported(&engine).map_err(unsupported)?;
     let dummy = compile::dummy_code(&*candidates[0])
-        .map_err(|text| SeamError::Unsupported { reason: StockReason::UnknownIsa(text) })?;
+        .map_err(|text| unsupported(StockReason::UnknownIsa(text)))?;
     store.dummy.get_or_init(|| dummy);
+
+    let probe = wat::parse_str(PROBE)
+        .map_err(|error| unsupported(StockReason::UnknownIsa(format!("the probe: {error}"))))?;
+    let isa = find_isa(candidates, store.run(&engine, &probe)?).map_err(unsupported)?;
+    // What an engine compiled before leaves traces in keys: the module gets a fresh one.
+    let engine = Engine::new(&config)?;
 
     // Text that does not parse goes to Wasmtime as it is, for Wasmtime's own error.
     let binary = wat::parse_bytes(wasm).unwrap_or(Cow::Borrowed(wasm));
-    let (hidden, names) = hide_names(&binary);
-    catch_unwind(AssertUnwindSafe(|| engine.precompile_module(&hidden)))
-        .map_err(|payload| SeamError::CapturePanicked { message: panic_message(&*payload) })??;
+    let (hidden, mut names) = hide_names(&binary);
+    let emitted = store.run(&engine, &hidden)?;
 
-    let keys = std::mem::take(&mut *store.keys.lock().unwrap_or_else(PoisonError::into_inner));
     let mut captured = Captured {
         functions: Vec::new(),
-        isa: None,
+        trampolines: Vec::new(),
+        isa,
         uncaptured: Vec::new(),
-        parallel: engine.get_parallel_compilation(),
+        parallel,
         elapsed: Duration::ZERO,
     };
-    let emitted = read_directory(directory.path(), &mut captured.uncaptured)?;
-    let parsed = map(captured.parallel, emitted, parse);
-    let mut pairing = Pairing { keys, names, debug_info: engine.get_debug_info() };
-    pairing.pair(parsed, &candidates, &mut captured);
+    for (file, parsed) in map(parallel, emitted, parse) {
+        captured.push(file, parsed, &mut names);
+    }
+    captured.functions.sort_by_key(|function| function.index);
+    captured.trampolines.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     captured.elapsed = start.elapsed();
     Ok(captured)
+}
+
+/// The `Debug` text of a `Config`, which alone tells some settings before there is an engine.
+///
+/// # Errors
+/// [`SeamError::NoCompiler`] if there is none to configure.
+pub(crate) fn settings_text(config: &Config) -> Result<String, SeamError> {
+    let text = format!("{config:?}");
+    if text.contains("compiler_config: None") { Err(SeamError::NoCompiler) } else { Ok(text) }
 }
 
 /// The ISA candidates, or why nothing can be captured under this engine.
 fn supported(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, StockReason> {
     if engine.get_strategy() != Some(Strategy::Cranelift) {
         return Err(StockReason::NotCranelift);
+    }
+    if engine.get_debug_info() {
+        return Err(StockReason::DebugInfo);
+    }
+    if engine.get_guest_debug() {
+        return Err(StockReason::GuestDebug);
     }
     const CHECKS: &str = "enable_incremental_compilation_cache_checks";
     if engine.get_cranelift_flags_enabled().any(|flag| flag == CHECKS)
@@ -172,126 +196,102 @@ fn supported(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, StockReason> {
     isa::candidates(engine).map_err(StockReason::UnknownIsa)
 }
 
-/// One file of the `emit_clif` directory that belongs to a wasm function.
+/// Functions so small that text keeps everything of some of them, whatever a `Config` adds to wasm
+/// functions: trampolines, for exports and imports, get no fuel, epoch or stack checks.
+const PROBE: &str = r#"(module
+    (import "" "" (func))
+    (import "" "" (func (param i32) (result i64)))
+    (func (export ""))
+    (func (param i64 i32) (result i32) local.get 1))"#;
+
+/// The candidate under which a probe function has the key that Wasmtime asked for.
+fn find_isa(
+    candidates: Vec<OwnedTargetIsa>,
+    probes: Vec<Emitted>,
+) -> Result<OwnedTargetIsa, StockReason> {
+    let probes: Vec<_> = probes.into_iter().map(parse).collect();
+    candidates
+        .into_iter()
+        .find(|isa| {
+            probes.iter().any(|(file, func)| {
+                func.as_ref().is_ok_and(|func| CacheKey::compute(&**isa, func) == file.key)
+            })
+        })
+        .ok_or_else(|| StockReason::UnknownIsa("no recomputed key is Wasmtime's".to_owned()))
+}
+
+/// One file of the `emit_clif` directory and the key it belongs to.
 struct Emitted {
-    index: u32,
+    key: CacheKey,
+    /// The file's name without its ending.
+    stem: String,
     clif: String,
 }
 
 impl Emitted {
-    fn symbol(&self) -> String {
-        format!("wasm[0]::function[{}]", self.index)
-    }
-}
-
-/// Reads the wasm functions' files by index; the other files are trampolines.
-fn read_directory(path: &Path, others: &mut Vec<Uncaptured>) -> Result<Vec<Emitted>, SeamError> {
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SeamError::Io { path, source }
-    };
-    let mut emitted = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(fail(path))? {
-        let entry = entry.map_err(fail(path))?;
-        let file = entry.path();
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let index = stem
+    /// The wasm function's index; `None` for a trampoline.
+    fn index(&self) -> Option<u32> {
+        self.stem
             .strip_prefix("wasm[0]--function[")
             .and_then(|rest| rest.strip_suffix(']'))
-            .and_then(|index| index.parse().ok());
-        match index {
-            Some(index) => emitted.push(Emitted {
-                index,
-                clif: std::fs::read_to_string(&file).map_err(fail(&file))?,
-            }),
-            None => others.push(Uncaptured {
-                name: None,
-                index: None,
-                symbol: stem.replace("--", "::"),
-                clif_bytes: entry.metadata().map_or(0, |data| data.len() as usize),
-                reason: StockReason::Trampoline,
-            }),
-        }
+            .and_then(|index| index.parse().ok())
     }
-    emitted.sort_by_key(|file| file.index);
-    others.sort_by(|a, b| a.symbol.cmp(&b.symbol));
-    Ok(emitted)
 }
 
-fn parse(file: Emitted) -> (Emitted, Result<Function, String>) {
-    let functions = catch_unwind(|| cranelift_reader::parse_functions(&file.clif));
-    let parsed = match functions {
-        Ok(Ok(functions)) => match <[Function; 1]>::try_from(functions) {
-            Ok([function]) => Ok(function),
-            Err(functions) => Err(format!("{} functions in one file", functions.len())),
-        },
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(payload) => Err(panic_message(&*payload)),
-    };
+/// Parses CLIF and checks that nothing was lost on the way.
+fn parse(file: Emitted) -> (Emitted, Result<Function, StockReason>) {
+    let parsed = catch_unwind(|| parse_one(&file.clif))
+        .unwrap_or_else(|payload| Err(StockReason::Unparsable(panic_message(&*payload))));
     (file, parsed)
 }
 
-/// Pairs parsed functions with the keys that Wasmtime asked for.
-struct Pairing {
-    keys: HashSet<CacheKey>,
-    names: HashMap<u32, String>,
-    debug_info: bool,
+fn parse_one(clif: &str) -> Result<Function, StockReason> {
+    let functions = cranelift_reader::parse_functions(clif)
+        .map_err(|error| StockReason::Unparsable(error.to_string()))?;
+    let [function] = <[Function; 1]>::try_from(functions).map_err(|functions| {
+        StockReason::Unparsable(format!("{} functions in one file", functions.len()))
+    })?;
+    // The first line is Wasmtime's comment.
+    let body = clif.split_once('\n').map_or("", |(_, body)| body);
+    if function.display().to_string() == body {
+        Ok(function)
+    } else {
+        Err(StockReason::TextMismatch)
+    }
 }
 
-impl Pairing {
-    fn pair(
+impl Captured {
+    fn push(
         &mut self,
-        parsed: Vec<(Emitted, Result<Function, String>)>,
-        candidates: &[OwnedTargetIsa],
-        captured: &mut Captured,
+        file: Emitted,
+        parsed: Result<Function, StockReason>,
+        names: &mut HashMap<u32, String>,
     ) {
-        // The first match decides between the candidates: flags are the same for all functions.
-        captured.isa = candidates
-            .iter()
-            .find(|isa| {
-                parsed.iter().any(|(_, func)| {
-                    func.as_ref()
-                        .is_ok_and(|func| self.keys.contains(&CacheKey::compute(&***isa, func)))
-                })
-            })
-            .cloned();
-        let isa = captured.isa.clone();
-        let keyed = map(captured.parallel, parsed, |(file, func)| {
-            let func = func.map(|func| {
-                let key = isa.as_ref().map(|isa| CacheKey::compute(&**isa, &func));
-                (func, key)
-            });
-            (file, func)
-        });
-        for (file, func) in keyed {
-            let (index, symbol) = (file.index, file.symbol());
-            let name = self.names.remove(&index);
-            let reason = match func {
-                Ok((func, Some(key))) if self.keys.contains(&key) => {
-                    captured.functions.push(CapturedFunction {
-                        name,
-                        index,
-                        symbol,
-                        key,
-                        clif: file.clif,
-                        func,
-                    });
-                    continue;
-                }
-                Ok(_) if self.debug_info => StockReason::DebugInfo,
-                Ok((_, Some(_))) => StockReason::KeyMismatch,
-                Ok((_, None)) => {
-                    StockReason::UnknownIsa("no recomputed key matches Wasmtime's".to_owned())
-                }
-                Err(text) => StockReason::Unparsable(text),
-            };
-            captured.uncaptured.push(Uncaptured {
+        let index = file.index();
+        let name = index.and_then(|index| names.remove(&index));
+        let symbol = file.stem.replace("--", "::");
+        match (parsed, index) {
+            (Ok(func), Some(index)) => self.functions.push(CapturedFunction {
                 name,
-                index: Some(index),
+                index,
+                symbol,
+                key: file.key,
+                clif: file.clif,
+                func,
+            }),
+            (Ok(func), None) => self.trampolines.push(Trampoline {
+                symbol,
+                key: file.key,
+                clif_bytes: file.clif.len(),
+                func,
+            }),
+            (Err(reason), index) => self.uncaptured.push(Uncaptured {
+                name,
+                index,
                 symbol,
                 clif_bytes: file.clif.len(),
                 reason,
-            });
+            }),
         }
     }
 }
@@ -309,11 +309,83 @@ pub(crate) fn map<A: Send, B: Send>(
     }
 }
 
-/// Answers every question with one dummy and remembers what was asked.
-#[derive(Default)]
+/// Answers every question with one dummy and takes the file that Wasmtime writes after it.
 struct DummyStore {
+    directory: PathBuf,
     dummy: OnceLock<Vec<u8>>,
-    keys: Mutex<HashSet<CacheKey>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last question, whose file is not yet taken.
+    pending: Option<CacheKey>,
+    emitted: Vec<Emitted>,
+    error: Option<SeamError>,
+}
+
+impl DummyStore {
+    fn new(directory: &Path) -> Self {
+        DummyStore {
+            directory: directory.to_owned(),
+            dummy: OnceLock::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Compiles `wasm` and returns what was emitted for it.
+    fn run(&self, engine: &Engine, wasm: &[u8]) -> Result<Vec<Emitted>, SeamError> {
+        let compiled = precompile(engine, wasm);
+        self.proceed(None);
+        let state = std::mem::take(&mut *self.lock());
+        compiled?;
+        if let Some(error) = state.error {
+            return Err(error);
+        }
+        Ok(state.emitted)
+    }
+
+    /// Takes the file of the last question and goes on to `next`.
+    fn proceed(&self, next: Option<CacheKey>) {
+        let mut state = self.lock();
+        let pending = std::mem::replace(&mut state.pending, next);
+        if state.error.is_some() {
+            return;
+        }
+        match self.take_files(pending) {
+            Ok(emitted) => state.emitted.extend(emitted),
+            Err(error) => state.error = Some(error),
+        }
+    }
+
+    /// Empties the directory, which must hold one file if a question is pending, none otherwise.
+    fn take_files(&self, pending: Option<CacheKey>) -> Result<Option<Emitted>, SeamError> {
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| SeamError::Io { path, source }
+        };
+        let mut taken = None;
+        let mut count = 0;
+        for entry in std::fs::read_dir(&self.directory).map_err(fail(&self.directory))? {
+            let path = entry.map_err(fail(&self.directory))?.path();
+            let clif = std::fs::read_to_string(&path).map_err(fail(&path))?;
+            std::fs::remove_file(&path).map_err(fail(&path))?;
+            count += 1;
+            taken = pending.map(|key| Emitted {
+                key,
+                stem: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+                clif,
+            });
+        }
+        if count != usize::from(pending.is_some()) {
+            return Err(SeamError::Unpaired { files: count });
+        }
+        Ok(taken)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for DummyStore {
@@ -324,9 +396,7 @@ impl fmt::Debug for DummyStore {
 
 impl CacheStore for DummyStore {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
-        if let Some(key) = CacheKey::from_bytes(key) {
-            self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        }
+        self.proceed(CacheKey::from_bytes(key));
         self.dummy.get().map(|dummy| Cow::Borrowed(dummy.as_slice()))
     }
 

@@ -5,7 +5,7 @@
 //! for another signature would run. So everything is checked here before it is handed back, code
 //! from a [`CodeStore`] too.
 
-use crate::capture::{Captured, CapturedFunction, Uncaptured, map};
+use crate::capture::{Captured, CapturedFunction, Trampoline, Uncaptured, map};
 use crate::error::panic_message;
 use crate::key::{CacheKey, Fingerprint};
 use crate::report::{FunctionReport, Outcome, StockReason};
@@ -69,32 +69,31 @@ pub(crate) fn dummy_code(isa: &dyn TargetIsa) -> Result<Vec<u8>, String> {
     compile_stock(func, isa).map_err(|reason| reason.to_string())
 }
 
-/// One function after compilation; `code` is `None` when stock.
+/// One function after compilation, with what to answer when Wasmtime asks for it. Without `code`
+/// Wasmtime compiles it itself.
 pub(crate) struct Compiled {
     pub(crate) report: FunctionReport,
-    pub(crate) key: Option<CacheKey>,
-    pub(crate) code: Option<Vec<u8>>,
+    pub(crate) answer: Option<(CacheKey, Vec<u8>)>,
     to_store: Option<(StoreKey, Payload)>,
 }
 
 /// Decides on and compiles every function of `captured`. New results go to `store`; the text is
 /// the error of a store that could not take them.
+///
+/// Functions that stay stock and trampolines are compiled here too, by stock Cranelift: one that
+/// Wasmtime compiled itself would leave traces in its compiling context, and through them in the
+/// keys of functions after it.
 pub(crate) fn compile_all(
     captured: Captured,
     compiler: &dyn FunctionCompiler,
     store: Option<&CodeStore>,
 ) -> (Vec<Compiled>, Option<String>) {
-    let fingerprint = compiler.fingerprint();
-    let job = Job { compiler, store, fingerprint };
-    let mut compiled = match &captured.isa {
-        Some(isa) => {
-            map(captured.parallel, captured.functions, |function| job.run(function, &**isa))
-        }
-        None => Vec::new(),
-    };
+    let job = Job { compiler, store, fingerprint: compiler.fingerprint(), isa: &*captured.isa };
+    let parallel = captured.parallel;
+    let mut compiled = map(parallel, captured.functions, |one| job.function(one));
     compiled.extend(captured.uncaptured.into_iter().map(uncaptured));
-    // Wasm functions by index, then trampolines by symbol (they are sorted already).
     compiled.sort_by_key(|compiled| compiled.report.index.unwrap_or(u32::MAX));
+    compiled.extend(map(parallel, captured.trampolines, |one| job.trampoline(one)));
 
     let entries: Vec<_> =
         compiled.iter_mut().filter_map(|compiled| compiled.to_store.take()).collect();
@@ -112,138 +111,160 @@ fn uncaptured(function: Uncaptured) -> Compiled {
             symbol: function.symbol,
             index: function.index,
             outcome: Outcome::Stock(function.reason),
-            from_store: false,
             clif_bytes: function.clif_bytes,
-            micros: 0,
-            code_bytes: 0,
+            ..FunctionReport::default()
         },
-        key: None,
-        code: None,
+        answer: None,
         to_store: None,
     }
 }
+
+/// Code with its size, or why stock and whether the same will come out next time.
+type Decided = Result<(Vec<u8>, usize), (StockReason, bool)>;
 
 struct Job<'a> {
     compiler: &'a dyn FunctionCompiler,
     store: Option<&'a CodeStore>,
     fingerprint: Fingerprint,
+    isa: &'a dyn TargetIsa,
 }
 
 impl Job<'_> {
-    fn run(&self, function: CapturedFunction, isa: &dyn TargetIsa) -> Compiled {
-        let start = Instant::now();
-        let store_key = StoreKey::new(&function, &self.fingerprint);
-        let mut from_store = true;
-        let mut to_store = None;
-        let code = self.look_up(&function, &store_key).unwrap_or_else(|| {
-            from_store = false;
-            let (code, payload) = self.decide(&function, isa);
-            to_store = payload.filter(|_| self.store.is_some()).map(|payload| (store_key, payload));
-            code
-        });
-        let (outcome, code, code_bytes) = match code {
-            Ok((code, bytes)) => (Outcome::Replaced, Some(code), bytes),
-            Err(reason) => (Outcome::Stock(reason), None, 0),
+    fn function(&self, function: CapturedFunction) -> Compiled {
+        let report = FunctionReport {
+            name: function.name.clone(),
+            symbol: function.symbol.clone(),
+            index: Some(function.index),
+            clif_bytes: function.clif.len(),
+            ..FunctionReport::default()
         };
-        Compiled {
-            report: FunctionReport {
-                name: function.name,
-                symbol: function.symbol,
-                index: Some(function.index),
-                outcome,
-                from_store,
-                clif_bytes: function.clif.len(),
-                micros: start.elapsed().as_micros() as u64,
-                code_bytes,
-            },
-            key: Some(function.key),
-            code,
-            to_store,
-        }
+        self.run(report, function.key, &function.func, || self.decide(&function))
     }
 
-    /// What the store knows; `None` if it knows nothing usable.
-    fn look_up(
-        &self,
-        function: &CapturedFunction,
-        key: &StoreKey,
-    ) -> Option<Result<(Vec<u8>, usize), StockReason>> {
-        match self.store?.get(key) {
-            Lookup::Hit(Payload::Code(code)) => {
-                let bytes = check_code(function, &function.func, &code).ok()?;
-                Some(Ok((code, bytes)))
-            }
-            Lookup::Hit(Payload::Stock(text)) => Some(Err(StockReason::Declined(text))),
-            Lookup::Miss | Lookup::Rejected(_) => None,
-        }
+    fn trampoline(&self, trampoline: Trampoline) -> Compiled {
+        let report = FunctionReport {
+            symbol: trampoline.symbol,
+            clif_bytes: trampoline.clif_bytes,
+            ..FunctionReport::default()
+        };
+        self.run(report, trampoline.key, &trampoline.func, || Err((StockReason::Trampoline, true)))
     }
 
-    /// Asks the compiler. The payload is what may be stored: a panic or an error may pass with the
-    /// next version of the compiler's surroundings, so neither is.
-    fn decide(
+    /// Gets code from the store, or else by `decide`, or else from stock Cranelift.
+    fn run(
         &self,
-        function: &CapturedFunction,
-        isa: &dyn TargetIsa,
-    ) -> (Result<(Vec<u8>, usize), StockReason>, Option<Payload>) {
-        let decided =
-            catch_unwind(AssertUnwindSafe(|| match self.compiler.compile(function, isa) {
-                Decision::Replace(func) => (replace(function, *func, isa), true),
-                Decision::Code(code) => {
-                    let checked = check_code(function, &function.func, &code);
-                    (checked.map(|bytes| (code, bytes)), true)
+        mut report: FunctionReport,
+        key: CacheKey,
+        func: &Function,
+        decide: impl FnOnce() -> Decided,
+    ) -> Compiled {
+        let start = Instant::now();
+        let store_key = StoreKey::new(&key, func, &self.fingerprint);
+        let mut answer = None;
+        let mut to_store = None;
+        if let Some((payload, bytes)) = self.look_up(func, &store_key) {
+            report.from_store = true;
+            let (outcome, code) = match payload {
+                Payload::Code(code) => (Outcome::Replaced, code),
+                Payload::Stock { code, .. } if report.index.is_none() => {
+                    (Outcome::Stock(StockReason::Trampoline), code)
                 }
-                Decision::Stock(reason) => (Err(reason), false),
-            }));
-        match decided {
-            Ok((Ok((code, bytes)), _)) => {
-                let payload = Payload::Code(code.clone());
-                (Ok((code, bytes)), Some(payload))
+                Payload::Stock { reason, code } => {
+                    (Outcome::Stock(StockReason::Declined(reason)), code)
+                }
+            };
+            report.code_bytes = bytes;
+            report.outcome = outcome;
+            answer = Some((key, code));
+        } else {
+            match decide() {
+                Ok((code, bytes)) => {
+                    report.outcome = Outcome::Replaced;
+                    report.code_bytes = bytes;
+                    to_store = Some((store_key, Payload::Code(code.clone())));
+                    answer = Some((key, code));
+                }
+                Err((reason, lasting)) => {
+                    if let Ok((code, bytes)) = self.stock(func) {
+                        report.code_bytes = bytes;
+                        to_store = lasting.then(|| {
+                            let (reason, code) = (reason.to_string(), code.clone());
+                            (store_key, Payload::Stock { reason, code })
+                        });
+                        answer = Some((key, code));
+                    }
+                    report.outcome = Outcome::Stock(reason);
+                }
             }
-            Ok((Err(reason), false)) => {
-                let payload = Payload::Stock(reason.to_string());
-                (Err(reason), Some(payload))
-            }
-            Ok((Err(reason), true)) => (Err(reason), None),
-            Err(payload) => (Err(StockReason::Panicked(panic_message(&*payload))), None),
         }
+        report.micros = start.elapsed().as_micros() as u64;
+        Compiled { report, answer, to_store: to_store.filter(|_| self.store.is_some()) }
+    }
+
+    /// A usable entry of the store and the size of its code.
+    fn look_up(&self, func: &Function, key: &StoreKey) -> Option<(Payload, usize)> {
+        let Lookup::Hit(payload) = self.store?.get(key) else {
+            return None;
+        };
+        let (Payload::Code(code) | Payload::Stock { code, .. }) = &payload;
+        let bytes = check_code(func, func, code).ok()?;
+        Some((payload, bytes))
+    }
+
+    /// Stock Cranelift's code for a captured function.
+    fn stock(&self, func: &Function) -> Result<(Vec<u8>, usize), StockReason> {
+        let code = catch_unwind(AssertUnwindSafe(|| compile_stock(func.clone(), self.isa)))
+            .unwrap_or_else(|payload| Err(StockReason::Panicked(panic_message(&*payload))))?;
+        let bytes = check_code(func, func, &code)?;
+        Ok((code, bytes))
+    }
+
+    /// Asks the compiler and checks what it says.
+    fn decide(&self, function: &CapturedFunction) -> Decided {
+        catch_unwind(AssertUnwindSafe(|| match self.compiler.compile(function, self.isa) {
+            Decision::Replace(func) => {
+                replace(&function.func, *func, self.isa).map_err(|reason| (reason, false))
+            }
+            Decision::Code(code) => check_code(&function.func, &function.func, &code)
+                .map(|bytes| (code, bytes))
+                .map_err(|reason| (reason, false)),
+            Decision::Stock(reason) => Err((reason, true)),
+        }))
+        .unwrap_or_else(|payload| {
+            let reason = StockReason::Panicked(panic_message(&*payload));
+            Err((reason, false))
+        })
     }
 }
 
-/// Checks and compiles replacement CLIF.
+/// Checks and compiles replacement CLIF for `captured`.
 fn replace(
-    function: &CapturedFunction,
+    captured: &Function,
     func: Function,
     isa: &dyn TargetIsa,
 ) -> Result<(Vec<u8>, usize), StockReason> {
-    if func.signature != function.func.signature {
+    if func.signature != captured.signature {
         return Err(StockReason::SignatureChanged);
     }
     // Wasmtime's own translation needs no second opinion.
-    if func.stencil != function.func.stencil {
+    if func.stencil != captured.stencil {
         cranelift_codegen::verify_function(&func, isa)
             .map_err(|errors| StockReason::Invalid(errors.to_string()))?;
     }
-    let names = Function {
-        name: func.name.clone(),
-        stencil: Function::new().stencil,
-        params: func.params.clone(),
-    };
+    let mut names = Function::new();
+    names.params = func.params.clone();
     let code = compile_stock(func, isa)?;
-    let bytes = check_code(function, &names, &code)?;
+    let bytes = check_code(captured, &names, &code)?;
     Ok((code, bytes))
 }
 
-/// Checks that Wasmtime can link `code` in place of `function`; returns its size in bytes.
+/// Checks that Wasmtime can link `code` in place of `captured`; returns its size in bytes.
 /// `names` has the names that the code's references were made with.
-fn check_code(
-    function: &CapturedFunction,
-    names: &Function,
-    code: &[u8],
-) -> Result<usize, StockReason> {
-    let compiled = try_finish_recompile(&function.func, code)
+fn check_code(captured: &Function, names: &Function, code: &[u8]) -> Result<usize, StockReason> {
+    let compiled = try_finish_recompile(captured, code)
         .map_err(|error| StockReason::Invalid(error.to_string()))?;
     let ours = names.params.user_named_funcs();
-    let wasmtimes = function.func.params.user_named_funcs();
+    let wasmtimes = captured.params.user_named_funcs();
     for reloc in compiled.buffer.relocs() {
         let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else {
             let target = reloc.target.display(Some(&names.params));

@@ -1,12 +1,14 @@
-//! Whole modules through the seam: ahead of time, and by an engine that keeps a handle.
+//! Whole modules through the seam: to a `.cwasm`, or to a `Module` of a user's engine.
 //!
-//! Wasmtime's cache is asked by key alone, before the CLIF exists outside Wasmtime. So a module has
-//! to be prepared (captured and compiled) before `Module::new` sees it; on an engine where it was
-//! not, `Module::new` works and gives stock code.
+//! Each module gets a fresh engine with one compiling thread for the capture and another for the
+//! hand-back. Wasmtime's keys depend on what a compiling context did before (a cleared CLIF
+//! function keeps its exception tables, which the key covers), so only a run with the same history
+//! asks for the same keys. Little time is lost: nearly everything is a hit, and the compiling
+//! itself was done in parallel before.
 
-use crate::capture::{Captured, capture_with, check_config};
+use crate::capture::{Captured, capture, settings_text};
 use crate::compile::{FunctionCompiler, compile_all};
-use crate::error::SeamError;
+use crate::error::{SeamError, precompile};
 use crate::handback::HandBack;
 use crate::key::CacheKey;
 use crate::report::{Outcome, SeamReport, StockReason};
@@ -17,27 +19,39 @@ use wasmtime::{Config, Engine, Module};
 
 /// Compiles `wasm`, binary or text, to a `.cwasm` with `compiler` deciding on each wasm function.
 ///
-/// `config` is not changed. With a `store`, functions compiled before are taken from it.
+/// `config` is not changed; an incremental cache of its own is not used. With a `store`, functions
+/// compiled before are taken from it.
 ///
 /// # Errors
-/// Wasmtime's own error for a bad module or configuration; [`SeamError::CacheSlotTaken`] and
-/// [`SeamError::NoCompiler`] for a `Config` that leaves the seam no room.
+/// Wasmtime's own error for a bad module or configuration; [`SeamError::NoCompiler`] for a `Config`
+/// without one.
 pub fn precompile_module(
     config: &Config,
     wasm: &[u8],
     compiler: &dyn FunctionCompiler,
     store: Option<&CodeStore>,
 ) -> Result<(Vec<u8>, SeamReport), SeamError> {
-    check_config(config)?;
     let handback = Arc::new(HandBack::new(usize::MAX));
-    let prepared = Prepared::new(config.clone(), wasm, compiler, store, &handback);
+    precompile_with(config, wasm, compiler, store, &handback)
+}
+
+fn precompile_with(
+    config: &Config,
+    wasm: &[u8],
+    compiler: &dyn FunctionCompiler,
+    store: Option<&CodeStore>,
+    handback: &Arc<HandBack>,
+) -> Result<(Vec<u8>, SeamReport), SeamError> {
+    settings_text(config)?;
+    let prepared = Prepared::new(config, wasm, compiler, store, handback);
     let mut config = config.clone();
     if prepared.report.stock_module.is_none() {
         config.enable_incremental_compilation(handback.clone())?;
+        config.parallel_compilation(false);
     }
     let start = Instant::now();
-    let cwasm = Engine::new(&config)?.precompile_module(wasm)?;
-    Ok((cwasm, prepared.settle(&handback, start)))
+    let cwasm = precompile(&Engine::new(&config)?, wasm)?;
+    Ok((cwasm, prepared.settle(handback, start)))
 }
 
 /// How an engine uses the seam.
@@ -70,104 +84,96 @@ impl SeamOptions {
     }
 }
 
-/// Makes engines built from `config` take code from the returned handle.
+/// Makes a handle, and lets engines built from `config` take its code in a plain `Module::new` too.
 ///
-/// Other settings of `config` may still change afterwards: the handle reads them from the engine.
-/// A user's own `emit_clif` directory stays in use, with unoptimised CLIF for replaced functions.
+/// [`SeamHandle::module`] is the sure way. A plain `Module::new` takes code only for functions of a
+/// module that went through the handle before, and only where it asks for the same keys: always
+/// with `parallel_compilation(false)` on an engine that compiled nothing yet, mostly otherwise. What
+/// it does not find is stock code.
 ///
 /// # Errors
-/// [`SeamError::CacheSlotTaken`] and [`SeamError::NoCompiler`].
+/// [`SeamError::CacheSlotTaken`] if `config` has an incremental cache already,
+/// [`SeamError::NoCompiler`] if it has no compiler.
 pub fn attach(
     config: &mut Config,
     compiler: Arc<dyn FunctionCompiler>,
     options: SeamOptions,
 ) -> Result<SeamHandle, SeamError> {
-    check_config(config)?;
-    let handback = Arc::new(HandBack::new(options.memory_limit));
-    config.enable_incremental_compilation(handback.clone())?;
-    Ok(SeamHandle { compiler, options, handback })
+    if settings_text(config)?.contains("cache_store: Some(") {
+        return Err(SeamError::CacheSlotTaken);
+    }
+    let handle = SeamHandle::new(compiler, options);
+    config.enable_incremental_compilation(handle.attached.clone())?;
+    Ok(handle)
 }
 
-/// Prepares modules for the engines of one `Config`. Clones share their code.
+/// Compiles modules for engines of any `Config`. Clones share their code.
 #[derive(Clone)]
 pub struct SeamHandle {
     compiler: Arc<dyn FunctionCompiler>,
     options: SeamOptions,
-    handback: Arc<HandBack>,
+    /// What engines of an attached `Config` ask.
+    attached: Arc<HandBack>,
 }
 
 impl SeamHandle {
-    /// Captures and compiles `wasm`, so that a later `Module::new` with `engine` takes the code.
-    ///
-    /// The report calls functions replaced whose code is ready. A module that Wasmtime would refuse
-    /// is no error here: `Module::new` is about to say so.
-    ///
-    /// # Errors
-    /// [`SeamError::ForeignEngine`] if `engine` does not belong to this handle.
-    pub fn prepare(&self, engine: &Engine, wasm: &[u8]) -> Result<SeamReport, SeamError> {
-        Ok(self.prepared(engine, wasm)?.report)
+    /// A handle that changes no `Config`.
+    pub fn new(compiler: Arc<dyn FunctionCompiler>, options: SeamOptions) -> Self {
+        SeamHandle { compiler, attached: Arc::new(HandBack::new(options.memory_limit)), options }
     }
 
-    /// `Module::new` with the code of this handle's compiler.
+    /// `Module::new` with the code of this handle's compiler, under `engine`'s configuration.
     ///
     /// # Errors
-    /// [`SeamError::ForeignEngine`], or Wasmtime's own error.
+    /// Wasmtime's own error for the module, as `Module::new` would give.
     pub fn module(&self, engine: &Engine, wasm: &[u8]) -> Result<(Module, SeamReport), SeamError> {
-        let prepared = self.prepared(engine, wasm)?;
-        let start = Instant::now();
-        let module = Module::new(engine, wasm)?;
-        Ok((module, prepared.settle(&self.handback, start)))
+        let (cwasm, report) = self.precompile(engine, wasm)?;
+        // SAFETY: Wasmtime made these bytes just now, and nothing else has touched them.
+        let module = unsafe { Module::deserialize(engine, &cwasm)? };
+        Ok((module, report))
     }
 
     /// `Engine::precompile_module` with the code of this handle's compiler.
     ///
     /// # Errors
-    /// [`SeamError::ForeignEngine`], or Wasmtime's own error.
+    /// Wasmtime's own error for the module.
     pub fn precompile(
         &self,
         engine: &Engine,
         wasm: &[u8],
     ) -> Result<(Vec<u8>, SeamReport), SeamError> {
-        let prepared = self.prepared(engine, wasm)?;
-        let start = Instant::now();
-        let cwasm = engine.precompile_module(wasm)?;
-        Ok((cwasm, prepared.settle(&self.handback, start)))
-    }
-
-    fn prepared(&self, engine: &Engine, wasm: &[u8]) -> Result<Prepared, SeamError> {
-        let config = engine.config();
-        if !format!("{config:?}").contains(&self.handback.tag()) {
-            return Err(SeamError::ForeignEngine);
-        }
-        Ok(Prepared::new(
-            config.clone(),
+        let handback = Arc::new(HandBack::new(usize::MAX));
+        let result = precompile_with(
+            engine.config(),
             wasm,
             &*self.compiler,
             self.options.store.as_deref(),
-            &self.handback,
-        ))
+            &handback,
+        )?;
+        self.attached.adopt(&handback);
+        Ok(result)
     }
 }
 
 /// A module whose code is ready in a [`HandBack`].
 struct Prepared {
     report: SeamReport,
-    /// Per function with code: its place in the report, its key, how often it was taken before.
-    offered: Vec<(usize, CacheKey, u64)>,
+    /// Per function with code: its place in the report, and its key.
+    offered: Vec<(usize, CacheKey)>,
 }
 
 impl Prepared {
     /// Captures, compiles and offers the code. Whatever goes wrong with the module as a whole
     /// becomes the reason for a stock module; if Wasmtime fails on it too, its error counts.
     fn new(
-        config: Config,
+        config: &Config,
         wasm: &[u8],
         compiler: &dyn FunctionCompiler,
         store: Option<&CodeStore>,
         handback: &HandBack,
     ) -> Self {
         let mut prepared = Prepared { report: SeamReport::default(), offered: Vec::new() };
-        match capture_with(config, wasm) {
+        match capture(config, wasm) {
             Ok(captured) => prepared.compile(captured, compiler, store, handback),
             Err(SeamError::Unsupported { reason }) => {
                 prepared.report.stock_module = Some(reason);
@@ -191,17 +197,11 @@ impl Prepared {
         let (compiled, store_error) = compile_all(captured, compiler, store);
         self.report.store_error = store_error;
         for function in compiled {
-            if let (Some(key), Some(code)) = (function.key, function.code) {
-                let taken = handback.times_taken(&key);
+            if let Some((key, code)) = function.answer {
                 handback.offer(key, code);
-                self.offered.push((self.report.functions.len(), key, taken));
+                self.offered.push((self.report.functions.len(), key));
             }
             self.report.functions.push(function.report);
-        }
-        for (at, key, _) in &self.offered {
-            if handback.is_contested(key) {
-                set_stock(&mut self.report, *at, StockReason::SharedKey);
-            }
         }
         self.report.compile_micros = start.elapsed().as_micros() as u64;
     }
@@ -209,19 +209,21 @@ impl Prepared {
     /// Corrects the report by what Wasmtime took since `start`.
     fn settle(mut self, handback: &HandBack, start: Instant) -> SeamReport {
         self.report.handback_micros = start.elapsed().as_micros() as u64;
-        for (at, key, before) in &self.offered {
-            if handback.is_contested(key) {
-                set_stock(&mut self.report, *at, StockReason::SharedKey);
-            } else if handback.times_taken(key) <= *before {
-                set_stock(&mut self.report, *at, StockReason::NotAsked);
+        for (at, key) in &self.offered {
+            let function = &mut self.report.functions[*at];
+            if function.outcome != Outcome::Replaced {
+                continue;
             }
+            let reason = if handback.is_contested(key) {
+                StockReason::SharedKey
+            } else if handback.times_taken(key) == 0 {
+                StockReason::NotAsked
+            } else {
+                continue;
+            };
+            function.outcome = Outcome::Stock(reason);
+            function.code_bytes = 0;
         }
         self.report
     }
-}
-
-fn set_stock(report: &mut SeamReport, at: usize, reason: StockReason) {
-    let function = &mut report.functions[at];
-    function.outcome = Outcome::Stock(reason);
-    function.code_bytes = 0;
 }

@@ -2,6 +2,7 @@
 //! [`StockReason`].
 
 use crate::report::StockReason;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// Why a module could not be captured or compiled through the seam.
@@ -19,7 +20,7 @@ pub enum SeamError {
     #[error(
         "the wasmtime::Config already has an incremental compilation cache, the slot that hands \
          compiled code back; remove the call to `enable_incremental_compilation` (a `CodeStore` \
-         takes its place)"
+         takes its place) or use a `SeamHandle` that is not attached"
     )]
     CacheSlotTaken,
 
@@ -30,13 +31,6 @@ pub enum SeamError {
     )]
     NoCompiler,
 
-    /// An engine was given to a handle that belongs to another `Config`.
-    #[error(
-        "the wasmtime::Engine was not made from the Config this handle was attached to; build the \
-         engine from that Config after `attach`"
-    )]
-    ForeignEngine,
-
     /// Nothing can be captured under this configuration. `precompile_module` and `attach` then use
     /// stock Cranelift; only `capture` itself returns this.
     #[error("no function can be captured: {reason}")]
@@ -45,11 +39,21 @@ pub enum SeamError {
         reason: StockReason,
     },
 
-    /// Wasmtime panicked while the module was captured.
-    #[error("wasmtime panicked while its CLIF was captured: {message}")]
-    CapturePanicked {
+    /// Wasmtime panicked on the module, as it does for example on SIMD for a target without it.
+    #[error("wasmtime panicked while it compiled the module: {message}")]
+    Panicked {
         /// The panic's message.
         message: String,
+    },
+
+    /// CLIF files and questions to the cache did not come in turn.
+    #[error(
+        "wasmtime wrote {files} CLIF files where one was due, so functions and keys cannot be \
+         paired; please report this with the module"
+    )]
+    Unpaired {
+        /// How many files there were.
+        files: usize,
     },
 
     /// The private temporary directory of a capture failed.
@@ -66,6 +70,14 @@ impl From<wasmtime::Error> for SeamError {
     fn from(error: wasmtime::Error) -> Self {
         SeamError::Wasmtime { error }
     }
+}
+
+/// `Engine::precompile_module` with a panic turned into an error.
+pub(crate) fn precompile(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<Vec<u8>, SeamError> {
+    let compiled = catch_unwind(AssertUnwindSafe(|| engine.precompile_module(wasm)));
+    let compiled =
+        compiled.map_err(|payload| SeamError::Panicked { message: panic_message(&*payload) })?;
+    Ok(compiled?)
 }
 
 /// The text of a caught panic.

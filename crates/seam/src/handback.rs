@@ -13,7 +13,6 @@ use wasmtime::CacheStore;
 ///
 /// An unknown key has no answer, and Wasmtime then compiles the function itself.
 pub struct HandBack {
-    id: u64,
     limit: usize,
     slots: RwLock<Slots>,
 }
@@ -35,14 +34,14 @@ struct Slot {
 impl HandBack {
     /// An empty cache that holds at most `limit` bytes; the oldest code goes first.
     pub fn new(limit: usize) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        HandBack { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), limit, slots: RwLock::default() }
+        HandBack { limit, slots: RwLock::default() }
     }
 
     /// Offers `code`, made by `serialize_compiled`, for `key`.
     ///
     /// Returns false, and answers the key no more, if it already had different code.
-    pub fn offer(&self, key: CacheKey, code: Vec<u8>) -> bool {
+    pub fn offer(&self, key: CacheKey, code: impl Into<Arc<[u8]>>) -> bool {
+        let code = code.into();
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let slots = &mut *slots;
         if let Some(slot) = slots.by_key.get_mut(&key) {
@@ -59,7 +58,7 @@ impl HandBack {
         }
         slots.bytes += code.len();
         slots.order.push_back(key);
-        slots.by_key.insert(key, Slot { code: Some(code.into()), asked: AtomicU64::new(0) });
+        slots.by_key.insert(key, Slot { code: Some(code), asked: AtomicU64::new(0) });
         while slots.bytes > self.limit {
             let Some(oldest) = slots.order.pop_front() else {
                 break;
@@ -89,15 +88,20 @@ impl HandBack {
         slots.bytes
     }
 
-    /// The text by which this cache is found in the `Debug` output of a `Config`.
-    pub(crate) fn tag(&self) -> String {
-        format!("{self:?}")
+    /// Takes a copy of all code in `other`.
+    pub(crate) fn adopt(&self, other: &HandBack) {
+        let others = other.slots.read().unwrap_or_else(PoisonError::into_inner);
+        for key in &others.order {
+            if let Some(code) = others.by_key.get(key).and_then(|slot| slot.code.as_ref()) {
+                self.offer(*key, code.clone());
+            }
+        }
     }
 }
 
 impl fmt::Debug for HandBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EgraftHandBack({})", self.id)
+        write!(f, "HandBack({} bytes)", self.bytes())
     }
 }
 

@@ -4,10 +4,10 @@
 //! The crate uses Wasmtime's public API alone: the incremental-compilation cache carries the code,
 //! `emit_clif` carries the CLIF. It knows nothing of e-graphs and decides nothing about code.
 //!
-//! Invariant: code is handed back only under a key that this crate recomputed from the very
-//! function it gave to the compiler. The key is a SHA-256 of the whole CLIF stencil, the target and
-//! every flag, so a match proves that text, parse and ISA are those of Wasmtime. Whatever does not
-//! match stays with stock Cranelift, with a [`StockReason`].
+//! Invariant: code is handed back only under a key that Wasmtime asked for with the very function
+//! given to the compiler, and is compiled for an ISA whose flags were proven against such a key.
+//! Whatever cannot be captured whole stays with stock Cranelift, with a [`StockReason`]. A key that
+//! Wasmtime asks for and nobody prepared has no answer: stock code again.
 //!
 //! ```
 //! use egraft_seam::{CapturedFunction, Decision, Fingerprint, FunctionCompiler};

@@ -10,16 +10,19 @@ pub enum StockReason {
     /// Glue between wasm and host, made by Wasmtime, with no wasm body.
     #[error("a trampoline, not a wasm function")]
     Trampoline,
-    /// `Config::debug_info`: value labels are part of the key but not of CLIF text.
+    /// `Config::debug_info`: value labels are not part of CLIF text.
     #[error("native debug info needs value labels, which CLIF text does not hold")]
     DebugInfo,
+    /// `Config::guest_debug`: every frame is described to a debugger.
+    #[error("guest debugging describes every frame of Wasmtime's own code")]
+    GuestDebug,
     /// The CLIF text does not parse back.
     #[error("the captured CLIF does not parse: {0}")]
     Unparsable(String),
-    /// The parsed CLIF is not, to the bit, the function that Wasmtime compiles.
-    #[error("the captured CLIF text does not hold all of the function (its cache key differs)")]
-    KeyMismatch,
-    /// No function's key could be recomputed, or this build lacks the target.
+    /// The parsed CLIF prints to another text, so the reader or the printer loses something.
+    #[error("the captured CLIF does not print back to the same text")]
+    TextMismatch,
+    /// No probe function's key could be recomputed, or this build lacks the target.
     #[error("Wasmtime's target or flags could not be rebuilt: {0}")]
     UnknownIsa(String),
     /// `Strategy::Winch` and others do not use the incremental cache.
@@ -62,17 +65,18 @@ pub enum StockReason {
 }
 
 /// What became of one function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Wasmtime uses the code that was handed back.
+    #[default]
     Replaced,
     /// Wasmtime uses its own code.
     Stock(StockReason),
 }
 
 /// One function of a module that went through the seam.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct FunctionReport {
     /// Its name in the name section.
     pub name: Option<String>,
@@ -88,7 +92,8 @@ pub struct FunctionReport {
     pub clif_bytes: usize,
     /// Microseconds spent on deciding and compiling.
     pub micros: u64,
-    /// Bytes of machine code handed back, constants included; 0 when stock.
+    /// Bytes of its machine code, constants included, whether replaced or stock; 0 if only Wasmtime
+    /// knows.
     pub code_bytes: usize,
 }
 

@@ -12,8 +12,8 @@
 mod entry;
 mod trust;
 
-use crate::capture::CapturedFunction;
-use crate::key::{Fingerprint, write_hex};
+use crate::key::{CacheKey, Fingerprint, write_hex};
+use cranelift_codegen::ir::Function;
 pub use entry::{Payload, Rejection};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -79,18 +79,19 @@ impl StoreError {
 pub struct StoreKey([u8; 32]);
 
 impl StoreKey {
-    /// The key of what a compiler with `fingerprint` makes of `function`.
+    /// The key of what a compiler with `fingerprint` makes of the function that Wasmtime asks for
+    /// by `key` and that was captured as `func`.
     ///
     /// Callees' names are in no cache key, but a compiler can see them; so they count here.
-    pub fn new(function: &CapturedFunction, fingerprint: &Fingerprint) -> Self {
+    pub fn new(key: &CacheKey, func: &Function, fingerprint: &Fingerprint) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(VERSIONS);
         hasher.update([0]);
         hasher.update(cranelift_codegen::VERSION);
         hasher.update([0]);
-        hasher.update(function.key.as_bytes());
+        hasher.update(key.as_bytes());
         hasher.update(fingerprint.as_bytes());
-        for name in function.func.params.user_named_funcs().values() {
+        for name in func.params.user_named_funcs().values() {
             hasher.update(name.namespace.to_le_bytes());
             hasher.update(name.index.to_le_bytes());
         }

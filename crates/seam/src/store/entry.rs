@@ -6,8 +6,9 @@
 //! | 4 | format version, little-endian as all numbers |
 //! | 2 + n | versions of what made it, as text |
 //! | 32 | the store key |
-//! | 1 | kind of payload |
-//! | 8 + n | payload |
+//! | 1 | kind: replaced or stock |
+//! | 4 + n | the reason for stock code, as text |
+//! | 8 + n | code |
 //! | 32 | SHA-256 of all before |
 //!
 //! Invariant: [`decode`] returns a payload only if every byte is the one [`encode`] wrote for the
@@ -22,13 +23,18 @@ const DIGEST_BYTES: usize = 32;
 const KIND_CODE: u8 = 0;
 const KIND_STOCK: u8 = 1;
 
-/// What an entry holds.
+/// What an entry holds: serialised code, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// Serialised compiled code.
+    /// Code that replaces stock Cranelift's.
     Code(Vec<u8>),
-    /// The compiler chose stock code, for this reason.
-    Stock(String),
+    /// The compiler chose stock Cranelift's code.
+    Stock {
+        /// The compiler's reason.
+        reason: String,
+        /// Stock Cranelift's code.
+        code: Vec<u8>,
+    },
 }
 
 /// Why an entry is not used.
@@ -63,19 +69,21 @@ pub enum Rejection {
 
 /// The bytes of the entry for `key`.
 pub(super) fn encode(key: &StoreKey, payload: &Payload) -> Vec<u8> {
-    let (kind, content) = match payload {
-        Payload::Code(code) => (KIND_CODE, code.as_slice()),
-        Payload::Stock(reason) => (KIND_STOCK, reason.as_bytes()),
+    let (kind, reason, code) = match payload {
+        Payload::Code(code) => (KIND_CODE, "", code),
+        Payload::Stock { reason, code } => (KIND_STOCK, reason.as_str(), code),
     };
-    let mut bytes = Vec::with_capacity(content.len() + 256);
+    let mut bytes = Vec::with_capacity(code.len() + reason.len() + 256);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT.to_le_bytes());
     bytes.extend_from_slice(&(VERSIONS.len() as u16).to_le_bytes());
     bytes.extend_from_slice(VERSIONS.as_bytes());
     bytes.extend_from_slice(key.as_bytes());
     bytes.push(kind);
-    bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(content);
+    bytes.extend_from_slice(&(reason.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(reason.as_bytes());
+    bytes.extend_from_slice(&(code.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(code);
     let digest = Sha256::digest(&bytes);
     bytes.extend_from_slice(&digest);
     bytes
@@ -107,8 +115,10 @@ pub(super) fn decode(key: &StoreKey, bytes: &[u8]) -> Result<Payload, Rejection>
         return Err(Rejection::ForeignKey);
     }
     let kind = take(1)?[0];
+    let length = number(take(4)?) as usize;
+    let reason = take(length)?;
     let length = usize::try_from(number(take(8)?)).map_err(|_| truncated())?;
-    let content = take(length)?;
+    let code = take(length)?;
     let digest = take(DIGEST_BYTES)?;
     if !rest.is_empty() {
         return Err(truncated());
@@ -116,12 +126,11 @@ pub(super) fn decode(key: &StoreKey, bytes: &[u8]) -> Result<Payload, Rejection>
     if digest != &Sha256::digest(&bytes[..bytes.len() - DIGEST_BYTES])[..] {
         return Err(Rejection::Corrupt);
     }
-    match kind {
-        KIND_CODE => Ok(Payload::Code(content.to_vec())),
-        KIND_STOCK => match std::str::from_utf8(content) {
-            Ok(reason) => Ok(Payload::Stock(reason.to_owned())),
-            Err(_) => Err(Rejection::Corrupt),
-        },
+    match (kind, std::str::from_utf8(reason)) {
+        (KIND_CODE, Ok("")) => Ok(Payload::Code(code.to_vec())),
+        (KIND_STOCK, Ok(reason)) => {
+            Ok(Payload::Stock { reason: reason.to_owned(), code: code.to_vec() })
+        }
         _ => Err(Rejection::Corrupt),
     }
 }
@@ -143,7 +152,7 @@ mod tests {
         [
             Payload::Code(vec![]),
             Payload::Code((0..=255).collect()),
-            Payload::Stock("no gain".to_owned()),
+            Payload::Stock { reason: "no gain".to_owned(), code: vec![1, 2] },
         ]
     }
 

@@ -1,0 +1,79 @@
+//! Compilers and comparisons that the seam's tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses the part of this it needs")]
+
+use cranelift_codegen::isa::TargetIsa;
+use egraft_seam::{
+    CapturedFunction, Decision, Fingerprint, FunctionCompiler, Outcome, SeamReport, StockReason,
+    precompile_module,
+};
+use std::collections::BTreeMap;
+use wasmtime::{Config, Engine};
+
+/// Gives every function back to stock Cranelift unchanged.
+pub struct Identity;
+
+impl FunctionCompiler for Identity {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([b"identity".as_slice()])
+    }
+
+    fn compile(&self, function: &CapturedFunction, _isa: &dyn TargetIsa) -> Decision {
+        Decision::Replace(Box::new(function.func.clone()))
+    }
+}
+
+/// A compiler made from a closure.
+pub struct With<F>(pub F);
+
+impl<F> FunctionCompiler for With<F>
+where
+    F: Fn(&CapturedFunction, &dyn TargetIsa) -> Decision + Send + Sync,
+{
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([b"closure".as_slice()])
+    }
+
+    fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
+        (self.0)(function, isa)
+    }
+}
+
+/// What an identity run found.
+#[derive(Default, Debug)]
+pub struct Tally {
+    pub modules: usize,
+    pub replaced: usize,
+    pub stock: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    pub fn add(&mut self, report: &SeamReport) {
+        self.modules += 1;
+        self.replaced += report.replaced();
+        for function in report.wasm_functions() {
+            if let Outcome::Stock(reason) = &function.outcome {
+                *self.stock.entry(reason.to_string()).or_default() += 1;
+            }
+        }
+        if let Some(reason) = &report.stock_module {
+            *self.stock.entry(format!("module: {reason}")).or_default() += 1;
+        }
+    }
+}
+
+/// Compiles `wasm` by stock Wasmtime and through the seam with [`Identity`]; the artefacts must be
+/// equal to the byte.
+pub fn assert_identity(what: &str, config: &Config, wasm: &[u8]) -> SeamReport {
+    let stock = Engine::new(config)
+        .and_then(|engine| engine.precompile_module(wasm))
+        .unwrap_or_else(|error| panic!("{what}: stock Wasmtime: {error:?}"));
+    let (cwasm, report) = precompile_module(config, wasm, &Identity, None)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(cwasm == stock, "{what}: the .cwasm differs from stock's");
+    report
+}
+
+/// The reasons of all wasm functions that stayed stock.
+pub fn stock_reasons(report: &SeamReport) -> Vec<&StockReason> {
+    report.wasm_functions().filter_map(|function| function.stock_reason()).collect()
+}

@@ -1,0 +1,32 @@
+//! The seam is faithful on real input: for every bundled kernel the captured CLIF, recompiled by
+//! stock Cranelift, gives stock Wasmtime's `.cwasm` to the byte.
+
+mod common;
+
+use common::{Tally, assert_identity, stock_reasons};
+use std::path::Path;
+use wasmtime::Config;
+
+#[test]
+fn seam_identity() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/kernels");
+    let mut kernels: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "wasm"))
+        .collect();
+    kernels.sort();
+    assert!(!kernels.is_empty(), "no kernel in {}", directory.display());
+
+    let mut tally = Tally::default();
+    for kernel in &kernels {
+        let wasm = std::fs::read(kernel).unwrap();
+        let what = kernel.display().to_string();
+        let report = assert_identity(&what, &Config::new(), &wasm);
+        assert!(stock_reasons(&report).is_empty(), "{what}: {report:?}");
+        assert!(report.replaced() > 0, "{what}: nothing was compared");
+        tally.add(&report);
+    }
+    println!("{} kernels, {} functions, all identical", tally.modules, tally.replaced);
+    assert_eq!(tally.modules, kernels.len());
+}
