@@ -61,7 +61,7 @@ pub fn op<B: BuildGraph>(
     fits.then(|| graph.add(node))
 }
 
-fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
+pub(crate) fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
     match op.imm_kind() {
         ImmKind::None => imm == 0,
         ImmKind::IntCc => IntCc::from_imm(imm).is_some(),

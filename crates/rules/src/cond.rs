@@ -228,6 +228,8 @@ conds! {
     vector_of(lane: Ty) -> Option<Ty> = Ty::vector_of(lane);
     #[doc = "the integer type of the same shape"]
     int_of(ty: Ty) -> Ty = ty.as_int();
+    #[doc = "the value type of `ty`: `i8x16` for every vector"]
+    value_of(ty: Ty) -> Ty = ty.value();
     #[doc = "the bits in one lane"]
     lane_bits(ty: Ty) -> u128 = u128::from(ty.lane_bits());
     #[doc = "the number of lanes, 1 for scalars"]
@@ -246,6 +248,12 @@ conds! {
     cc_unsigned(cc: IntCc) -> bool = !imm::is_signed(cc) && !matches!(cc, IntCc::Eq | IntCc::Ne);
     #[doc = "the unsigned code for a signed `cc`; `eq`, `ne` and unsigned codes are kept"]
     cc_to_unsigned(cc: IntCc) -> IntCc = imm::to_unsigned(cc);
+    #[doc = "the signed code for an unsigned `cc`; `eq`, `ne` and signed codes are kept"]
+    cc_to_signed(cc: IntCc) -> IntCc = imm::to_signed(cc);
+    #[doc = "`cc` is `eq` or `ne`"]
+    cc_equality(cc: IntCc) -> bool = matches!(cc, IntCc::Eq | IntCc::Ne);
+    #[doc = "`cc` holds of equal operands: `eq`, `sle`, `sge`, `ule` or `uge`"]
+    cc_reflexive(cc: IntCc) -> bool = matches!(cc, IntCc::Eq | IntCc::Sle | IntCc::Sge | IntCc::Ule | IntCc::Uge);
     #[doc = "the float code that holds exactly where `cc` does not"]
     fcc_not(cc: FloatCc) -> FloatCc = imm::float_not(cc);
     #[doc = "the float code for swapped operands"]
@@ -346,6 +354,10 @@ conds! {
     vec_splatted(ty: Ty, bits: u128) -> Option<u128> = ty.splatted(bits);
     #[doc = "the vector constant with `a` in every lane of `ty`"]
     vec_splat(ty: Ty, a: u128) -> u128 = ty.splat_bits(a);
+    #[doc = "the complement of the vector constant `bits`"]
+    vec_not(bits: u128) -> u128 = !bits;
+    #[doc = "1 / `a` for a float lane `a` of `ty`; fails unless `a` is 2^n and both are normal"]
+    float_recip_pow2(ty: Ty, a: u128) -> Option<u128> = imm::float_recip_pow2(ty, a);
 
     // Facts about classes: all hold for every lane of type `ty`.
     #[doc = "every lane of `x` is < 2^`n`, unsigned"]
@@ -372,6 +384,8 @@ conds! {
     ushl_fits(ty: Ty, x: KnownBits, n: u128) -> bool = Lanes(ty, x).all(|lane| n < u128::from(ty.lane_bits()) && lane.umax() <= ty.lane_mask() >> n);
     #[doc = "every lane of `x` is 0 where `mask` is 1"]
     known_zero(ty: Ty, x: KnownBits, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.zeros & mask == mask & ty.lane_mask());
+    #[doc = "`x` as a whole is 0 where `mask` is 1, whatever its lanes"]
+    bits_known_zero(x: KnownBits, mask: u128) -> bool = x.zeros & mask == mask;
     #[doc = "every lane of `x` is 1 where `mask` is 1"]
     known_one(ty: Ty, x: KnownBits, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.ones & mask == mask & ty.lane_mask());
     #[doc = "no lane of `x` is negative, signed"]
@@ -456,6 +470,12 @@ conds! {
     mask_is_uwiden_high(ty: Ty, m: u128) -> bool = mask::widens(ty, m, 8);
     #[doc = "the shuffle mask for `swizzle` by the constant `s`, with a second operand of 0"]
     mask_of_swizzle(s: u128) -> u128 = mask::each(s, |at| at.min(16));
+    #[doc = "which lane of `ty`, counted through both operands, `m` moves to lane `i`; fails where it moves none whole"]
+    mask_lane(ty: Ty, m: u128, i: u128) -> Option<u128> = mask::lane(ty, m, i);
+    #[doc = "the mask that replaces lane `i` of the first operand by lane `j` of the second; fails where there is no such lane"]
+    mask_insert(ty: Ty, i: u128, j: u128) -> Option<u128> = mask::insert(ty, i, j);
+    #[doc = "n where the low eight selectors of `m` are n to n+7; fails otherwise"]
+    mask_low_slide(m: u128) -> Option<u128> = mask::low_slide(m);
     #[doc = "the vector constant that `m` picks from the vector constants `x` and `y`"]
     mask_apply(m: u128, x: u128, y: u128) -> u128 = mask::each(m, |at| if at < 16 { mask::byte(x, at) } else { mask::byte(y, at & 15) });
 }

@@ -4,6 +4,7 @@
 //! well typed, named and reasoned, and its interpreter and its generated code agree.
 
 pub mod build;
+mod check;
 mod codegen;
 mod cond;
 mod error;
@@ -16,12 +17,13 @@ mod rule;
 mod source;
 mod types;
 
+pub use check::{Counterexample, RuleCheck, ToyGraph, check_rule};
 pub use codegen::compile_to_rust;
 pub use cond::{Cond, Sort, call};
 pub use error::{Place, RuleError, RuleErrors};
 pub use graph::{
-    Binds, BuildGraph, FactSource, MATCHES_PER_RULE, Match, MatchGraph, NODES_PER_RULE,
-    RuleId, RuleMeta, slot,
+    Binds, BuildGraph, FactSource, MATCHES_PER_RULE, Match, MatchGraph, NODES_PER_RULE, RuleId,
+    RuleMeta, slot,
 };
 pub use interp::Interpreter;
 pub use load::{NODES_LIMIT, VARS_LIMIT};

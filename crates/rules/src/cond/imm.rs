@@ -62,6 +62,31 @@ pub(super) fn to_unsigned(code: IntCc) -> IntCc {
     }
 }
 
+pub(super) fn to_signed(code: IntCc) -> IntCc {
+    match code {
+        IntCc::Ult => IntCc::Slt,
+        IntCc::Ule => IntCc::Sle,
+        IntCc::Ugt => IntCc::Sgt,
+        IntCc::Uge => IntCc::Sge,
+        other => other,
+    }
+}
+
+/// The reciprocal of a normal power of two whose reciprocal is normal too; the sign is kept.
+pub(super) fn float_recip_pow2(ty: Ty, lane: u128) -> Option<u128> {
+    let (mantissa_bits, bias): (u32, u128) = match ty.lane() {
+        Ty::F32 => (23, 127),
+        Ty::F64 => (52, 1023),
+        _ => return None,
+    };
+    let sign = lane & sign_bit(ty);
+    let exponent = (lane ^ sign) >> mantissa_bits;
+    let is_pow2 = lane & ((1 << mantissa_bits) - 1) == 0;
+    // Both exponents are normal: neither 0 nor all ones.
+    let recip = (2 * bias).checked_sub(exponent)?;
+    (is_pow2 && exponent > 0 && recip > 0).then_some(sign | recip << mantissa_bits)
+}
+
 pub(super) fn float_not(code: FloatCc) -> FloatCc {
     use FloatCc::*;
     match code {

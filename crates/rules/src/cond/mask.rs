@@ -40,6 +40,31 @@ pub(super) fn lanes(ty: Ty, mask: u128) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// Which lane of both operands together goes to lane `index`.
+pub(super) fn lane(ty: Ty, mask: u128, index: u128) -> Option<u128> {
+    let width = lane_bytes(ty)?;
+    let index = usize::try_from(index).ok()?;
+    let bytes = bytes(mask);
+    let lane = bytes.chunks(usize::from(width)).nth(index)?;
+    let whole = lane[0].is_multiple_of(width)
+        && lane.windows(2).all(|pair| u16::from(pair[1]) == u16::from(pair[0]) + 1);
+    whole.then_some(u128::from(lane[0] / width))
+}
+
+/// The mask that replaces one lane of the first operand by one of the second.
+pub(super) fn insert(ty: Ty, at: u128, lane: u128) -> Option<u128> {
+    let count = u128::from(ty.lanes());
+    (at < count && lane < count)
+        .then(|| lanewise(ty, |index| if index == at { count + lane } else { index }))?
+}
+
+/// The first selector, if the next seven count up from it.
+pub(super) fn low_slide(mask: u128) -> Option<u128> {
+    let bytes = bytes(mask);
+    let runs = bytes[..8].windows(2).all(|pair| u16::from(pair[1]) == u16::from(pair[0]) + 1);
+    runs.then_some(u128::from(bytes[0]))
+}
+
 /// The lane that `mask` puts everywhere.
 pub(super) fn splat_lane(ty: Ty, mask: u128) -> Option<u128> {
     let lanes = lanes(ty, mask)?;
