@@ -8,6 +8,7 @@
 mod imm;
 mod known;
 mod mask;
+mod quotient;
 
 use crate::{FactSource, slot};
 use egraft_ir::KnownBits;
@@ -412,6 +413,19 @@ conds! {
     known_sle_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smax() <= imm::sext(ty, c));
     #[doc = "every lane of `x` is >= the lane value `c`, signed"]
     known_sge_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smin() >= imm::sext(ty, c));
+
+    #[doc = "the least n for which every lane of `x` is < 2^n, unsigned"]
+    bits_used(ty: Ty, x: KnownBits) -> u128 = Lanes(ty, x).used();
+
+    // Quotients of 16-bit lanes, tried on every lane.
+    #[doc = "d where (x * `c`) >> `n` in 32-bit lanes is x / d for every 16-bit x; fails where there is none"]
+    udiv16_divisor(c: u128, n: u128) -> Option<u128> = quotient::divisor(c, n);
+    #[doc = "m where, for every 16-bit x, `sqmul_round_sat` of x / 2 and m, times `d`, is at most x and above x - 2 `d`; fails where there is none or 2 `d` is no positive lane"]
+    udiv16_guess(d: u128) -> Option<u128> = quotient::guess(d);
+    #[doc = "m where `sqmul_round_sat` of x + `umul16_round_offset` and m is (x * `c`) >> `n` in 32-bit lanes for every x < 2^`bits`; fails where there is none"]
+    umul16_round_factor(c: u128, n: u128, bits: u128) -> Option<u128> = quotient::rounded(c, n, bits).map(|found| found.1);
+    #[doc = "the 16-bit lane to add to x for `umul16_round_factor`"]
+    umul16_round_offset(c: u128, n: u128, bits: u128) -> Option<u128> = quotient::rounded(c, n, bits).map(|found| found.0);
 
     // The same class.
     #[doc = "`x` and `y` are the same class"]

@@ -160,6 +160,12 @@ impl Loader<'_> {
                 let (rule, place) = (name.clone(), place.clone());
                 errors.push(RuleError::NoReason { rule, place });
             }
+            let rooted =
+                matches!(&rule.pattern, ast::Pattern::Term { sym, .. } if sym.0 == "simplify");
+            if !rooted {
+                let (rule, place) = (name.clone(), place.clone());
+                errors.push(RuleError::RootNotOp { rule, place });
+            }
             named.push(Named { name: name.clone(), reason, place });
         }
         let limit = usize::from(u16::MAX);

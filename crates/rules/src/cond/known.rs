@@ -43,6 +43,15 @@ impl Lanes {
         Lane { ty, zeros: ty.lane_of(known.zeros, index), ones: ty.lane_of(known.ones, index) }
     }
 
+    /// The number of low bits that may be set in any lane.
+    pub(super) fn used(&self) -> u128 {
+        let Lanes(ty, _) = *self;
+        (0..ty.lanes())
+            .map(|index| 128 - self.get(index).umax().leading_zeros())
+            .max()
+            .map_or(0, u128::from)
+    }
+
     /// Whether `holds` is true of every lane.
     pub(super) fn all(&self, holds: impl Fn(Lane) -> bool) -> bool {
         (0..self.0.lanes()).all(|index| holds(self.get(index)))
