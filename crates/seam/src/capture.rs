@@ -20,7 +20,7 @@ use crate::key::CacheKey;
 use crate::names::hide_names;
 use crate::report::StockReason;
 use crate::{compile, isa};
-use cranelift_codegen::ir::Function;
+use cranelift_codegen::ir::{Function, InstructionData};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -253,11 +253,22 @@ fn parse_one(clif: &str) -> Result<Function, StockReason> {
     })?;
     // The first line is Wasmtime's comment.
     let body = clif.split_once('\n').map_or("", |(_, body)| body);
-    if function.display().to_string() == body {
-        Ok(function)
-    } else {
+    if function.display().to_string() != body {
         Err(StockReason::TextMismatch)
+    } else if has_atomic_flags(&function) {
+        Err(StockReason::AtomicFlags)
+    } else {
+        Ok(function)
     }
+}
+
+/// Whether `func` has an instruction whose memory flags, byte order included, are not printed.
+fn has_atomic_flags(func: &Function) -> bool {
+    let mut instructions = func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
+    instructions.any(|inst| {
+        let data = &func.dfg.insts[inst];
+        matches!(data, InstructionData::AtomicRmw { .. } | InstructionData::AtomicCas { .. })
+    })
 }
 
 impl Captured {

@@ -22,6 +22,9 @@ pub enum StockReason {
     /// The parsed CLIF prints to another text, so the reader or the printer loses something.
     #[error("the captured CLIF does not print back to the same text")]
     TextMismatch,
+    /// The printer leaves out the flags of `atomic_rmw` and `atomic_cas`, byte order included.
+    #[error("CLIF text leaves out the memory flags of atomic operations")]
+    AtomicFlags,
     /// No probe function's key could be recomputed, or this build lacks the target.
     #[error("Wasmtime's target or flags could not be rebuilt: {0}")]
     UnknownIsa(String),

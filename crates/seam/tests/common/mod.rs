@@ -23,7 +23,15 @@ impl FunctionCompiler for Identity {
 }
 
 /// A compiler made from a closure.
-pub struct With<F>(pub F);
+pub struct With<F>(F);
+
+/// Makes a compiler from a closure.
+pub fn with<F>(compile: F) -> With<F>
+where
+    F: Fn(&CapturedFunction, &dyn TargetIsa) -> Decision + Send + Sync,
+{
+    With(compile)
+}
 
 impl<F> FunctionCompiler for With<F>
 where
