@@ -1,8 +1,8 @@
 //! The op vocabulary of Egraft's e-graphs, its types, and the one definition of what ops compute.
 //!
-//! Beside it stands what follows from one node alone: its value, its facts, its effect. Nothing here
-//! knows of functions, blocks or rewriting. Invariant: an op's meaning is defined once,
-//! in `semantics`, over an abstract domain; evaluator and provers are domains.
+//! Beside it stands what follows from one node alone: its value, its facts, its effect. Nothing
+//! here knows of functions, blocks or rewriting. Invariant: an op's meaning is defined once, in
+//! `semantics`, over an abstract domain; the evaluator, known bits and provers are domains.
 
 #[cfg(feature = "clif")]
 pub mod clif;

@@ -181,8 +181,9 @@ pub trait Domain {
     /// The NaN that an arithmetic op on `inputs` answers.
     ///
     /// CLIF, like wasm, promises only this: the result is a quiet NaN; its sign is open; its
-    /// payload is zero if every NaN among the inputs has payload zero, else open. Which one comes
-    /// out of native code depends on operand order, and so on the compiler. No rewrite may depend
-    /// on the choice, and no constant may be folded to it.
+    /// fraction is the quiet bit alone if that is so of every NaN among the inputs, else open. Which
+    /// one comes out of native code depends on operand order, and so on the compiler. No rewrite
+    /// may depend on the choice, and no constant may be folded to it. Conversions between formats
+    /// name no inputs, since those have another width; the fraction is open there.
     fn nan_result(&mut self, f: Float, inputs: &[&Self::Bits]) -> Self::Bits;
 }

@@ -142,7 +142,7 @@ pub(super) fn convert<D: Domain>(d: &mut D, node: &Node, x: &D::Bits) -> D::Bits
         Op::X86Cvtt2dq => map1(d, ty, from, x, |d, x| {
             let f = format(from);
             let inside = signed_range(d, f, w, x);
-            let (inside, least) = (inside, d.constant(w, 1 << (w - 1)));
+            let least = d.constant(w, 1 << (w - 1));
             let exact = d.float_to_int(f, true, w, x);
             d.ite(w, &inside, &exact, &least)
         }),
@@ -156,12 +156,11 @@ pub(super) fn convert<D: Domain>(d: &mut D, node: &Node, x: &D::Bits) -> D::Bits
 
 fn change_format<D: Domain>(d: &mut D, from: Float, to: Float, x: &D::Bits) -> D::Bits {
     let result = d.fconvert(from, to, x);
-    // The input has another format than the NaN asked for, so it is not named.
     settle_nan(d, to, &result, &[])
 }
 
-/// Whether -2^(w-1) <= x < 2^(w-1), a sufficient condition to fit that is also necessary for
-/// formats without fractions at that size.
+/// Whether -2^(w-1) <= x < 2^(w-1): enough for `x` to fit, and where the format has no fractions at
+/// that size also needed.
 fn signed_range<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bool {
     let limit = f.power_of_two(w - 1);
     let (above, least) = (d.constant(f.bits(), limit), d.constant(f.bits(), limit | f.sign_mask()));

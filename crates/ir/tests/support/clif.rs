@@ -21,20 +21,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 /// Operands of one evaluation, as native code reads them.
-pub type Operands = [u128; 3];
+pub(crate) type Operands = [u128; 3];
 
 /// An expression of up to three operands, as CLIF.
-pub struct Expression<'a> {
+pub(crate) struct Expression<'a> {
     /// Operand types.
-    pub params: &'a [Ty],
+    pub(crate) params: &'a [Ty],
     /// Result type.
-    pub result: Ty,
+    pub(crate) result: Ty,
     /// Emits it.
-    pub emit: &'a dyn Fn(&mut FunctionBuilder, &[Value]) -> Value,
+    pub(crate) emit: &'a dyn Fn(&mut FunctionBuilder, &[Value]) -> Value,
 }
 
 /// Emits `node` with the given operands.
-pub fn emit(builder: &mut FunctionBuilder, node: &Node, args: &[Value]) -> Value {
+pub(crate) fn emit(builder: &mut FunctionBuilder, node: &Node, args: &[Value]) -> Value {
     let opcode = to_opcode(node.op).expect("leaves are not emitted");
     let ctrl =
         if opcode.constraints().is_polymorphic() { to_type(node.ty) } else { types::INVALID };
@@ -66,7 +66,7 @@ pub fn emit(builder: &mut FunctionBuilder, node: &Node, args: &[Value]) -> Value
 }
 
 /// The stock compiler for this machine, or why there is none.
-pub fn host() -> Result<OwnedTargetIsa, String> {
+pub(crate) fn host() -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     flags.set("opt_level", "speed").map_err(|error| error.to_string())?;
     let builder = cranelift_native::builder()?;
@@ -74,7 +74,7 @@ pub fn host() -> Result<OwnedTargetIsa, String> {
 }
 
 /// Native code that evaluates an expression over an array.
-pub struct Native {
+pub(crate) struct Native {
     code: memmap2::Mmap,
 }
 
@@ -83,7 +83,7 @@ impl Native {
     ///
     /// # Errors
     /// Why stock Cranelift has no code for it on this machine.
-    pub fn new(isa: &OwnedTargetIsa, expression: &Expression) -> Result<Native, String> {
+    pub(crate) fn new(isa: &OwnedTargetIsa, expression: &Expression) -> Result<Native, String> {
         let function = over_arrays(isa.default_call_conv(), expression);
         if let Err(errors) = verify_function(&function, &**isa) {
             panic!("the vocabulary allows what CLIF does not: {errors}\n{}", function.display());
@@ -105,7 +105,7 @@ impl Native {
     }
 
     /// The results for all `operands`, zero-extended.
-    pub fn run(&self, operands: &[Operands], results: &mut [u128]) {
+    pub(crate) fn run(&self, operands: &[Operands], results: &mut [u128]) {
         assert!(!operands.is_empty() && operands.len() == results.len());
         results.fill(0);
         type Code = unsafe extern "C" fn(*const Operands, *mut u128, *const Operands);
@@ -173,7 +173,10 @@ fn function(signature: Signature, fill: impl FnOnce(&mut FunctionBuilder, &[Valu
 ///
 /// # Errors
 /// Why the interpreter cannot: what it panics or fails with.
-pub fn interpret(expression: &Expression, operands: &[Operands]) -> Result<Vec<u128>, String> {
+pub(crate) fn interpret(
+    expression: &Expression,
+    operands: &[Operands],
+) -> Result<Vec<u128>, String> {
     let mut signature = Signature::new(CallConv::Fast);
     let types: Vec<Type> = expression.params.iter().map(|ty| to_type(*ty)).collect();
     signature.params.extend(types.into_iter().map(AbiParam::new));
@@ -264,7 +267,7 @@ fn bits_of(value: &DataValue) -> Result<u128, String> {
 }
 
 /// Whether Cranelift itself has the op for x86 only.
-pub fn is_x86_only(op: Op) -> bool {
+pub(crate) fn is_x86_only(op: Op) -> bool {
     matches!(
         to_opcode(op),
         Some(

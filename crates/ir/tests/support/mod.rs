@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 /// A reproducible source of randomness; `name` makes streams differ.
-pub fn rng(name: &str) -> SmallRng {
+pub(crate) fn rng(name: &str) -> SmallRng {
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -15,7 +15,7 @@ pub fn rng(name: &str) -> SmallRng {
 }
 
 /// Every node shape: op, types and the immediates worth trying. Random masks come from `rng`.
-pub fn nodes(rng: &mut SmallRng) -> Vec<Node> {
+pub(crate) fn nodes(rng: &mut SmallRng) -> Vec<Node> {
     let mut nodes = Vec::new();
     for &op in Op::ALL {
         if op.is_leaf() {
@@ -60,7 +60,7 @@ fn mask(index: usize, rng: &mut SmallRng) -> u128 {
 }
 
 /// The operand type; amounts and conditions take an integer scalar of some width.
-pub fn operand_type(node: &Node, index: usize, rng: &mut SmallRng) -> Ty {
+pub(crate) fn operand_type(node: &Node, index: usize, rng: &mut SmallRng) -> Ty {
     let any = [Ty::I8, Ty::I16, Ty::I32, Ty::I64];
     node.op
         .operand_type(node.ty, node.from, index)
@@ -95,8 +95,8 @@ fn float_edge(rng: &mut SmallRng, w: u32) -> u128 {
     let exponent = u128::from(rng.random_range(0..66u8));
     let power = (bias + exponent) << fraction;
     let ulps = u128::from(rng.random_range(0..5u8)).wrapping_sub(2);
-    let small = exponent % fraction as u128;
-    let below_half = fraction as u32 - small as u32 - 1;
+    let small = exponent % u128::from(fraction);
+    let below_half = fraction - small as u32 - 1;
     let tie = (bias + small) << fraction | noise >> below_half << below_half;
     let magnitude = match rng.random_range(0..14) {
         0 | 1 => 0,
@@ -127,7 +127,7 @@ fn float_near_one(rng: &mut SmallRng, w: u32) -> u128 {
 }
 
 /// A value of `ty`: edges and noise, lane by lane, or the same in all lanes.
-pub fn value(rng: &mut SmallRng, ty: Ty) -> u128 {
+pub(crate) fn value(rng: &mut SmallRng, ty: Ty) -> u128 {
     let w = ty.lane_bits();
     let lane = |rng: &mut SmallRng| match rng.random_range(0..8) {
         0..6 if ty.is_float() => {
@@ -150,7 +150,7 @@ pub fn value(rng: &mut SmallRng, ty: Ty) -> u128 {
 
 /// A value of operand `index` of `node`, of type `ty`; bit ops get edges of every lane shape, and
 /// divisors are not 0 or, for signed division, -1.
-pub fn operand(rng: &mut SmallRng, node: &Node, index: usize, ty: Ty) -> u128 {
+pub(crate) fn operand(rng: &mut SmallRng, node: &Node, index: usize, ty: Ty) -> u128 {
     let ty_to_fill = match ty {
         Ty::I8X16 if rng.random() => {
             const VECTORS: [Ty; 5] = [Ty::I16X8, Ty::I32X4, Ty::I64X2, Ty::F32X4, Ty::F64X2];
