@@ -169,14 +169,12 @@ impl Search<'_> {
 
     fn check_lhs(&self, of: &mut [Option<Ty>]) -> Option<Ty> {
         let before = of.to_vec();
-        let root = members(value_types()).find_map(|root| {
+        members(value_types()).find(|root| {
             of.copy_from_slice(&before);
             // The second time the types of all variables are known wherever they stand.
-            let fits = self.pattern(&self.rule.lhs, only(root), of)
-                && self.pattern(&self.rule.lhs, only(root), of);
-            fits.then_some(root)
-        })?;
-        Some(root)
+            self.pattern(&self.rule.lhs, only(*root), of)
+                && self.pattern(&self.rule.lhs, only(*root), of)
+        })
     }
 
     /// Whether the pattern may have a type of `want`; learns the types of value variables.
