@@ -488,6 +488,8 @@ conds! {
     mask_lane(ty: Ty, m: u128, i: u128) -> Option<u128> = mask::lane(ty, m, i);
     #[doc = "the mask that replaces lane `i` of the first operand by lane `j` of the second; fails where there is no such lane"]
     mask_insert(ty: Ty, i: u128, j: u128) -> Option<u128> = mask::insert(ty, i, j);
+    #[doc = "`m` reads nothing of lane `i` of `ty`, counted through both operands"]
+    mask_skips_lane(ty: Ty, m: u128, i: u128) -> bool = mask::skips_lane(ty, m, i);
     #[doc = "n where the low eight selectors of `m` are n to n+7; fails otherwise"]
     mask_low_slide(m: u128) -> Option<u128> = mask::low_slide(m);
     #[doc = "the vector constant that `m` picks from the vector constants `x` and `y`"]

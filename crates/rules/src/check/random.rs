@@ -165,7 +165,8 @@ impl Random {
             2 => random[0],
             3 => first + lane,
             4 => (lane * step + first) % (2 * lanes),
-            5 => lane / 2 + (lane % 2) * lanes,
+            // Low or high halves, alternating.
+            5 => (lane + first % 2 * lanes) / 2 + (lane % 2) * lanes,
             6 => lane,
             _ => random[lane],
         };

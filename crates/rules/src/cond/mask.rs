@@ -58,6 +58,13 @@ pub(super) fn insert(ty: Ty, at: u128, lane: u128) -> Option<u128> {
         .then(|| lanewise(ty, |index| if index == at { count + lane } else { index }))?
 }
 
+/// Whether no selector reads a byte of the lane.
+pub(super) fn skips_lane(ty: Ty, mask: u128, index: u128) -> bool {
+    lane_bytes(ty).is_some_and(|width| {
+        bytes(mask).iter().all(|selector| u128::from(selector / width) != index)
+    })
+}
+
 /// The first selector, if the next seven count up from it.
 pub(super) fn low_slide(mask: u128) -> Option<u128> {
     let bytes = bytes(mask);
