@@ -1,0 +1,285 @@
+//! The command line, as clap reads it. Names and help only; nothing is opened here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  an input is bad, or a file cannot be read or written
+  2  the command line is wrong
+  3  outputs of the engines differ
+  4  the program trapped, or a kernel returned an error
+  A WASI program's own exit code is passed on.";
+
+const EXAMPLES: &str = "Examples:
+  egraft compile filter.wasm -o filter.cwasm
+  egraft run --kernel bench/kernels/blur3x3_u8.json --compare
+  egraft inspect filter.wasm
+  egraft bench bench/kernels --json result.json";
+
+/// Makes Halide WebAssembly faster inside an unmodified Wasmtime.
+#[derive(Debug, Parser)]
+#[command(name = "egraft", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compile a module to a .cwasm that any Wasmtime of the same version loads
+    Compile(CompileArgs),
+    /// Run a module, a WASI program, or a Halide kernel
+    Run(RunArgs),
+    /// Show what Egraft does with each function of a module
+    Inspect(InspectArgs),
+    /// Show the rules that fired in one function, and what they gained
+    Explain(ExplainArgs),
+    /// List, show or check rewrite rules
+    Rules(RulesArgs),
+    /// Measure every kernel of a folder under several engines
+    Bench(BenchArgs),
+    /// Print a shell's completions
+    #[command(after_help = "Example:\n  egraft completions bash > /etc/bash_completion.d/egraft")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  egraft man > egraft.1 && man ./egraft.1")]
+    Man {
+        /// Write one page per subcommand into this folder instead
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// How to compile: shared by several commands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CodeArgs {
+    /// How much compile time to spend, 0 (stock code) to 3
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) effort: u8,
+    /// CPU to compile for: native, baseline, avx2, avx512, or a Cranelift name
+    #[arg(long, value_name = "CPU")]
+    pub(crate) cpu: Option<String>,
+    /// Keep compiled functions in this folder, for later runs
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft compile filter.wasm -o filter.cwasm
+  egraft compile filter.wat -o filter.cwasm --target aarch64
+  egraft compile filter.wasm --emit clif,asm --emit-dir out")]
+pub(crate) struct CompileArgs {
+    /// Module in binary or text form; - for standard input
+    pub(crate) input: PathBuf,
+    /// Where the compiled module goes; by default beside the input, with the ending .cwasm
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Target triple, or an architecture such as aarch64 or riscv64
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Also write, per function: CLIF before and after, the e-graph, machine code, or the report
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub(crate) emit: Vec<Emit>,
+    /// Where --emit writes its files; by default the output's name with the ending .emit
+    #[arg(long, value_name = "DIR")]
+    pub(crate) emit_dir: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Emit {
+    /// N.before.clif and N.after.clif
+    Clif,
+    /// N.egraph.json, in the format of egraph-serialize
+    Egraph,
+    /// N.s, the machine code of stock Cranelift for the rewritten function
+    Asm,
+    /// N.dot, the e-graph for Graphviz
+    Dot,
+    /// report.json, what became of each function
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum EngineName {
+    /// Wasmtime with its own compiler
+    Stock,
+    /// Wasmtime with Egraft
+    Egraft,
+}
+
+impl EngineName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EngineName::Stock => "stock",
+            EngineName::Egraft => "egraft",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft run add.wat --invoke add 2 40
+  egraft run program.wasm --dir . -- input.txt
+  egraft run --kernel bench/kernels/blur3x3_u8.json --compare")]
+pub(crate) struct RunArgs {
+    /// Module as .wasm, .wat or .cwasm; - for standard input
+    #[arg(required_unless_present = "kernel", conflicts_with = "kernel")]
+    pub(crate) file: Option<PathBuf>,
+    /// Arguments: of the export given by --invoke, else of the WASI program
+    #[arg(allow_negative_numbers = true, conflicts_with = "kernel")]
+    pub(crate) arguments: Vec<String>,
+    /// Call this export and print its results
+    #[arg(long, value_name = "EXPORT", conflicts_with = "kernel")]
+    pub(crate) invoke: Option<String>,
+    /// Let the WASI program use a folder, as HOST or HOST::GUEST
+    #[arg(long, value_name = "DIR", conflicts_with = "kernel")]
+    pub(crate) dir: Vec<String>,
+    /// Set a variable for the WASI program, as NAME=VALUE, or pass NAME on
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "kernel")]
+    pub(crate) env: Vec<String>,
+    /// The engine
+    #[arg(long, value_enum, default_value_t = EngineName::Egraft)]
+    pub(crate) engine: EngineName,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Run the Halide kernel that this descriptor tells of
+    #[arg(long, value_name = "JSON")]
+    pub(crate) kernel: Option<PathBuf>,
+    /// Run the kernel under stock Wasmtime and under Egraft, compare the outputs, print both times
+    #[arg(long, requires = "kernel")]
+    pub(crate) compare: bool,
+    /// Rounds to measure
+    #[arg(long, value_name = "N", default_value_t = 30, requires = "kernel")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// Which of the descriptor's sizes: 0 is `args`, 1 the first of `sizes`
+    #[arg(long, value_name = "I", default_value_t = 0, requires = "kernel")]
+    pub(crate) size: usize,
+    /// Print the result as JSON
+    #[arg(long, requires = "kernel")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft inspect filter.wasm
+  egraft inspect filter.wasm --json | jq '.functions[] | select(.taken)'")]
+pub(crate) struct InspectArgs {
+    /// Module in binary or text form; - for standard input
+    pub(crate) file: PathBuf,
+    /// Target triple, or an architecture such as aarch64 or riscv64
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Show Wasmtime's trampolines too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft explain filter.wasm blur3x3_u8
+  egraft explain filter.wasm 12 --json")]
+pub(crate) struct ExplainArgs {
+    /// Module in binary or text form; - for standard input
+    pub(crate) module: PathBuf,
+    /// The function's name or index
+    pub(crate) function: String,
+    /// Target triple, or an architecture such as aarch64 or riscv64
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft rules list
+  egraft rules show iadd_zero
+  egraft rules check my-rules/*.isle")]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    pub(crate) command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// List the rules, with their reasons
+    List {
+        /// Only rules whose name has this in it
+        filter: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one rule
+    Show {
+        /// The rule's name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Parse and type-check rule files, together with Egraft's own declarations
+    Check {
+        /// ISLE files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft bench bench/kernels --engines stock,egraft --json result.json
+  egraft bench bench/kernels --filter blur --rounds 50")]
+pub(crate) struct BenchArgs {
+    /// Folder with kernel descriptors
+    pub(crate) directory: PathBuf,
+    /// The engines; the first is the one to compare with
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [EngineName::Stock, EngineName::Egraft])]
+    pub(crate) engines: Vec<EngineName>,
+    /// Write the result to this file, in the format egraft-bench/1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Only kernels whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Rounds to measure
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// Which of the descriptors' sizes
+    #[arg(long, value_name = "I", default_value_t = 0)]
+    pub(crate) size: usize,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

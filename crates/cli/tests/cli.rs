@@ -1,0 +1,248 @@
+//! The command as users meet it: every subcommand once, on good input.
+
+mod common;
+
+use common::{KERNEL, MODULE, descriptor, egraft, kernels};
+use serde_json::Value as Json;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A folder with the module and the kernel of `common`.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("m.wat", MODULE);
+    write("k.wat", KERNEL);
+    write("k.json", &descriptor().to_string());
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> String {
+    egraft(folder, arguments, b"").success()
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> Json {
+    let text = run(folder, arguments);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[test]
+fn help_names_commands_examples_and_exit_codes() {
+    let folder = folder();
+    let help = run(folder.path(), &["--help"]);
+    let commands =
+        ["compile", "run", "inspect", "explain", "rules", "bench", "completions", "man"];
+    for word in commands.into_iter().chain(["Examples:", "Exit codes:"]) {
+        assert!(help.contains(word), "{word} is missing in {help}");
+    }
+    for command in commands {
+        let help = run(folder.path(), &[command, "--help"]);
+        assert!(help.contains("Example"), "{command} has no example: {help}");
+    }
+    assert!(!help.contains('\x1b'), "colour goes to terminals only");
+    assert!(run(folder.path(), &["--version"]).starts_with("egraft "));
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(folder.path(), &["completions", shell]).contains("egraft"), "{shell}");
+    }
+    assert!(run(folder.path(), &["man"]).starts_with(".ie"));
+    std::fs::create_dir(folder.path().join("man")).unwrap();
+    run(folder.path(), &["man", "--directory", "man"]);
+    let page = std::fs::read_to_string(folder.path().join("man/egraft-compile.1")).unwrap();
+    assert!(page.contains("cwasm"), "{page}");
+}
+
+#[test]
+fn a_module_compiles_runs_and_loads_in_stock_wasmtime() {
+    let folder = folder();
+    let text = run(folder.path(), &["compile", "m.wat", "-o", "m.cwasm"]);
+    assert!(text.starts_with("m.cwasm: "), "{text}");
+    assert_eq!(run(folder.path(), &["run", "m.cwasm", "--invoke", "add", "2", "40"]), "42\n");
+    assert_eq!(run(folder.path(), &["run", "m.wat", "--invoke", "add", "2", "-3"]), "-1\n");
+    let stock = ["run", "m.wat", "--engine", "stock", "--invoke", "add", "0x10", "1"];
+    assert_eq!(run(folder.path(), &stock), "17\n");
+    let module = egraft(folder.path(), &["run", "-", "--invoke", "add", "1", "1"], MODULE.as_bytes());
+    assert_eq!(module.success(), "2\n");
+
+    let cwasm = std::fs::read(folder.path().join("m.cwasm")).unwrap();
+    let engine = wasmtime::Engine::default();
+    // SAFETY: the file was written by the command under test.
+    let module = unsafe { wasmtime::Module::deserialize(&engine, cwasm) }.unwrap();
+    assert_eq!(module.exports().count(), 6);
+}
+
+#[test]
+fn modules_compile_for_other_targets() {
+    let folder = folder();
+    for target in ["aarch64", "riscv64", "s390x", "x86_64-pc-windows-msvc"] {
+        run(folder.path(), &["compile", "m.wat", "-o", "t.cwasm", "--target", target]);
+    }
+    run(folder.path(), &["compile", "m.wat", "-o", "t.cwasm", "--cpu", "avx2"]);
+}
+
+#[test]
+fn emit_writes_one_set_of_files_per_function() {
+    let folder = folder();
+    let what = "clif,egraph,asm,dot,json";
+    run(folder.path(), &["compile", "m.wat", "-o", "m.cwasm", "--emit", what]);
+    let emitted = folder.path().join("m.emit");
+    for index in 0..4 {
+        for ending in ["before.clif", "after.clif", "egraph.json", "s", "dot"] {
+            let file = emitted.join(format!("{index}.{ending}"));
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(!text.is_empty(), "{}", file.display());
+            if ending == "egraph.json" {
+                serde_json::from_str::<Json>(&text).unwrap();
+            }
+        }
+    }
+    let report: Json =
+        serde_json::from_slice(&std::fs::read(emitted.join("report.json")).unwrap()).unwrap();
+    assert!(report["functions"].as_array().unwrap().len() >= 4);
+}
+
+#[test]
+fn inspect_and_explain_tell_of_every_function() {
+    let folder = folder();
+    let report = json(folder.path(), &["inspect", "m.wat", "--json"]);
+    let functions = report["functions"].as_array().unwrap();
+    assert_eq!(functions.len(), 4);
+    assert_eq!(functions[0]["name"], "fill");
+    assert_eq!(functions[0]["shape"]["vector_loops"], 1);
+    for function in functions {
+        assert!(function["stock_code_bytes"].as_u64().unwrap() > 0, "{function}");
+        assert_eq!(function["taken"].as_bool().unwrap(), function["reason"].is_null());
+    }
+    let table = run(folder.path(), &["inspect", "m.wat"]);
+    assert!(table.contains("fill") && table.contains("functions taken"), "{table}");
+    let all = json(folder.path(), &["inspect", "m.wat", "--all", "--json"]);
+    assert!(all["functions"].as_array().unwrap().len() > 4);
+
+    let by_index = json(folder.path(), &["explain", "m.wat", "0", "--json"]);
+    assert_eq!(by_index["symbol"], "wasm[0]::function[0]");
+    let text = run(folder.path(), &["explain", "m.wat", "fill"]);
+    assert!(text.starts_with("fill: ") && text.contains("e-graph: "), "{text}");
+}
+
+#[test]
+fn rules_are_listed_shown_and_checked() {
+    let folder = folder();
+    let rules = json(folder.path(), &["rules", "list", "--json"]);
+    let rules = rules.as_array().unwrap();
+    assert!(rules.len() >= 120, "{} rules", rules.len());
+    let name = rules[0]["name"].as_str().unwrap();
+    let shown = run(folder.path(), &["rules", "show", name]);
+    assert!(shown.starts_with(name) && shown.contains("=>"), "{shown}");
+    assert!(run(folder.path(), &["rules", "list", name]).contains(name));
+
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/rewrite");
+    let mut arguments = vec!["rules".to_owned(), "check".to_owned()];
+    for file in std::fs::read_dir(source).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "isle") {
+            arguments.push(path.to_str().unwrap().to_owned());
+        }
+    }
+    let text = egraft(folder.path(), &arguments, b"").success();
+    assert!(text.contains("all well typed"), "{text}");
+}
+
+#[test]
+fn a_wasi_program_gets_arguments_variables_folders_and_its_exit_code() {
+    let folder = folder();
+    // Writes its last argument to standard output and exits with the number of arguments.
+    let program = r#"(module
+        (import "wasi_snapshot_preview1" "args_sizes_get"
+            (func $sizes (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (local $end i32)
+            (drop (call $sizes (i32.const 0) (i32.const 4)))
+            (drop (call $args (i32.const 64) (i32.const 1024)))
+            (i32.store (i32.const 16) (i32.load (i32.add (i32.const 60)
+                (i32.mul (i32.const 4) (i32.load (i32.const 0))))))
+            (local.set $end (i32.add (i32.const 1024) (i32.load (i32.const 4))))
+            (i32.store (i32.const 20)
+                (i32.sub (i32.sub (local.get $end) (i32.const 1)) (i32.load (i32.const 16))))
+            (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 32)))
+            (call $exit (i32.load (i32.const 0)))))"#;
+    std::fs::write(folder.path().join("p.wat"), program).unwrap();
+    let arguments = ["run", "--dir", ".", "--env", "A=b", "p.wat", "--", "--one", "two words"];
+    let ran = egraft(folder.path(), &arguments, b"");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "two words"), "{}", ran.stderr);
+    run(folder.path(), &["compile", "p.wat"]);
+    let ran = egraft(folder.path(), &["run", "p.cwasm", "last"], b"");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), "last"), "{}", ran.stderr);
+}
+
+#[test]
+fn kernels_are_compared() {
+    let folder = folder();
+    let arguments = ["run", "--kernel", "k.json", "--compare", "--rounds", "3"];
+    let text = run(folder.path(), &arguments);
+    for word in ["outputs identical", "stock: ", "egraft: ", "speed of egraft over stock"] {
+        assert!(text.contains(word), "{word} is missing in {text}");
+    }
+    let mut arguments = arguments.to_vec();
+    arguments.push("--json");
+    let result = json(folder.path(), &arguments);
+    assert_eq!(result["outputs_equal"], true);
+    assert!(result["engines"]["egraft"]["median_ns"].as_f64().unwrap() > 0.0);
+    let stock = ["run", "--kernel", "k.json", "--engine", "stock", "--rounds", "1", "--json"];
+    assert!(json(folder.path(), &stock)["outputs_equal"].is_null());
+}
+
+#[test]
+fn bundled_kernels_run_from_their_folder() {
+    let folder = folder();
+    for name in ["blur3x3_u8", "satmix_i16"] {
+        let descriptor = kernels().join(format!("{name}.json"));
+        let path = descriptor.to_str().unwrap();
+        let arguments = ["run", "--kernel", path, "--compare", "--rounds", "1", "--size", "2"];
+        let text = run(folder.path(), &arguments);
+        assert!(text.contains("outputs identical"), "{text}");
+    }
+}
+
+#[test]
+fn bench_writes_its_result() {
+    let folder = folder();
+    let work = folder.path().join("work");
+    std::fs::create_dir(&work).unwrap();
+    std::fs::rename(folder.path().join("k.wat"), work.join("k.wat")).unwrap();
+    std::fs::rename(folder.path().join("k.json"), work.join("k.json")).unwrap();
+    let text = run(folder.path(), &["bench", "work", "--rounds", "3", "--json", "result.json"]);
+    assert!(text.contains("geometric mean of 1 kernels"), "{text}");
+    let result: Json =
+        serde_json::from_slice(&std::fs::read(folder.path().join("result.json")).unwrap()).unwrap();
+    assert_eq!(result["schema"], "egraft-bench/1");
+    let kernel = &result["kernels"][0];
+    assert_eq!((&kernel["name"], &kernel["outputs_equal"]), (&"scale".into(), &true.into()));
+    for engine in ["stock", "egraft"] {
+        let engine = &kernel["engines"][engine];
+        for key in ["median_ns", "compile_ms", "code_bytes"] {
+            assert!(engine[key].as_f64().unwrap() > 0.0, "{key} in {engine}");
+        }
+        assert_eq!(engine["ci95"].as_array().unwrap().len(), 2);
+    }
+    assert!(kernel["engines"]["egraft"]["functions"]["taken"].is_u64());
+    assert_eq!(result["geomean"]["stock"], 1.0);
+}
+
+#[test]
+fn a_cache_folder_changes_no_byte() {
+    let folder = folder();
+    run(folder.path(), &["compile", "m.wat", "-o", "plain.cwasm"]);
+    for output in ["first.cwasm", "second.cwasm"] {
+        run(folder.path(), &["compile", "m.wat", "-o", output, "--cache-dir", "cache"]);
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(read("plain.cwasm"), read(output), "{output}");
+    }
+}

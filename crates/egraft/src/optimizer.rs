@@ -1,0 +1,211 @@
+//! The compiler behind the seam: asks `egraft-lower` about each function and notes the answer.
+
+use crate::options::{Effort, Options};
+use crate::report::{Cache, Cost, Note, NoteKey, Report, RuleReport};
+use crate::shape::Shape;
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::Function;
+use cranelift_codegen::isa::TargetIsa;
+use egraft_egraph::{RULES, StopReason};
+use egraft_lower::{Format, LowerOptions, Outcome, Stats};
+use egraft_seam::{
+    CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport, StockReason,
+    StoreStats,
+};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What Egraft made of one function.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Optimized {
+    /// A function with the same signature that is predicted to be faster.
+    Improved(Box<Function>),
+    /// Left as it was, and why.
+    Unchanged(String),
+}
+
+/// Rewrites one function for `isa`, with the rules that Wasmtime's modules get.
+///
+/// The result is CLIF for any Cranelift frontend. It is the caller's to verify and compile.
+///
+/// ```
+/// use cranelift_codegen::{ir, isa, settings};
+///
+/// let isa = isa::lookup_by_name("x86_64-unknown-linux-gnu")?
+///     .finish(settings::Flags::new(settings::builder()))?;
+/// let mut func = ir::Function::new();
+/// # use cranelift_codegen::cursor::{Cursor, FuncCursor};
+/// # use cranelift_codegen::ir::InstBuilder;
+/// # let block = func.dfg.make_block();
+/// # let mut cursor = FuncCursor::new(&mut func);
+/// # cursor.insert_block(block);
+/// # cursor.ins().return_(&[]);
+/// // … build the function …
+/// match egraft::optimize_function(&func, &*isa, egraft::Effort::default()) {
+///     egraft::Optimized::Improved(better) => println!("{better}"),
+///     egraft::Optimized::Unchanged(reason) => println!("stock: {reason}"),
+///     _ => unreachable!("a later version of egraft"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn optimize_function(func: &Function, isa: &dyn TargetIsa, effort: Effort) -> Optimized {
+    run(func, isa, effort).0
+}
+
+fn run(func: &Function, isa: &dyn TargetIsa, effort: Effort) -> (Optimized, Note) {
+    match egraft_lower::optimize(func, isa, &lower_options(effort)) {
+        Outcome::Improved(improved) => {
+            let mut note = note(&improved.stats);
+            note.ops_after = Some(improved.stats.insts_after);
+            (Optimized::Improved(Box::new(improved.func)), note)
+        }
+        Outcome::Unchanged(unchanged) => {
+            (Optimized::Unchanged(unchanged.reason.to_string()), note(&unchanged.stats))
+        }
+    }
+}
+
+fn lower_options(effort: Effort) -> LowerOptions {
+    LowerOptions { effort: effort.level(), ..LowerOptions::default() }
+}
+
+fn note(stats: &Stats) -> Note {
+    let stop = match stats.stop {
+        None | Some(StopReason::Saturated) => None,
+        Some(StopReason::NodeLimit { limit, reached }) => {
+            Some(format!("{reached} e-nodes, the limit is {limit}"))
+        }
+        Some(StopReason::IterationLimit { limit }) => Some(format!("{limit} iterations")),
+    };
+    Note {
+        cost: (stats.enodes > 0)
+            .then_some(Cost { before: stats.cost_before, after: stats.cost_after }),
+        enodes: stats.enodes,
+        eclasses: stats.eclasses,
+        rules: stats
+            .rules
+            .iter()
+            .map(|rule| RuleReport {
+                name: rule.rule.to_owned(),
+                matched: rule.matched,
+                joined: rule.joined,
+            })
+            .collect(),
+        stop,
+        ..Note::default()
+    }
+}
+
+/// The e-graph of one function as text, after rewriting with the rules that modules get.
+pub fn dump_egraph(func: &Function, isa: &dyn TargetIsa, effort: Effort, format: Format) -> String {
+    egraft_lower::dump_egraph(func, isa, &lower_options(effort), format)
+}
+
+/// [`FunctionCompiler`] for a set of options.
+pub(crate) struct Optimizer {
+    effort: Effort,
+    measure_stock: bool,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    of: HashMap<NoteKey, Note>,
+    sessions: usize,
+}
+
+impl Optimizer {
+    pub(crate) fn new(options: &Options) -> Optimizer {
+        Optimizer {
+            effort: options.effort,
+            measure_stock: options.measure_stock,
+            notes: Mutex::default(),
+        }
+    }
+
+    /// Notes are kept while a session is open; modules may be compiled at the same time.
+    pub(crate) fn session<'a>(&'a self, store: Option<&'a CodeStore>) -> Session<'a> {
+        self.notes().sessions += 1;
+        Session { optimizer: self, store: store.map(|store| (store, store.stats())) }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One module being compiled.
+pub(crate) struct Session<'a> {
+    optimizer: &'a Optimizer,
+    /// The store and what it had done before.
+    store: Option<(&'a CodeStore, StoreStats)>,
+}
+
+impl Session<'_> {
+    /// Joins the seam's report with the notes taken.
+    pub(crate) fn report(self, seam: SeamReport) -> Report {
+        let notes = self.optimizer.notes();
+        let mut report = Report::new(seam, |key| notes.of.get(key).cloned());
+        drop(notes);
+        report.cache = self.store.map(|(store, before)| {
+            let now = store.stats();
+            Cache {
+                hits: now.hits.saturating_sub(before.hits),
+                misses: now.misses.saturating_sub(before.misses),
+                rejected: now.rejected.saturating_sub(before.rejected),
+            }
+        });
+        tracing::debug!(taken = report.taken(), functions = report.functions.len(), "compiled");
+        report
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let mut notes = self.optimizer.notes();
+        notes.sessions -= 1;
+        if notes.sessions == 0 {
+            notes.of.clear();
+        }
+    }
+}
+
+impl FunctionCompiler for Optimizer {
+    fn fingerprint(&self) -> Fingerprint {
+        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let effort = [self.effort.level()];
+        let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
+        Fingerprint::of(
+            [b"egraft".as_slice(), version, &effort].into_iter().chain(rules.map(str::as_bytes)),
+        )
+    }
+
+    fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
+        let (optimized, mut note) = run(&function.func, isa, self.effort);
+        note.shape = Some(Shape::of(&function.func));
+        if self.measure_stock {
+            note.stock_code_bytes = code_bytes(&function.func, isa);
+        }
+        let decision = match optimized {
+            Optimized::Improved(func) => {
+                Decision::Replace(func)
+            }
+            Optimized::Unchanged(reason) => Decision::Stock(StockReason::Declined(reason)),
+        };
+        let key = NoteKey {
+            symbol: function.symbol.clone(),
+            name: function.name.clone(),
+            clif_bytes: function.clif.len(),
+        };
+        self.notes().of.insert(key, note);
+        decision
+    }
+}
+
+/// Bytes of machine code that stock Cranelift makes of `func`.
+fn code_bytes(func: &Function, isa: &dyn TargetIsa) -> Option<usize> {
+    let mut context = Context::for_function(func.clone());
+    let compiled = context.compile(isa, &mut Default::default()).ok()?;
+    Some(compiled.buffer.data().len())
+}

@@ -1,0 +1,139 @@
+//! What a user can choose.
+
+use crate::Error;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// How much compile time to spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(into = "u8")]
+#[non_exhaustive]
+pub enum Effort {
+    /// 0: every function keeps stock code.
+    Stock,
+    /// 1: rewrites are applied once, as nodes are made. Costs about as much as stock Cranelift.
+    #[default]
+    Fast,
+    /// 2: larger limits.
+    More,
+    /// 3: rewrites are applied until nothing new appears or a limit is met.
+    Saturate,
+}
+
+impl Effort {
+    /// The highest level.
+    pub const MAX_LEVEL: u8 = 3;
+
+    /// The level as a number from 0 to [`MAX_LEVEL`](Self::MAX_LEVEL).
+    pub fn level(self) -> u8 {
+        self as u8
+    }
+
+    /// The effort of a level.
+    ///
+    /// # Errors
+    /// [`Error::Effort`] for a level above [`MAX_LEVEL`](Self::MAX_LEVEL).
+    pub fn from_level(level: u8) -> Result<Effort, Error> {
+        match level {
+            0 => Ok(Effort::Stock),
+            1 => Ok(Effort::Fast),
+            2 => Ok(Effort::More),
+            3 => Ok(Effort::Saturate),
+            _ => Err(Error::Effort { level }),
+        }
+    }
+}
+
+impl From<Effort> for u8 {
+    fn from(effort: Effort) -> u8 {
+        effort.level()
+    }
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.level())
+    }
+}
+
+/// What Egraft does with the modules of a configuration.
+///
+/// ```
+/// use egraft::{Effort, Options};
+/// let options = Options::default().effort(Effort::More).cache_dir("/var/cache/egraft");
+/// assert_eq!(options.effort.level(), 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// How much compile time to spend.
+    pub effort: Effort,
+    /// Where compiled functions outlive the process. Nobody else may write there.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes that the cache directory may hold; the entries unused for longest go first.
+    pub cache_limit: u64,
+    /// Bytes of code that a [`Handle`](crate::Handle) keeps for later modules.
+    pub memory_limit: usize,
+    /// Also compiles each function by stock Cranelift, to report the size of that code. Doubles the
+    /// work, so for inspection only.
+    pub measure_stock: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            effort: Effort::default(),
+            cache_dir: None,
+            cache_limit: 1 << 30,
+            memory_limit: 256 << 20,
+            measure_stock: false,
+        }
+    }
+}
+
+impl Options {
+    /// Sets [`effort`](Self::effort).
+    pub fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// Sets [`cache_dir`](Self::cache_dir).
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(directory.into());
+        self
+    }
+
+    /// Sets [`cache_limit`](Self::cache_limit).
+    pub fn cache_limit(mut self, bytes: u64) -> Self {
+        self.cache_limit = bytes;
+        self
+    }
+
+    /// Sets [`memory_limit`](Self::memory_limit).
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = bytes;
+        self
+    }
+
+    /// Sets [`measure_stock`](Self::measure_stock).
+    pub fn measure_stock(mut self, measure: bool) -> Self {
+        self.measure_stock = measure;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_round_trip() {
+        for level in 0..=Effort::MAX_LEVEL {
+            assert_eq!(Effort::from_level(level).unwrap().level(), level);
+        }
+        let error = Effort::from_level(4).unwrap_err().to_string();
+        assert_eq!(error, "effort 4 does not exist; levels are 0 to 3");
+    }
+}
