@@ -9,7 +9,7 @@ mod toy;
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, VarId, forgets_lanes};
 use crate::types::Types;
 use crate::{Cond, FactSource, Sort, build, slot};
-use egraft_ir::{ClassId, ImmKind, KnownBits, Node, Op, Ty, eval};
+use egraft_ir::{ClassId, ImmKind, KnownBits, Node, Op, SignCopies, Ty, eval};
 use random::Random;
 use std::fmt;
 
@@ -134,6 +134,7 @@ struct Tuple<'a> {
     /// By variable: for values their bits, for others what their slot holds.
     values: Vec<Option<u128>>,
     known: Vec<KnownBits>,
+    copies: Vec<SignCopies>,
     /// By variable: the class that stands for it in conditions.
     classes: Vec<u32>,
 }
@@ -145,6 +146,10 @@ impl FactSource for Tuple<'_> {
 
     fn known_bits(&self, class: ClassId) -> KnownBits {
         self.known[class.index()]
+    }
+
+    fn sign_copies(&self, class: ClassId) -> SignCopies {
+        self.copies[class.index()]
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -167,6 +172,7 @@ impl<'a> Tuple<'a> {
             random,
             values,
             known: vec![KnownBits { zeros: 0, ones: 0 }; count],
+            copies: vec![SignCopies::unknown(); count],
             classes: (0..count as u32).collect(),
         }
     }
@@ -331,7 +337,7 @@ impl<'a> Tuple<'a> {
         Some(value)
     }
 
-    /// Lets conditions know some bits of each value.
+    /// Lets conditions know some bits of each value, and some of its repeated bits.
     fn reveal(&mut self) {
         if !self.rule.conditions.iter().any(|condition| condition.cond.reads_facts()) {
             return;
@@ -346,6 +352,9 @@ impl<'a> Tuple<'a> {
             // What is above the type is zero in every value.
             let seen = self.random.revealed(ty, &views) | !ty.mask();
             self.known[at] = KnownBits { zeros: !value & seen, ones: value & seen };
+            // Copies matter where bits are hidden.
+            let seen = self.random.revealed(ty, &views) & ty.mask();
+            self.copies[at] = SignCopies(SignCopies::of_value(value).0 & seen);
         }
     }
 

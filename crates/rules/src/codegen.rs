@@ -67,6 +67,7 @@ impl Writer {
 
 fn metas(set: &RuleSet, out: &mut Writer) {
     out.line("/// The rules in order of their ids.");
+    out.line("#[allow(unreachable_pub)]");
     out.open("pub const RULES: &[RuleMeta] = &[");
     for rule in &set.rules {
         out.line(format!(
@@ -90,7 +91,7 @@ fn dispatch(set: &RuleSet, plans: &[Plan], out: &mut Writer) {
         by_root.entry(rule.root_op()).or_default().push((rule, plan));
     }
     out.line("/// Appends every match of every rule at `node` of `class`, in order of rules.");
-    out.line("#[allow(unused_variables, clippy::all)]");
+    out.line("#[allow(unused_variables, unreachable_pub, clippy::all)]");
     out.open("pub fn match_node<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Vec<Match>) {");
     out.open("match node.op {");
     for op in by_root.keys() {
@@ -319,7 +320,7 @@ fn type_names(set: u16) -> String {
 fn instantiate(set: &RuleSet, out: &mut Writer) {
     out.line("/// Builds the right side of a match and gives its class, which equals `m.class`.");
     out.line("/// Gives nothing if a type does not fit.");
-    out.line("#[allow(clippy::all)]");
+    out.line("#[allow(unused_variables, unreachable_pub, clippy::all)]");
     out.open("pub fn instantiate<B: BuildGraph>(b: &mut B, m: &Match) -> Option<ClassId> {");
     out.open("let class = match m.rule.0 {");
     for rule in &set.rules {

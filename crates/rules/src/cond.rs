@@ -11,8 +11,7 @@ mod mask;
 mod quotient;
 
 use crate::{FactSource, slot};
-use egraft_ir::KnownBits;
-use egraft_ir::{ClassId, FloatCc, IntCc, Ty};
+use egraft_ir::{ClassId, Facts, FloatCc, IntCc, Ty};
 
 /// The sorts of things that variables of rules stand for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -71,12 +70,13 @@ plain_arg! {
     ClassId, Value, slot::class;
 }
 
-impl Arg for KnownBits {
+impl Arg for Facts {
     const SORT: Sort = Sort::Value;
     const READS_FACTS: bool = true;
     #[inline]
-    fn read<F: FactSource>(facts: &F, value: u128) -> KnownBits {
-        facts.known_bits(slot::class(value))
+    fn read<F: FactSource>(facts: &F, value: u128) -> Facts {
+        let class = slot::class(value);
+        Facts { bits: facts.known_bits(class), copies: facts.sign_copies(class) }
     }
 }
 
@@ -362,60 +362,60 @@ conds! {
 
     // Facts about classes: all hold for every lane of type `ty`.
     #[doc = "every lane of `x` is < 2^`n`, unsigned"]
-    fits_unsigned(ty: Ty, x: KnownBits, n: u128) -> bool = Lanes(ty, x).all(|lane| n >= 128 || lane.umax() >> n == 0);
+    fits_unsigned(ty: Ty, x: Facts, n: u128) -> bool = Lanes(ty, x).all(|lane| n >= 128 || lane.umax() >> n == 0);
     #[doc = "every lane of `x` is >= -2^(`n`-1) and < 2^(`n`-1), signed"]
-    fits_signed(ty: Ty, x: KnownBits, n: u128) -> bool = Lanes(ty, x).all(|lane| imm::fits_signed(lane.smin(), n) && imm::fits_signed(lane.smax(), n));
+    fits_signed(ty: Ty, x: Facts, n: u128) -> bool = Lanes(ty, x).all(|lane| imm::fits_signed(lane.smin(), n) && imm::fits_signed(lane.smax(), n));
     #[doc = "no lane of `x` is 0"]
-    nonzero_lanes(ty: Ty, x: KnownBits) -> bool = Lanes(ty, x).all(|lane| lane.umin() != 0);
+    nonzero_lanes(ty: Ty, x: Facts) -> bool = Lanes(ty, x).all(|lane| lane.umin() != 0);
     #[doc = "`x + y` does not leave the unsigned range in any lane"]
-    no_uadd_wrap(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.umax() + y.umax() <= ty.lane_mask());
+    no_uadd_wrap(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.umax() + y.umax() <= ty.lane_mask());
     #[doc = "`x + y` does not leave the signed range in any lane"]
-    no_sadd_wrap(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| known::in_signed(ty, x.smin() + y.smin()) && known::in_signed(ty, x.smax() + y.smax()));
+    no_sadd_wrap(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| known::in_signed(ty, x.smin() + y.smin()) && known::in_signed(ty, x.smax() + y.smax()));
     #[doc = "`x - y` does not leave the unsigned range in any lane: `x` >= `y`"]
-    no_usub_wrap(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.umin() >= y.umax());
+    no_usub_wrap(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.umin() >= y.umax());
     #[doc = "`x - y` does not leave the signed range in any lane"]
-    no_ssub_wrap(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| known::in_signed(ty, x.smin() - y.smax()) && known::in_signed(ty, x.smax() - y.smin()));
+    no_ssub_wrap(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| known::in_signed(ty, x.smin() - y.smax()) && known::in_signed(ty, x.smax() - y.smin()));
     #[doc = "`x * y` does not leave the unsigned range in any lane"]
-    umul_fits(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.umax() * y.umax() <= ty.lane_mask());
+    umul_fits(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.umax() * y.umax() <= ty.lane_mask());
     #[doc = "`x * y` does not leave the signed range in any lane"]
-    smul_fits(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| known::products(x, y).iter().all(|product| known::in_signed(ty, *product)));
+    smul_fits(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| known::products(x, y).iter().all(|product| known::in_signed(ty, *product)));
     #[doc = "`x` times the constant `c` does not leave the unsigned range in any lane"]
-    umul_imm_fits(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umax().checked_mul(c).is_some_and(|product| product <= ty.lane_mask()));
+    umul_imm_fits(ty: Ty, x: Facts, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umax().checked_mul(c).is_some_and(|product| product <= ty.lane_mask()));
     #[doc = "`x` shifted left by `n` loses no one bit in any lane"]
-    ushl_fits(ty: Ty, x: KnownBits, n: u128) -> bool = Lanes(ty, x).all(|lane| n < u128::from(ty.lane_bits()) && lane.umax() <= ty.lane_mask() >> n);
+    ushl_fits(ty: Ty, x: Facts, n: u128) -> bool = Lanes(ty, x).all(|lane| n < u128::from(ty.lane_bits()) && lane.umax() <= ty.lane_mask() >> n);
     #[doc = "every lane of `x` is 0 where `mask` is 1"]
-    known_zero(ty: Ty, x: KnownBits, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.zeros & mask == mask & ty.lane_mask());
+    known_zero(ty: Ty, x: Facts, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.zeros & mask == mask & ty.lane_mask());
     #[doc = "`x` as a whole is 0 where `mask` is 1, whatever its lanes"]
-    bits_known_zero(x: KnownBits, mask: u128) -> bool = x.zeros & mask == mask;
+    bits_known_zero(x: Facts, mask: u128) -> bool = x.bits.zeros & mask == mask;
     #[doc = "every lane of `x` is 1 where `mask` is 1"]
-    known_one(ty: Ty, x: KnownBits, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.ones & mask == mask & ty.lane_mask());
+    known_one(ty: Ty, x: Facts, mask: u128) -> bool = Lanes(ty, x).all(|lane| lane.ones & mask == mask & ty.lane_mask());
     #[doc = "no lane of `x` is negative, signed"]
-    sign_clear(ty: Ty, x: KnownBits) -> bool = Lanes(ty, x).all(|lane| lane.zeros & imm::sign_bit(ty) != 0);
+    sign_clear(ty: Ty, x: Facts) -> bool = Lanes(ty, x).all(|lane| lane.smin() >= 0);
     #[doc = "every lane of `x` is negative, signed"]
-    sign_set(ty: Ty, x: KnownBits) -> bool = Lanes(ty, x).all(|lane| lane.ones & imm::sign_bit(ty) != 0);
+    sign_set(ty: Ty, x: Facts) -> bool = Lanes(ty, x).all(|lane| lane.smax() < 0);
     #[doc = "the low `n` bits of every lane of `x` are 0"]
-    low_bits_zero(ty: Ty, x: KnownBits, n: u128) -> bool = Lanes(ty, x).all(|lane| imm::low(ty, n) & !lane.zeros == 0);
+    low_bits_zero(ty: Ty, x: Facts, n: u128) -> bool = Lanes(ty, x).all(|lane| imm::low(ty, n) & !lane.zeros == 0);
     #[doc = "no bit is 1 in both `x` and `y`"]
-    disjoint(ty: Ty, x: KnownBits, y: KnownBits) -> bool = (x.zeros | y.zeros) & ty.mask() == ty.mask();
+    disjoint(ty: Ty, x: Facts, y: Facts) -> bool = (x.bits.zeros | y.bits.zeros) & ty.mask() == ty.mask();
     #[doc = "every lane of `x` is < that of `y`, unsigned"]
-    known_ult(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.umax() < y.umin());
+    known_ult(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.umax() < y.umin());
     #[doc = "every lane of `x` is <= that of `y`, unsigned"]
-    known_ule(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.umax() <= y.umin());
+    known_ule(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.umax() <= y.umin());
     #[doc = "every lane of `x` is < that of `y`, signed"]
-    known_slt(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.smax() < y.smin());
+    known_slt(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.smax() < y.smin());
     #[doc = "every lane of `x` is <= that of `y`, signed"]
-    known_sle(ty: Ty, x: KnownBits, y: KnownBits) -> bool = known::both(ty, x, y, |x, y| x.smax() <= y.smin());
+    known_sle(ty: Ty, x: Facts, y: Facts) -> bool = known::both(ty, x, y, |x, y| x.smax() <= y.smin());
     #[doc = "every lane of `x` is <= `c`, unsigned"]
-    known_ule_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umax() <= c);
+    known_ule_imm(ty: Ty, x: Facts, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umax() <= c);
     #[doc = "every lane of `x` is >= `c`, unsigned"]
-    known_uge_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umin() >= c);
+    known_uge_imm(ty: Ty, x: Facts, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.umin() >= c);
     #[doc = "every lane of `x` is <= the lane value `c`, signed"]
-    known_sle_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smax() <= imm::sext(ty, c));
+    known_sle_imm(ty: Ty, x: Facts, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smax() <= imm::sext(ty, c));
     #[doc = "every lane of `x` is >= the lane value `c`, signed"]
-    known_sge_imm(ty: Ty, x: KnownBits, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smin() >= imm::sext(ty, c));
+    known_sge_imm(ty: Ty, x: Facts, c: u128) -> bool = Lanes(ty, x).all(|lane| lane.smin() >= imm::sext(ty, c));
 
     #[doc = "the least n for which every lane of `x` is < 2^n, unsigned"]
-    bits_used(ty: Ty, x: KnownBits) -> u128 = Lanes(ty, x).used();
+    bits_used(ty: Ty, x: Facts) -> u128 = Lanes(ty, x).used();
 
     // Quotients of 16-bit lanes, tried on every lane.
     #[doc = "d where (x * `c`) >> `n` in 32-bit lanes is x / d for every 16-bit x; fails where there is none"]

@@ -3,7 +3,7 @@
 //! Nothing here knows of ISLE. Invariant: a [`Match`] means the same for the interpreter and for
 //! generated code; both fill its slots in the order of [`crate::Rule::vars`].
 
-use egraft_ir::{ClassId, FloatCc, IntCc, KnownBits, Node, Ty};
+use egraft_ir::{ClassId, FloatCc, IntCc, KnownBits, Node, SignCopies, Ty};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -37,6 +37,9 @@ pub trait FactSource {
 
     /// The bits of a class that are known.
     fn known_bits(&self, class: ClassId) -> KnownBits;
+
+    /// The bits of a class that are known to repeat the bit below.
+    fn sign_copies(&self, class: ClassId) -> SignCopies;
 
     /// The value type of a class: a scalar type, or `i8x16` for every vector.
     fn class_type(&self, class: ClassId) -> Ty;

@@ -5,7 +5,7 @@
 
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, forgets_lanes};
 use crate::{FactSource, Sort, VarId, slot};
-use egraft_ir::KnownBits;
+use egraft_ir::{KnownBits, SignCopies};
 use egraft_ir::{ClassId, Op, Ty};
 
 /// One legal choice of types for a rule.
@@ -51,6 +51,10 @@ impl FactSource for TypesOnly<'_> {
 
     fn known_bits(&self, _: ClassId) -> KnownBits {
         KnownBits { zeros: 0, ones: 0 }
+    }
+
+    fn sign_copies(&self, _: ClassId) -> SignCopies {
+        SignCopies::unknown()
     }
 
     /// Classes stand for variables here.

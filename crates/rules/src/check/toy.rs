@@ -6,7 +6,7 @@
 use super::Tuple;
 use crate::rule::{Pattern, Rule, VarId};
 use crate::{Binds, BuildGraph, FactSource, Match, MatchGraph, Sort, slot};
-use egraft_ir::{ClassId, KnownBits, Node, Op, Ty, eval};
+use egraft_ir::{ClassId, KnownBits, Node, Op, SignCopies, Ty, eval};
 
 /// A graph of classes with values.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +20,15 @@ struct Class {
     ty: Ty,
     value: u128,
     known: KnownBits,
+    copies: SignCopies,
 }
 
 impl ToyGraph {
     /// A class of unknown making with a value of value type `ty`, of which `known` is known.
     pub fn leaf(&mut self, ty: Ty, value: u128, known: KnownBits) -> ClassId {
         let node = Node::with_imm(Op::Leaf, ty, self.classes.len() as u128, &[]);
-        self.classes.push(Class { nodes: vec![node], ty: ty.value(), value, known });
+        let copies = SignCopies::unknown();
+        self.classes.push(Class { nodes: vec![node], ty: ty.value(), value, known, copies });
         ClassId(self.classes.len() as u32 - 1)
     }
 
@@ -44,6 +46,11 @@ impl ToyGraph {
     /// Lets it be known of a class which bits it has.
     pub fn know(&mut self, class: ClassId, known: KnownBits) {
         self.classes[class.index()].known = known;
+    }
+
+    /// Lets it be known of a class which of its bits repeat.
+    pub fn know_copies(&mut self, class: ClassId, copies: SignCopies) {
+        self.classes[class.index()].copies = copies;
     }
 
     /// The value of a class.
@@ -75,6 +82,10 @@ impl FactSource for ToyGraph {
         self.classes[class.index()].known
     }
 
+    fn sign_copies(&self, class: ClassId) -> SignCopies {
+        self.classes[class.index()].copies
+    }
+
     fn class_type(&self, class: ClassId) -> Ty {
         self.classes[class.index()].ty
     }
@@ -100,7 +111,8 @@ impl BuildGraph for ToyGraph {
                 _ => KnownBits { zeros: 0, ones: 0 },
             };
             let ty = node.result_type().value();
-            self.classes.push(Class { nodes: vec![node], ty, value, known });
+            let copies = SignCopies::unknown();
+            self.classes.push(Class { nodes: vec![node], ty, value, known, copies });
             ClassId(self.classes.len() as u32 - 1)
         })
     }
@@ -122,7 +134,11 @@ pub(super) fn matches(rule: &Rule, tuple: &Tuple<'_>, lhs: u128) -> bool {
             leaves[at] = match leaves[class] {
                 Some(same) => Some(same),
                 None => match (tuple.types.of[at], tuple.values[at]) {
-                    (Some(ty), Some(value)) => Some(graph.leaf(ty, value, tuple.known[at])),
+                    (Some(ty), Some(value)) => {
+                        let class = graph.leaf(ty, value, tuple.known[at]);
+                        graph.know_copies(class, tuple.copies[at]);
+                        Some(class)
+                    }
                     _ => None,
                 },
             };
@@ -176,6 +192,7 @@ fn plant(
                 });
                 let class = plant(graph, inner?, tuple, leaves)?;
                 graph.know(class, tuple.known[var.index()]);
+                graph.know_copies(class, tuple.copies[var.index()]);
                 leaves[var.index()] = Some(class);
                 Some(class)
             }
@@ -183,6 +200,7 @@ fn plant(
         Pattern::Bind(var, inner) => {
             let class = plant(graph, inner, tuple, leaves)?;
             graph.know(class, tuple.known[var.index()]);
+            graph.know_copies(class, tuple.copies[var.index()]);
             leaves[var.index()] = Some(class);
             Some(class)
         }

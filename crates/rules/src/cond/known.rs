@@ -1,46 +1,57 @@
-//! Ranges of lanes from the bits known of a class.
+//! Ranges of lanes from what is known of a class.
+//!
+//! Invariant: a range has every lane that both facts, known bits and sign copies, allow.
 
 use super::imm;
-use egraft_ir::KnownBits;
-use egraft_ir::Ty;
+use egraft_ir::{Facts, Ty};
 
-/// The lanes of a value of which some bits are known.
-pub(super) struct Lanes(pub(super) Ty, pub(super) KnownBits);
+/// The lanes of a value of which something is known.
+pub(super) struct Lanes(pub(super) Ty, pub(super) Facts);
 
-/// One lane of which some bits are known.
+/// One lane of which something is known.
 #[derive(Clone, Copy)]
 pub(super) struct Lane {
     ty: Ty,
+    /// What is known of the lane as a scalar.
+    facts: Facts,
     pub(super) zeros: u128,
     pub(super) ones: u128,
 }
 
 impl Lane {
     pub(super) fn umin(self) -> u128 {
-        self.ones
+        // Numbers of one sign are in the same order, signed and unsigned.
+        let (least, greatest) = self.signed_range();
+        let of_one_sign = least >= 0 || greatest < 0;
+        self.ones.max(if of_one_sign { least as u128 & self.ty.lane_mask() } else { 0 })
     }
 
     pub(super) fn umax(self) -> u128 {
-        !self.zeros & self.ty.lane_mask()
+        let (least, greatest) = self.signed_range();
+        let of_one_sign = least >= 0 || greatest < 0;
+        let known = !self.zeros & self.ty.lane_mask();
+        if of_one_sign { known.min(greatest as u128 & self.ty.lane_mask()) } else { known }
     }
 
     pub(super) fn smin(self) -> i128 {
-        // An unknown sign is taken to be set.
-        let sign = imm::sign_bit(self.ty) & !self.zeros;
-        imm::sext(self.ty, self.ones | sign)
+        self.signed_range().0
     }
 
     pub(super) fn smax(self) -> i128 {
-        // An unknown sign is taken to be clear.
-        let sign = imm::sign_bit(self.ty) & !self.ones;
-        imm::sext(self.ty, self.umax() & !sign)
+        self.signed_range().1
+    }
+
+    fn signed_range(self) -> (i128, i128) {
+        self.facts.lane_range(self.ty.lane(), 0)
     }
 }
 
 impl Lanes {
     fn get(&self, index: u32) -> Lane {
-        let Lanes(ty, known) = *self;
-        Lane { ty, zeros: ty.lane_of(known.zeros, index), ones: ty.lane_of(known.ones, index) }
+        let Lanes(ty, facts) = *self;
+        let lane = facts.lane(ty, index);
+        let mask = ty.lane_mask();
+        Lane { ty, facts: lane, zeros: lane.bits.zeros & mask, ones: lane.bits.ones & mask }
     }
 
     /// The number of low bits that may be set in any lane.
@@ -59,7 +70,7 @@ impl Lanes {
 }
 
 /// Whether `holds` is true of every pair of lanes of `x` and `y`.
-pub(super) fn both(ty: Ty, x: KnownBits, y: KnownBits, holds: impl Fn(Lane, Lane) -> bool) -> bool {
+pub(super) fn both(ty: Ty, x: Facts, y: Facts, holds: impl Fn(Lane, Lane) -> bool) -> bool {
     let (x, y) = (Lanes(ty, x), Lanes(ty, y));
     // Sums and products of two lanes are computed in 128 bits.
     ty.lane_bits() <= 64 && (0..ty.lanes()).all(|index| holds(x.get(index), y.get(index)))

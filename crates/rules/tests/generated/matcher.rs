@@ -7,6 +7,7 @@ use ::egraft_rules::build::{self, OpSet};
 use ::egraft_rules::{Binds, BuildGraph, Match, MatchGraph, RuleId, RuleMeta, call, slot};
 
 /// The rules in order of their ids.
+#[allow(unreachable_pub)]
 pub const RULES: &[RuleMeta] = &[
     RuleMeta { name: "add_zero", reason: "Both operand orders; a constant operand.", file: "rules.isle", line: 5, lhs: "(iadd ty x (k ty 0))", rhs: "x" },
     RuleMeta { name: "add_constants", reason: "Nested commutative ops, each in both orders; nested conditions.", file: "rules.isle", line: 8, lhs: "(iadd ty (iadd ty x (k ty a)) (k ty b)) (if-let _4 (imm_add ty a b))", rhs: "(iadd ty x (k ty _4))" },
@@ -24,7 +25,7 @@ pub const RULES: &[RuleMeta] = &[
 ];
 
 /// Appends every match of every rule at `node` of `class`, in order of rules.
-#[allow(unused_variables, clippy::all)]
+#[allow(unused_variables, unreachable_pub, clippy::all)]
 pub fn match_node<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Vec<Match>) {
     match node.op {
         Op::Iadd => match_iadd(g, node, class, out),
@@ -466,7 +467,7 @@ fn rule_12<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>
 
 /// Builds the right side of a match and gives its class, which equals `m.class`.
 /// Gives nothing if a type does not fit.
-#[allow(clippy::all)]
+#[allow(unused_variables, unreachable_pub, clippy::all)]
 pub fn instantiate<B: BuildGraph>(b: &mut B, m: &Match) -> Option<ClassId> {
     let class = match m.rule.0 {
         0 => build_0(b, &m.binds),
