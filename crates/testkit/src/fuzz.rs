@@ -7,6 +7,7 @@ use crate::oracle::{Failure, Oracle, Skip, Verdict};
 use crate::settings::Settings;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,20 @@ pub fn check(oracle: &mut Oracle, kind: Kind, bytes: &[u8]) -> Verdict {
     match Case::from_bytes(kind, bytes) {
         Some(case) => oracle.check(&case.settings, &case.wasm, case.seed),
         None => Verdict::Skipped(Skip::NoModule),
+    }
+}
+
+/// [`check`] for libFuzzer: panics where something differs and keeps its engines for the next call.
+///
+/// # Panics
+/// If Egraft and stock Wasmtime differ; the message says in what.
+pub fn check_or_panic(kind: Kind, bytes: &[u8]) {
+    thread_local! {
+        static ORACLE: RefCell<Oracle> = RefCell::default();
+    }
+    let verdict = ORACLE.with_borrow_mut(|oracle| check(oracle, kind, bytes));
+    if let Verdict::Failed(failure) = verdict {
+        panic!("{kind}: {failure}");
     }
 }
 

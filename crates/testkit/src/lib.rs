@@ -8,6 +8,7 @@ pub mod choices;
 pub mod filetest;
 pub mod fuzz;
 pub mod generate;
+pub mod hostile;
 pub mod oracle;
 pub mod settings;
 pub mod tally;

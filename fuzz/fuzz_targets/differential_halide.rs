@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    egraft_testkit::fuzz::check_or_panic(egraft_testkit::generate::Kind::Halide, bytes);
+});
