@@ -5,8 +5,8 @@
 
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, forgets_lanes};
 use crate::{FactSource, Sort, VarId, slot};
-use egraft_ir::{KnownBits, SignCopies};
 use egraft_ir::{ClassId, Op, Ty};
+use egraft_ir::{KnownBits, SignCopies};
 
 /// One legal choice of types for a rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
