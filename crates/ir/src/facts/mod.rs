@@ -1,12 +1,16 @@
 //! What is known of a value's bits, and what an op makes of such knowledge.
 //!
 //! The transfer function is the one definition of the ops once more, over the domain of partly
-//! known bits ([`domain`]), sharpened where ranges say more ([`ranges`]). Nothing here sees more
-//! than one node; it knows no paths and no memory. Invariant: facts that hold of the operands give
-//! facts that hold of the result, so an unsound answer here is a miscompile.
+//! known bits ([`domain`]), sharpened where ranges say more ([`ranges`]). Beside it stands a second fact:
+//! which bits repeat the bit below ([`signs`]). Nothing here sees more than one node; it knows no
+//! paths and no memory. Invariant: facts that hold of the operands give facts that hold of the
+//! result, so an unsound answer here is a miscompile.
 
 mod domain;
 mod ranges;
+mod signs;
+
+pub use signs::{Facts, SignCopies, sign_copies, signed_range};
 
 use crate::{Node, Op, Ty, semantics};
 
