@@ -420,7 +420,7 @@ conds! {
     // Quotients of 16-bit lanes, tried on every lane.
     #[doc = "d where (x * `c`) >> `n` in 32-bit lanes is x / d for every 16-bit x; fails where there is none"]
     udiv16_divisor(c: u128, n: u128) -> Option<u128> = quotient::divisor(c, n);
-    #[doc = "m where, for every 16-bit x, `sqmul_round_sat` of x / 2 and m, times `d`, is at most x and above x - 2 `d`; fails where there is none or 2 `d` is no positive lane"]
+    #[doc = "m where, for every 16-bit x, `sqmul_round_sat` of x / 2 and m is x / `d` or one more, and x minus `d` times that is a 16-bit lane; fails where there is none"]
     udiv16_guess(d: u128) -> Option<u128> = quotient::guess(d);
     #[doc = "m where `sqmul_round_sat` of x + `umul16_round_offset` and m is (x * `c`) >> `n` in 32-bit lanes for every x < 2^`bits`; fails where there is none"]
     umul16_round_factor(c: u128, n: u128, bits: u128) -> Option<u128> = quotient::rounded(c, n, bits).map(|found| found.1);

@@ -31,17 +31,17 @@ pub(super) fn divisor(c: u128, n: u128) -> Option<u128> {
         .map(u128::from)
 }
 
-/// m where, for every 16-bit x, `g = sqmul_round_sat(x / 2, m)` leaves a remainder `x - g * d` of
-/// at least 0 and less than 2 * `d`, and that is no negative 16-bit lane.
+/// m where, for every 16-bit x, `sqmul_round_sat(x / 2, m)` is `x / d` or one more, and the
+/// remainder it leaves is a 16-bit lane.
 pub(super) fn guess(d: u128) -> Option<u128> {
-    let d = i32::try_from(d).ok().filter(|d| (3..1 << 14).contains(d))?;
+    let d = i32::try_from(d).ok().filter(|d| (3..1 << 15).contains(d))?;
     let close = (1 << 16) / d;
     (close - 1..=close + 1)
         .filter(|m| *m < 1 << 15)
         .find(|m| {
             (0..LANES as i32).rev().all(|x| {
                 let rest = x - mulhrs(x / 2, *m) * d;
-                (0..2 * d).contains(&rest)
+                (-d..d).contains(&rest)
             })
         })
         .map(|m| m as u128)
@@ -91,25 +91,32 @@ mod tests {
 
     #[test]
     fn guesses_leave_a_small_remainder() {
-        for d in 3..2000_u128 {
+        for d in (3..300).chain([1000, 4095, 8191, 30_000]) {
             let Some(m) = guess(d) else { continue };
-            for x in (0..65536).step_by(7) {
-                let rest = x - mulhrs(x / 2, m as i32) * d as i32;
-                assert!((0..2 * d as i32).contains(&rest), "{x} / {d}");
-            }
+            let (d, m) = (d as i32, m as i32);
+            assert!((0..1 << 16).all(|x| {
+                let guess = mulhrs(x / 2, m);
+                let rest = (x - guess * d) as i16;
+                guess - i32::from(rest < 0) == x / d
+            }));
         }
         assert!([3, 5, 7, 9, 25, 49, 255].iter().all(|d| guess(*d).is_some()));
         assert_eq!(guess(2), None);
         assert_eq!(guess(0), None);
-        assert_eq!(guess(1 << 14), None);
+        assert_eq!(guess(1 << 15), None);
     }
 
     #[test]
     fn small_lanes_need_one_product() {
         assert_eq!(rounded(0xe38f, 19, 12), Some((0xfffc, 3641)), "nine: x - 4");
-        let (offset, factor) = rounded(0x8081, 23, 15).expect("one product does for 255");
-        let offset = i32::from(offset as u16 as i16);
-        assert!((0..1 << 15).all(|x| mulhrs(x + offset, factor as i32) == x / 255));
+        for (c, n, bits) in [(0xe38f, 19, 12), (0x9249, 18, 10), (0x147b, 17, 10), (1, 4, 15)] {
+            let (offset, factor) = rounded(c, n, bits).expect("one product does");
+            let offset = i32::from(offset as u16 as i16);
+            assert!((0..1 << bits).all(|x| {
+                mulhrs(x + offset, factor as i32) as u32 == scaled(x as u32, c as u32, n as u32)
+            }));
+        }
+        assert_eq!(rounded(0x8081, 23, 15), None, "a factor of 8 bits is too coarse");
         assert_eq!(rounded(0xe38f, 19, 16), None);
         assert_eq!(rounded(0, 19, 8), None);
     }
