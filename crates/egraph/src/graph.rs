@@ -6,7 +6,7 @@
 //! accepts, as Cranelift's mid-end does.
 
 use crate::explain::{Proof, Reason};
-use egraft_ir::{ClassId, KnownBits, Node, Op, Ty, fold, known_bits};
+use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies};
 use egraft_rules::{FactSource, MatchGraph};
 use rustc_hash::FxHashMap;
 
@@ -16,7 +16,7 @@ struct Class {
     nodes: Vec<Node>,
     /// Nodes that have this class as an operand, by the id under which each was added.
     parents: Vec<ClassId>,
-    facts: KnownBits,
+    facts: Facts,
     ty: Ty,
 }
 
@@ -115,22 +115,34 @@ impl EGraph {
 
     fn add_new(&mut self, node: Node) -> ClassId {
         let id = ClassId(u32::try_from(self.parent.len()).expect("node limits are far below 2^32"));
-        let mut facts = [KnownBits::unknown(); 3];
-        for (slot, arg) in facts.iter_mut().zip(node.args()) {
-            *slot = self.known_bits(*arg);
+        for arg in node.args() {
             self.classes[arg.index()].parents.push(id);
         }
-        let known = known_bits(&node, &facts[..node.args().len()]);
+        let facts = self.facts_of(&node);
         self.parent.push(id);
         self.added.push(node);
         self.classes.push(Class {
             nodes: vec![node],
             parents: Vec::new(),
-            facts: known,
+            facts,
             ty: node.result_type().value(),
         });
         self.memo.insert(node, id);
         id
+    }
+
+    /// What the facts of its operands tell about `node`.
+    fn facts_of(&self, node: &Node) -> Facts {
+        let args = node.args();
+        let mut known = [KnownBits::unknown(); 3];
+        let mut copies = [SignCopies::unknown(); 3];
+        for (at, arg) in args.iter().enumerate() {
+            known[at] = self.known_bits(*arg);
+            copies[at] = self.sign_copies(*arg);
+        }
+        let bits = known_bits(node, &known[..args.len()]);
+        let copies = sign_copies(node, &known[..args.len()], &copies[..args.len()], bits);
+        Facts { bits, copies }
     }
 
     /// The one value `node` can have, if evaluation or facts tell.
@@ -151,7 +163,7 @@ impl EGraph {
     }
 
     /// Adds facts about a class that come from outside the graph, such as a load's width.
-    pub fn assume(&mut self, class: ClassId, facts: KnownBits) {
+    pub fn assume(&mut self, class: ClassId, facts: Facts) {
         let class = self.find(class);
         let both = self.classes[class.index()].facts.intersect(facts);
         if both != self.classes[class.index()].facts {
@@ -180,7 +192,7 @@ impl EGraph {
         self.parent[gone.index()] = keep;
         let gone = std::mem::replace(
             &mut self.classes[gone.index()],
-            Class { nodes: Vec::new(), parents: Vec::new(), facts: KnownBits::unknown(), ty: Ty::I8 },
+            Class { nodes: Vec::new(), parents: Vec::new(), facts: Facts::unknown(), ty: Ty::I8 },
         );
         let kept = &mut self.classes[keep.index()];
         for node in gone.nodes {
@@ -235,12 +247,8 @@ impl EGraph {
     }
 
     fn refresh_facts(&mut self, node: &Node, id: ClassId) {
-        let mut facts = [KnownBits::unknown(); 3];
-        for (slot, arg) in facts.iter_mut().zip(node.args()) {
-            *slot = self.known_bits(*arg);
-        }
-        let known = known_bits(node, &facts[..node.args().len()]);
-        self.assume(id, known);
+        let facts = self.facts_of(node);
+        self.assume(id, facts);
         let class = self.find(id);
         if !self.nodes(class).iter().any(|node| node.op == Op::Const)
             && let Some(bits) = self.folded(node, id)
@@ -290,14 +298,62 @@ impl FactSource for EGraph {
     fn constant(&self, class: ClassId) -> Option<u128> {
         let class = &self.classes[self.find(class).index()];
         let mask = class.ty.mask();
-        ((class.facts.zeros | class.facts.ones) & mask == mask).then_some(class.facts.ones & mask)
+        let bits = class.facts.bits;
+        (bits.known() & mask == mask).then_some(bits.ones & mask)
     }
 
     fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.classes[self.find(class).index()].facts
+        self.classes[self.find(class).index()].facts.bits
+    }
+
+    fn sign_copies(&self, class: ClassId) -> SignCopies {
+        self.classes[self.find(class).index()].facts.copies
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
         self.classes[self.find(class).index()].ty
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egraft_rules::{Cond, slot};
+
+    fn fits_signed(graph: &EGraph, ty: Ty, class: ClassId, bits: u128) -> bool {
+        let args = [slot::of_ty(ty), slot::of_class(class), bits];
+        Cond::fits_signed.eval(graph, &args).is_some()
+    }
+
+    fn leaf(graph: &mut EGraph, ty: Ty, index: u128) -> ClassId {
+        graph.insert(Node::with_imm(Op::Leaf, ty, index, &[])).0
+    }
+
+    #[test]
+    fn sign_extensions_are_known_to_be_small() {
+        let mut graph = EGraph::new();
+        let short = leaf(&mut graph, Ty::I16, 0);
+        let (wide, _) = graph.insert(Node::convert(Op::Sextend, Ty::I32, Ty::I16, short));
+        let (splat, _) = graph.insert(Node::new(Op::Splat, Ty::I32X4, &[wide]));
+        assert!(fits_signed(&graph, Ty::I32X4, splat, 16));
+        assert!(!fits_signed(&graph, Ty::I32X4, splat, 15));
+        assert!(!fits_signed(&graph, Ty::I16X8, splat, 15));
+        assert_eq!(graph.known_bits(splat), KnownBits::of_type(Ty::I32X4));
+    }
+
+    #[test]
+    fn what_is_assumed_of_a_load_reaches_the_nodes_above() {
+        let mut graph = EGraph::new();
+        let (load, other) = (leaf(&mut graph, Ty::I32, 0), leaf(&mut graph, Ty::I32, 1));
+        let (splat, _) = graph.insert(Node::new(Op::Splat, Ty::I32X4, &[load]));
+        let (sum, _) = graph.insert(Node::new(Op::Iadd, Ty::I32X4, &[splat, splat]));
+        let copies = SignCopies::extended(Ty::I32, 16);
+        graph.assume(other, Facts { copies, ..Facts::unknown() });
+        graph.rebuild();
+        assert!(!fits_signed(&graph, Ty::I32X4, splat, 16));
+        graph.union(load, other, Reason::Congruence);
+        graph.rebuild();
+        assert!(fits_signed(&graph, Ty::I32X4, splat, 16));
+        assert!(fits_signed(&graph, Ty::I32X4, sum, 17) && !fits_signed(&graph, Ty::I32X4, sum, 16));
     }
 }

@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{
 };
 use egraft_egraph::{Limits, Matcher, Rewriter};
 use egraft_ir::clif::{from_float_cc, from_int_cc, from_opcode, from_type};
-use egraft_ir::{ClassId, KnownBits, Node, Op, Ty, TypeRule};
+use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, TypeRule};
 use rustc_hash::FxHashMap;
 
 /// A function's values as classes of an e-graph.
@@ -63,19 +63,19 @@ struct Seeder<'f, 'm, M: Matcher> {
 impl<M: Matcher> Seeder<'_, '_, M> {
     fn block(&mut self, func: &Function, block: Block) {
         for param in self.dfg.block_params(block) {
-            self.leaf(*param, KnownBits::unknown());
+            self.leaf(*param, Facts::unknown());
         }
         for inst in func.layout.block_insts(block) {
             self.inst(inst);
         }
     }
 
-    fn leaf(&mut self, value: Value, facts: KnownBits) {
+    fn leaf(&mut self, value: Value, facts: Facts) {
         let Some(ty) = from_type(self.dfg.value_type(value)) else { return };
         let index = self.out.leaves.len() as u128;
         self.out.leaves.push(value);
         let class = self.out.rewriter.add(Node::with_imm(Op::Leaf, ty, index, &[]));
-        if facts != KnownBits::unknown() {
+        if facts != Facts::unknown() {
             self.out.rewriter.graph_mut().assume(class, facts);
         }
         self.out.class_of[value] = Some(class);
@@ -252,11 +252,17 @@ pub(crate) fn is_pure(dfg: &DataFlowGraph, inst: Inst) -> bool {
 }
 
 /// What an extending load tells about its result.
-fn load_facts(dfg: &DataFlowGraph, inst: Inst) -> KnownBits {
-    let high = |bits: u32| KnownBits { zeros: u128::MAX << bits, ones: 0 };
-    let lanes = |ty: Ty, bits: u32| KnownBits {
-        zeros: ty.splat_bits(ty.lane_mask() & !((1 << bits) - 1)),
-        ones: 0,
+fn load_facts(dfg: &DataFlowGraph, inst: Inst) -> Facts {
+    let zeros = |zeros: u128| Facts { bits: KnownBits { zeros, ones: 0 }, ..Facts::unknown() };
+    let high = |bits: u32| zeros(u128::MAX << bits);
+    let lanes = |ty: Ty, bits: u32| zeros(ty.splat_bits(ty.lane_mask() & !((1 << bits) - 1)));
+    let signed = |ty: Ty, bits: u32| Facts {
+        copies: SignCopies::extended(ty, bits),
+        ..Facts::unknown()
+    };
+    let scalar = |bits: u32| {
+        let ty = dfg.inst_results(inst).first().and_then(|value| from_type(dfg.value_type(*value)));
+        ty.map_or(Facts::unknown(), |ty| signed(ty, bits))
     };
     match dfg.insts[inst].opcode() {
         Opcode::Uload8 => high(8),
@@ -265,6 +271,12 @@ fn load_facts(dfg: &DataFlowGraph, inst: Inst) -> KnownBits {
         Opcode::Uload8x8 => lanes(Ty::I16X8, 8),
         Opcode::Uload16x4 => lanes(Ty::I32X4, 16),
         Opcode::Uload32x2 => lanes(Ty::I64X2, 32),
-        _ => KnownBits::unknown(),
+        Opcode::Sload8 => scalar(8),
+        Opcode::Sload16 => scalar(16),
+        Opcode::Sload32 => scalar(32),
+        Opcode::Sload8x8 => signed(Ty::I16X8, 8),
+        Opcode::Sload16x4 => signed(Ty::I32X4, 16),
+        Opcode::Sload32x2 => signed(Ty::I64X2, 32),
+        _ => Facts::unknown(),
     }
 }
