@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn small_lanes_need_one_product() {
         assert_eq!(rounded(0xe38f, 19, 12), Some((0xfffc, 3641)), "nine: x - 4");
-        for (c, n, bits) in [(0xe38f, 19, 12), (0x9249, 18, 10), (0x147b, 17, 10), (1, 4, 15)] {
+        for (c, n, bits) in [(0xe38f, 19, 12), (0x924a, 18, 10), (0x147b, 17, 10), (1, 4, 15)] {
             let (offset, factor) = rounded(c, n, bits).expect("one product does");
             let offset = i32::from(offset as u16 as i16);
             assert!((0..1 << bits).all(|x| {
