@@ -15,18 +15,32 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetIsa;
 use egraft_ir::clif::to_type;
 use egraft_ir::{Node, Op, Ty};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Parameters beyond this many would be passed on the stack and be priced as loads.
 const MAX_PARAMS: usize = 6;
 
 /// The cost of `shape` on `isa` in 1/16 cycle, or `None` where the target cannot lower it.
 pub(crate) fn probe(isa: &dyn TargetIsa, shape: &Shape) -> Option<Cost> {
+    if shape.items.iter().any(|item| !is_lowerable(item)) {
+        return None;
+    }
     let func = build(isa, shape)?;
     let mut compiler = Compiler::for_function(func);
     compiler.set_disasm(true);
-    let code = compiler.compile_stencil(isa, &mut ControlPlane::default()).ok()?;
+    // Some backends panic on what wasm never asks of them: such a shape has no price either.
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        let code = compiler.compile_stencil(isa, &mut ControlPlane::default()).ok()?;
+        code.vcode.clone()
+    }));
     let arch = isa.triple().architecture;
-    Some(code.vcode?.lines().map(|line| price(arch, line)).sum())
+    let text = compiled.ok()??;
+    Some(text.lines().map(|line| price(arch, line)).sum())
+}
+
+/// Whether backends may be asked at all: wasm has no form of these, and x64 panics on them.
+fn is_lowerable(item: &Item) -> bool {
+    !matches!(item, Item::Op { op: Op::ScalarToVector, ty: Ty::I8X16 | Ty::I16X8, .. })
 }
 
 fn build(isa: &dyn TargetIsa, shape: &Shape) -> Option<Function> {

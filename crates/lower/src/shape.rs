@@ -53,8 +53,13 @@ pub(crate) fn const_item(parent: Op, index: usize, ty: Ty, bits: u128) -> Item {
     if ty.is_float() {
         return Item::Const(ty, if bits == 0 { 0 } else { 0x3f9d_70a4 });
     }
-    let exact = matches!(parent.type_rule(), TypeRule::Shift)
-        || matches!(parent, Op::Imul | Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem | Op::Band);
+    let exact = match parent {
+        Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem => true,
+        Op::Imul => bits.is_power_of_two(),
+        // Targets extend instead of masking.
+        Op::Band => matches!(bits, 0xff | 0xffff | 0xffff_ffff),
+        _ => matches!(parent.type_rule(), TypeRule::Shift),
+    };
     if exact || index == 0 && parent == Op::Select {
         return Item::Const(ty, bits);
     }
@@ -69,11 +74,11 @@ pub(crate) fn const_item(parent: Op, index: usize, ty: Ty, bits: u128) -> Item {
     Item::Const(ty, representative as u128 & ty.mask())
 }
 
-/// Zero, all ones, and everything else; selectors, multipliers and masks keep their bits.
+/// Zero, all ones, and everything else; selectors and masks keep their bits.
 fn vector_representative(parent: Op, bits: u128) -> u128 {
     let exact = matches!(
         parent,
-        Op::Swizzle | Op::X86Pshufb | Op::Imul | Op::Bitselect | Op::Blendv | Op::IaddPairwise
+        Op::Swizzle | Op::X86Pshufb | Op::Bitselect | Op::Blendv | Op::IaddPairwise
     );
     if exact || bits == 0 || bits == u128::MAX {
         return bits;
