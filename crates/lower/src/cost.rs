@@ -15,8 +15,10 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-/// How deep a tile looks below its root.
+/// How deep a tile looks below its root. Addresses are deeper: a 32-bit index is computed, shifted,
+/// added to and extended before the memory's base comes in.
 const TILE_DEPTH: usize = 3;
+const ADDRESS_DEPTH: usize = 6;
 
 /// What stands for a shape that the target cannot lower: dearer than anything it can.
 const UNLOWERABLE: Cost = 1 << 20;
@@ -118,13 +120,14 @@ impl<'a> CostModel<'a> {
             }
             _ => {}
         }
+        let deepest = if context == Context::Address { ADDRESS_DEPTH } else { TILE_DEPTH };
         let mut plain = Builder::new(graph, context);
         plain.node(node, 0, &mut |_, _, _| None);
         let mut fused = Builder::new(graph, context);
         let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
         fused.node(node, 0, &mut |parent, class, depth| {
             let child = choice.chosen(class);
-            let fuses = depth < TILE_DEPTH
+            let fuses = depth < deepest
                 && !child.op.is_leaf()
                 && may_fuse(context, parent, child.op)
                 && graph.constant(class).is_none();

@@ -12,6 +12,12 @@ pub(crate) type Cost = u32;
 const MOVE: Cost = 1;
 const DEFAULT: Cost = 8;
 
+/// Zeroing a register by its own value needs no execution unit.
+const ZEROING: Cost = 2;
+
+/// Pseudo-instructions that are emitted as a sequence with branches.
+const SEQUENCE: Cost = 60;
+
 /// Mnemonic prefixes and their costs; the longest prefix that fits counts. A leading `v` of
 /// three-operand forms is dropped before the look-up.
 const X64: &[(&str, Cost)] = &[
@@ -157,12 +163,16 @@ pub(crate) fn price(arch: Architecture, line: &str) -> Cost {
     if mnemonic.is_empty() || mnemonic.ends_with(':') || mnemonic.starts_with(';') {
         return 0;
     }
+    let no_code = matches!(mnemonic, "uninit" | "args" | "rets" | "unwind" | "dummy_use" | "jmp");
     let frame = matches!(
         mnemonic,
-        "pushq" | "popq" | "ret" | "retq" | "stp" | "ldp" | "sd" | "ld" | "jr" | "br" | "unwind"
+        "pushq" | "popq" | "ret" | "retq" | "stp" | "ldp" | "sd" | "ld" | "jr" | "br"
     );
-    if frame {
+    if no_code || frame {
         return 0;
+    }
+    if mnemonic.ends_with("_seq") {
+        return SEQUENCE;
     }
     let x64 = arch == Architecture::X86_64;
     let table = if x64 { X64 } else { OTHER };
@@ -170,7 +180,18 @@ pub(crate) fn price(arch: Architecture, line: &str) -> Cost {
     if x64 && name.starts_with("mov") {
         return x64_move(name, line);
     }
+    if x64 && is_zeroing(name, line) {
+        return ZEROING;
+    }
     longest(table, name)
+}
+
+/// Whether a line is `xor x, x` in some form.
+fn is_zeroing(name: &str, line: &str) -> bool {
+    let mut operands = line.split(|c: char| c.is_whitespace() || c == ',').filter(|o| !o.is_empty());
+    operands.next();
+    let first = operands.next();
+    name.contains("xor") && first.is_some() && operands.all(|operand| Some(operand) == first)
 }
 
 /// Moves cost by where they go: a register copy is renamed away, a load is not, and crossing
@@ -204,6 +225,10 @@ mod tests {
         assert_eq!(x64("  vpmulld %xmm0, %xmm1, %xmm2"), 24);
         assert_eq!(x64("  pmulhuw %xmm0, %xmm1"), 10);
         assert_eq!(x64("block0:"), 0);
+        assert_eq!(x64("  uninit  %xmm6"), 0);
+        assert_eq!(x64("  vpxor %xmm6, %xmm6, %xmm6"), ZEROING);
+        assert_eq!(x64("  vpxor %xmm6, %xmm7, %xmm6"), 6);
+        assert_eq!(x64("  cvt_float64_to_uint64_sat_seq %xmm0, %rax, %xmm1"), SEQUENCE);
         assert_eq!(x64("  movdqa %xmm0, %xmm3"), MOVE);
         assert_eq!(x64("  vmovd %edi, %xmm3"), 20);
         assert_eq!(x64("  movdqu 0x10(%rip), %xmm3"), 8);
