@@ -33,6 +33,9 @@ struct Arguments {
     /// Threads; all cores by default.
     #[arg(long)]
     threads: Option<usize>,
+    /// Highest effort; cases of higher ones run with this.
+    #[arg(long, default_value_t = 3)]
+    max_effort: u8,
     /// Failures after which to stop; each is saved.
     #[arg(long, default_value_t = 1)]
     failures: u64,
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
 
 impl Soak {
     fn work(&self) {
-        let mut oracle = Oracle::default();
+        let mut oracle = Oracle::with_max_effort(self.arguments.max_effort);
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             if self.arguments.cases.is_some_and(|cases| index >= self.arguments.first + cases) {

@@ -8,7 +8,7 @@
 mod host;
 
 use crate::settings::Settings;
-use egraft::{ConfigExt, Handle, Report};
+use egraft::{ConfigExt, Effort, Handle, Report};
 use host::{Host, Side};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -102,9 +102,15 @@ impl Failure {
 }
 
 /// Engines for the settings seen so far.
-#[derive(Default)]
 pub struct Oracle {
     engines: HashMap<Settings, Pair>,
+    max_effort: u8,
+}
+
+impl Default for Oracle {
+    fn default() -> Oracle {
+        Oracle::with_max_effort(Effort::MAX_LEVEL)
+    }
 }
 
 struct Pair {
@@ -125,8 +131,14 @@ impl Pair {
 }
 
 impl Oracle {
+    /// An oracle that runs cases of higher efforts with this one.
+    pub fn with_max_effort(max_effort: u8) -> Oracle {
+        Oracle { engines: HashMap::new(), max_effort }
+    }
+
     /// Runs `wasm` under `settings` on both sides and compares. `seed` decides arguments and memory.
     pub fn check(&mut self, settings: &Settings, wasm: &[u8], seed: u64) -> Verdict {
+        let settings = &Settings { effort: settings.effort.min(self.max_effort), ..*settings };
         if self.engines.len() >= ENGINES && !self.engines.contains_key(settings) {
             self.engines.clear();
         }

@@ -15,6 +15,7 @@ fn run(kind: Kind, cases: u64) {
         let verdict = check(&mut oracle, kind, &bytes);
         tally.add(&verdict);
         if let Verdict::Failed(failure) = verdict {
+            eprintln!("case {index}: {failure}; looking for a smaller case");
             let small = minimise(&mut oracle, kind, &bytes, 300);
             let path = save(kind, &format!("test-{index}"), &small, &failure).unwrap();
             panic!("case {index}: {failure}\nsaved as {}.*", path.display());

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(parsed.items[0].silent, ["c"]);
         assert_eq!(
             (parsed.items[1].fires.as_slice(), parsed.items[1].line),
-            (&["d".to_owned()][..], 12)
+            (&["d".to_owned()][..], 13)
         );
     }
 

@@ -131,12 +131,12 @@ impl<'c, 'b, 's> Body<'c, 'b, 's> {
     /// Points into memory: mostly far from its end, sometimes so that a loop runs over it.
     fn pointer_start(&mut self, at: u32) {
         let end = (self.pages * 65536) as i32;
-        match self.choices.below(8) {
-            6 => {
+        match self.choices.below(24) {
+            22 => {
                 let before = 16 * (1 + self.choices_below(8));
                 self.emit(I::I32Const(end - before));
             }
-            7 => {
+            23 => {
                 let before = 16 * self.choices_below(4);
                 self.emit(I::I32Const(-before));
             }
@@ -328,7 +328,7 @@ impl<'c, 'b, 's> Body<'c, 'b, 's> {
                 let mask = *self.choices.pick(&[0xfff0, 0x7fff, 0xff]);
                 self.emit_all([I::I32Const(mask), I::I32And]);
             }
-            _ if self.choices.one_in(4) => self.i32(1),
+            _ if self.choices.one_in(12) => self.i32(1),
             _ => self.emit(I::LocalGet(pointer)),
         }
         if self.shared.memory64 && memory == 0 {
@@ -346,7 +346,7 @@ impl<'c, 'b, 's> Body<'c, 'b, 's> {
     pub(super) fn memarg(&mut self, memory_index: u32, natural: u32) -> MemArg {
         const OFFSETS: [u64; 14] = [0, 16, 32, 1, 2, 4, 8, 15, 17, 48, 64, 240, 256, 1024];
         let offset = match self.choices.below(3) {
-            2 if self.choices.one_in(24) => *self.choices.pick(&[65535, 131_072, 0xffff_fff0]),
+            2 if self.choices.one_in(80) => *self.choices.pick(&[65535, 131_072, 0xffff_fff0]),
             2 => *self.choices.pick(&OFFSETS),
             _ => 0,
         };
@@ -511,7 +511,11 @@ impl<'c, 'b, 's> Body<'c, 'b, 's> {
         if self.choices.one_in(4) {
             self.i32(1);
         } else {
-            let index = self.choices_below(TABLE_LEN as usize + 1);
+            let index = if self.choices.one_in(6) {
+                self.choices_below(TABLE_LEN as usize + 1)
+            } else {
+                self.choices_below(TABLE_FUNCTIONS + 1)
+            };
             self.emit(I::I32Const(index));
         }
         self.emit(I::CallIndirect { type_index: signature as u32, table_index: 0 });
@@ -527,7 +531,7 @@ impl<'c, 'b, 's> Body<'c, 'b, 's> {
             |wide: bool, at: i64| if wide { I::I64Const(at) } else { I::I32Const(at as i32) };
         let wide = self.shared.memory64;
         let (to, from) = (self.choices.below(4096) as i64, self.choices.below(4096) as i64);
-        let count = *self.choices.pick(&[64, 16, 0, 1, 4096, 70_000, 200_000]);
+        let count = *self.choices.pick(&[64, 16, 0, 1, 4096, 48, 80, 256, 200_000]);
         if self.choices.one_in(2) {
             self.emit_all([second(wide, to), second(wide, from), size(count)]);
             self.emit(I::MemoryCopy { src_mem: 0, dst_mem: 0 });

@@ -85,7 +85,7 @@ impl Body<'_, '_, '_> {
                     self.f32(depth);
                     self.emit(I::I32ReinterpretF32);
                 }
-                3 if self.choices.one_in(3) => {
+                3 if self.choices.one_in(8) => {
                     self.f32(depth);
                     self.emit(I::I32TruncF32S);
                 }
@@ -344,7 +344,8 @@ impl Body<'_, '_, '_> {
                     _ => [I::I64Const(1), I::I64Or],
                 });
             }
-            _ => self.expression(ty, 1),
+            _ if self.choices.one_in(3) => self.expression(ty, 1),
+            _ => self.emit(if ty == ValType::I32 { I::I32Const(-2) } else { I::I64Const(-2) }),
         }
     }
 }
