@@ -6,7 +6,9 @@
 //! accepts, as Cranelift's mid-end does.
 
 use crate::explain::{Proof, Reason};
-use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies};
+use egraft_ir::{
+    ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies,
+};
 use egraft_rules::{FactSource, MatchGraph};
 use rustc_hash::FxHashMap;
 
@@ -291,7 +293,6 @@ impl MatchGraph for EGraph {
         }
         id
     }
-
 }
 
 impl FactSource for EGraph {
@@ -354,6 +355,8 @@ mod tests {
         graph.union(load, other, Reason::Congruence);
         graph.rebuild();
         assert!(fits_signed(&graph, Ty::I32X4, splat, 16));
-        assert!(fits_signed(&graph, Ty::I32X4, sum, 17) && !fits_signed(&graph, Ty::I32X4, sum, 16));
+        assert!(
+            fits_signed(&graph, Ty::I32X4, sum, 17) && !fits_signed(&graph, Ty::I32X4, sum, 16)
+        );
     }
 }
