@@ -58,7 +58,8 @@ pub(crate) enum Command {
 /// How to compile: shared by several commands.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CodeArgs {
-    /// How much compile time to spend, 0 (stock code) to 3
+    /// How much compile time to spend: 0 stock code, 1 functions with vector loops, 2 all with
+    /// loops, 3 until no rewrite is left
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) effort: u8,
     /// CPU to compile for: native, baseline, avx2, avx512, or a Cranelift name
@@ -133,7 +134,8 @@ impl EngineName {
   egraft run program.wasm --dir . -- input.txt
   egraft run --kernel bench/kernels/blur3x3_u8.json --compare")]
 pub(crate) struct RunArgs {
-    /// Module as .wasm, .wat or .cwasm; - for standard input
+    /// Module as .wasm, .wat or .cwasm; - for standard input. A .cwasm is machine code: run only
+    /// files that you would run as a program
     #[arg(required_unless_present = "kernel", conflicts_with = "kernel")]
     pub(crate) file: Option<PathBuf>,
     /// Arguments: of the export given by --invoke, else of the WASI program

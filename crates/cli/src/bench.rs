@@ -34,38 +34,48 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
         headings.push(">compile".to_owned());
     }
     let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut results = Vec::new();
-    let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); engines.len()];
-    let mut differing = Vec::new();
+    let mut measured = Vec::new();
     let bar = output::progress(kernels.len() as u64, "kernels");
     for kernel in &kernels {
         bar.set_message(kernel.name.clone());
-        let measured = measure(kernel, args, &engines)?;
-        if let Some(difference) = &measured.difference {
-            differing.push(format!("{}: {difference}", kernel.name));
-        }
-        for (all, ratio) in ratios.iter_mut().zip(&measured.ratios) {
-            all.push(*ratio);
-        }
-        table.row(measured.cells);
-        results.push(measured.json);
+        let one = measure(kernel, args, &engines)?;
+        table.row(one.cells.clone());
+        measured.push(one);
         bar.inc(1);
     }
     bar.finish_and_clear();
 
     line(table)?;
     let mut geomeans = Map::new();
-    for (engine, ratios) in engines.iter().zip(&ratios) {
-        let mean = geomean(ratios);
+    for (at, engine) in engines.iter().enumerate() {
+        let ratios: Vec<f64> =
+            measured.iter().filter_map(|one| one.ratios.get(at).copied()).collect();
+        let mean = geomean(&ratios);
         geomeans.insert(engine.name().to_owned(), json!(mean));
-        if *engine != base {
+        if at > 0 {
             line(format_args!(
-                "\ngeometric mean of {} kernels, speed of {} over {}: {mean:.3}",
+                "geometric mean of {} kernels, speed of {} over {}: {mean:.3}",
                 ratios.len(),
                 engine.name(),
                 base.name()
             ))?;
         }
+    }
+    for (engine, at) in engines.iter().zip(0..).skip(1) {
+        let worst = |pick: fn(&Measured, usize) -> f64, sign: f64| {
+            let worst = measured
+                .iter()
+                .filter(|one| one.difference.is_none())
+                .max_by(|a, b| (sign * pick(a, at)).total_cmp(&(sign * pick(b, at))));
+            worst.map(|one| format!("{} {:.3}", one.cells[0], pick(one, at))).unwrap_or_default()
+        };
+        line(format_args!(
+            "{}: lowest speed {}; longest compilation over {}'s {}",
+            engine.name(),
+            worst(|one, at| one.ratios[at], -1.0),
+            base.name(),
+            worst(|one, at| one.compile_ratios[at], 1.0),
+        ))?;
     }
     if let Some(path) = &args.json {
         let document = json!({
@@ -75,11 +85,15 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
                           "cranelift": cranelift_codegen::VERSION },
             "settings": { "rounds": args.rounds, "size": args.size, "effort": args.code.effort,
                           "cpu": args.code.cpu.as_deref().unwrap_or("native") },
-            "kernels": results,
+            "kernels": measured.iter().map(|one| &one.json).collect::<Vec<_>>(),
             "geomean": geomeans,
         });
         output::write_file(path, &serde_json::to_vec_pretty(&document)?)?;
     }
+    let differing: Vec<String> = measured
+        .iter()
+        .filter_map(|one| Some(format!("{}: {}", one.cells[0], one.difference.as_ref()?)))
+        .collect();
     match differing.is_empty() {
         true => Ok(ExitCode::SUCCESS),
         false => Err(Coded {
@@ -121,23 +135,25 @@ struct Measured {
     cells: Vec<String>,
     /// Time of the first engine over time of each engine; empty if outputs differ.
     ratios: Vec<f64>,
+    /// Compile time of each engine over that of the first; empty if outputs differ.
+    compile_ratios: Vec<f64>,
     difference: Option<String>,
 }
 
 fn measure(kernel: &Kernel, args: &BenchArgs, engines: &[EngineName]) -> Result<Measured> {
-    let mut candidates =
-        kernel::candidates(kernel, args.size, engines, &args.code, COMPILATIONS)?;
+    let mut candidates = kernel::candidates(kernel, args.size, engines, &args.code, COMPILATIONS)?;
     let difference = kernel::first_calls(&mut candidates)?;
     let mut cells = vec![kernel.name.clone()];
     if difference.is_some() {
         cells.push("outputs differ".to_owned());
         let json = json!({ "name": kernel.name, "outputs_equal": false, "difference": difference });
-        return Ok(Measured { json, cells, ratios: Vec::new(), difference });
+        let (ratios, compile_ratios) = (Vec::new(), Vec::new());
+        return Ok(Measured { json, cells, ratios, compile_ratios, difference });
     }
     kernel::measure(&mut candidates, args.rounds, || {})?;
 
     let mut of_engines = Map::new();
-    let mut ratios = Vec::new();
+    let (mut ratios, mut compile_ratios) = (Vec::new(), Vec::new());
     for candidate in &candidates {
         cells.push(format!("{:.1}", candidate.time().value / 1e3));
         of_engines.insert(candidate.engine.name().to_owned(), engine_json(candidate));
@@ -146,6 +162,7 @@ fn measure(kernel: &Kernel, args: &BenchArgs, engines: &[EngineName]) -> Result<
     for (at, candidate) in candidates.iter().enumerate() {
         let ratio = ratio_interval(&base.samples, &candidate.samples);
         ratios.push(ratio.value);
+        compile_ratios.push(candidate.compile_ms / base.compile_ms);
         if at == 0 {
             continue;
         }
@@ -158,12 +175,12 @@ fn measure(kernel: &Kernel, args: &BenchArgs, engines: &[EngineName]) -> Result<
         }
         cells.push(format!("{:.3}", ratio.value));
         cells.push(format!("{:.3} to {:.3}", ratio.low, ratio.high));
-        cells.push(format!("{:.2}x", candidate.compile_ms / base.compile_ms));
+        cells.push(format!("{:.2}x", compile_ratios[at]));
     }
     // One engine has nothing to be equal to.
     let equal = (candidates.len() > 1).then_some(true);
     let json = json!({ "name": kernel.name, "outputs_equal": equal, "engines": of_engines });
-    Ok(Measured { json, cells, ratios, difference: None })
+    Ok(Measured { json, cells, ratios, compile_ratios, difference: None })
 }
 
 fn machine() -> Value {

@@ -43,7 +43,9 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<ExitCode> {
 fn destination(args: &CompileArgs) -> Result<PathBuf> {
     let destination = match &args.output {
         Some(output) => output.clone(),
-        None if args.input == Path::new("-") => bail!("standard input needs an output; give -o FILE"),
+        None if args.input == Path::new("-") => {
+            bail!("standard input needs an output; give -o FILE")
+        }
         None => args.input.with_extension("cwasm"),
     };
     let same = match (destination.canonicalize(), args.input.canonicalize()) {

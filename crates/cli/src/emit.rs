@@ -69,7 +69,8 @@ fn asm(func: &Function, isa: &dyn TargetIsa) -> Result<String> {
     let compiled = context
         .compile(isa, &mut Default::default())
         .map_err(|error| anyhow::anyhow!("does not compile: {}", error.inner))?;
-    let capstone = isa.to_capstone().map_err(|error| anyhow::anyhow!("no disassembler: {error}"))?;
+    let capstone =
+        isa.to_capstone().map_err(|error| anyhow::anyhow!("no disassembler: {error}"))?;
     compiled
         .disassemble(Some(&func.params), &capstone)
         .map_err(|error| anyhow::anyhow!("cannot be disassembled: {error}"))

@@ -27,9 +27,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Tells compiled modules from others.
 pub(crate) fn kind(bytes: &[u8]) -> Kind {
-    match Engine::detect_precompiled(bytes) {
-        Some(_) => Kind::Compiled,
-        None => Kind::Module,
+    /// What Wasmtime writes as the operating system of its ELF files.
+    const WASMTIME_OSABI: u8 = 200;
+    // Wasmtime's own test wants the whole file; one that is cut off was a compiled module too.
+    let elf = bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&WASMTIME_OSABI);
+    match elf || Engine::detect_precompiled(bytes).is_some() {
+        true => Kind::Compiled,
+        false => Kind::Module,
     }
 }
 
@@ -73,8 +77,7 @@ pub(crate) fn config(target: Option<&str>, code: &CodeArgs) -> Result<Config> {
 
 /// Egraft's options.
 pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
-    let mut options =
-        egraft::Options::default().effort(egraft::Effort::from_level(code.effort)?);
+    let mut options = egraft::Options::default().effort(egraft::Effort::from_level(code.effort)?);
     if let Some(directory) = &code.cache_dir {
         options = options.cache_dir(directory);
     }

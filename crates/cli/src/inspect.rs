@@ -23,7 +23,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[
-        ">index", "function", ">ops", ">loops", ">vector", ">bytes", ">after", ">cost", ">after", "",
+        ">index", "function", ">ops", ">loops", ">vector", ">bytes", ">after", ">cost", ">after",
+        "",
     ]);
     let number = |value: Option<usize>| value.map(|value| value.to_string()).unwrap_or_default();
     for function in &report.functions {

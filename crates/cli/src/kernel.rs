@@ -27,7 +27,7 @@ pub(crate) struct Candidate {
     pub(crate) engine: EngineName,
     /// Milliseconds of the shortest compilation.
     pub(crate) compile_ms: f64,
-    /// Bytes of machine code in the module.
+    /// Bytes of machine code of the module's functions, without padding and trampolines.
     pub(crate) code_bytes: usize,
     /// What Egraft did; `None` for stock.
     pub(crate) report: Option<egraft::Report>,
@@ -68,7 +68,8 @@ pub(crate) fn candidates(
     let mut best: Vec<Option<(Duration, Compiled)>> = engines.iter().map(|_| None).collect();
     for _ in 0..compilations {
         for (engine, best) in engines.iter().zip(&mut best) {
-            let (time, compiled) = compile(*engine, &config, &options, &wasm).in_file(&kernel.wasm)?;
+            let (time, compiled) =
+                compile(*engine, &config, &options, &wasm).in_file(&kernel.wasm)?;
             if best.as_ref().is_none_or(|(shortest, _)| time < *shortest) {
                 *best = Some((time, compiled));
             }
@@ -83,7 +84,7 @@ pub(crate) fn candidates(
         candidates.push(Candidate {
             engine: *engine,
             compile_ms: time.as_secs_f64() * 1000.0,
-            code_bytes: module.text().len(),
+            code_bytes: module.functions().map(|function| function.len).sum(),
             report,
             instance: Instance::new(&module, kernel, size).map_err(coded)?,
             samples: Vec::new(),
@@ -137,7 +138,11 @@ pub(crate) fn first_calls(candidates: &mut [Candidate]) -> Result<Option<String>
 }
 
 /// Takes `rounds` samples of each candidate. All repeat the call equally often.
-pub(crate) fn measure(candidates: &mut [Candidate], rounds: u32, mut tick: impl FnMut()) -> Result<()> {
+pub(crate) fn measure(
+    candidates: &mut [Candidate],
+    rounds: u32,
+    mut tick: impl FnMut(),
+) -> Result<()> {
     let mut slowest = Duration::from_nanos(1);
     for candidate in &mut *candidates {
         candidate.instance.call().map_err(coded)?;

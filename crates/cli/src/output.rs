@@ -1,8 +1,8 @@
 //! Exit codes, errors on standard error, and files that appear whole or not at all.
 
 use anyhow::{Context, Result};
-use std::fmt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +42,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let red = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{red}error:{red:#} {error:#}");
-    let code = error.chain().find_map(|cause| cause.downcast_ref::<Coded>()).map(|coded| coded.code);
+    let code =
+        error.chain().find_map(|cause| cause.downcast_ref::<Coded>()).map(|coded| coded.code);
     ExitCode::from(code.unwrap_or(EXIT_ERROR))
 }
 
@@ -156,7 +157,8 @@ impl Table {
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         // Names come from modules; control characters could reach the terminal.
-        let clean = |cell: String| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let clean =
+            |cell: String| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         self.rows.push(cells.into_iter().map(clean).collect());
     }
 }
@@ -165,7 +167,11 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.right.len();
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
         };
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         let bold = anstyle::Style::new().bold();

@@ -192,8 +192,6 @@ fn wat_cases(cases: &mut Cases) {
     cases.module("string without end", "(module (data \"abc", &["-->"]);
     cases.module("comment without end", "(module (; never", &["-->"]);
     cases.module("nested without end", "(".repeat(200_000), &["m.wasm"]);
-    let blocks = format!("(module (func {}{}))", "(block ".repeat(60_000), ")".repeat(60_000));
-    cases.module("sixty thousand blocks", blocks, &["m.wasm"]);
     cases.module("ill typed", "(module (func (result i32) f32.const 0))", &["type mismatch"]);
     cases.module("prose", "Dear compiler, please be quick.", &["-->"]);
 }
@@ -203,9 +201,12 @@ fn output_cases(cases: &mut Cases) {
     cases.run("a folder as output", "compile m.wat -o .", 1, &["cannot write ."]);
     cases.run("output onto the input", "compile m.wat -o m.wat", 1, &["m.wat", "replace"]);
     cases.run("standard input without output", "compile -", 1, &["-o"]);
-    cases.run("emit into a file", "compile m.wat -o out.cwasm --emit clif --emit-dir m.wat", 1, &[
-        "m.wat",
-    ]);
+    cases.run(
+        "emit into a file",
+        "compile m.wat -o out.cwasm --emit clif --emit-dir m.wat",
+        1,
+        &["m.wat"],
+    );
     cases.run("unknown target", "compile m.wat -o out.cwasm --target pdp11", 1, &["pdp11"]);
     cases.run("unknown cpu", "compile m.wat -o out.cwasm --cpu z80", 1, &["z80"]);
     cases.run(
@@ -231,7 +232,7 @@ fn cwasm_cases(cases: &mut Cases) {
     cut("compiled module cut in half", cases, |len| len / 2, &["m.cwasm", "cut off"]);
     cut("compiled module without its end", cases, |len| len - 1, &["m.cwasm", "cut off"]);
     cut("compiled module's header alone", cases, |_| 64, &["m.cwasm", "cut off"]);
-    cut("compiled module's first bytes", cases, |_| 20, &["m.cwasm"]);
+    cut("compiled module's first bytes", cases, |_| 20, &["m.cwasm", "cut off"]);
     let zeroed = |folder: &Path| {
         let mut bytes = cwasm(folder, &[]);
         let table = usize::try_from(u64::from_le_bytes(bytes[0x28..0x30].try_into().unwrap()));
@@ -242,9 +243,10 @@ fn cwasm_cases(cases: &mut Cases) {
     cases.add("section table zeroed", zeroed, "run m.cwasm --invoke add 1 2", 1, &["m.cwasm"]);
     let version = |folder: &Path| {
         let mut bytes = cwasm(folder, &[]);
-        let at = bytes.windows(6).rposition(|window| window == b"48.0.8");
+        // Wasmtime's section starts with a format version, a length, and its own major version.
+        let at = bytes.windows(4).rposition(|window| window == b"\0\x0248");
         let at = at.expect("the version of Wasmtime is in the module");
-        bytes[at] = b'1';
+        bytes[at + 2] = b'1';
         write(folder, "m.cwasm", &bytes);
     };
     let arguments = "run m.cwasm --invoke add 1 2";
@@ -255,10 +257,13 @@ fn cwasm_cases(cases: &mut Cases) {
     };
     cases.add("for another machine", foreign, arguments, 1, &["m.cwasm"]);
     let good = |folder: &Path| drop(cwasm(folder, &[]));
-    cases.add("compiled twice", good, "compile good.cwasm -o out.cwasm", 1, &[
-        "good.cwasm",
-        "compiled already",
-    ]);
+    cases.add(
+        "compiled twice",
+        good,
+        "compile good.cwasm -o out.cwasm",
+        1,
+        &["good.cwasm", "compiled already"],
+    );
     cases.add("inspected after compiling", good, "inspect good.cwasm", 1, &["compiled already"]);
 }
 
@@ -306,9 +311,11 @@ fn descriptor_cases(cases: &mut Cases) {
     let oversized = |folder: &Path| sparse(folder, "k.json", 17 << 20);
     cases.add("oversized descriptor", oversized, run, 1, &["k.json", "limit"]);
     cases.add("missing descriptor", |_| {}, run, 1, &["k.json"]);
-    cases.descriptor("key missing", |json| drop(json.as_object_mut().unwrap().remove("func")), &[
-        "missing field `func`",
-    ]);
+    cases.descriptor(
+        "key missing",
+        |json| drop(json.as_object_mut().unwrap().remove("func")),
+        &["missing field `func`"],
+    );
     cases.descriptor("a path as name", |json| json["func"] = json!("../../x"), &["`func`"]);
     cases.descriptor("no arguments", |json| json["args"] = json!([]), &["`args`"]);
     cases.descriptor("arguments of another kind", |json| json["args"] = json!("x"), &["string"]);

@@ -30,8 +30,7 @@ fn json(folder: &Path, arguments: &[&str]) -> Json {
 fn help_names_commands_examples_and_exit_codes() {
     let folder = folder();
     let help = run(folder.path(), &["--help"]);
-    let commands =
-        ["compile", "run", "inspect", "explain", "rules", "bench", "completions", "man"];
+    let commands = ["compile", "run", "inspect", "explain", "rules", "bench", "completions", "man"];
     for word in commands.into_iter().chain(["Examples:", "Exit codes:"]) {
         assert!(help.contains(word), "{word} is missing in {help}");
     }
@@ -65,7 +64,8 @@ fn a_module_compiles_runs_and_loads_in_stock_wasmtime() {
     assert_eq!(run(folder.path(), &["run", "m.wat", "--invoke", "add", "2", "-3"]), "-1\n");
     let stock = ["run", "m.wat", "--engine", "stock", "--invoke", "add", "0x10", "1"];
     assert_eq!(run(folder.path(), &stock), "17\n");
-    let module = egraft(folder.path(), &["run", "-", "--invoke", "add", "1", "1"], MODULE.as_bytes());
+    let module =
+        egraft(folder.path(), &["run", "-", "--invoke", "add", "1", "1"], MODULE.as_bytes());
     assert_eq!(module.success(), "2\n");
 
     let cwasm = std::fs::read(folder.path().join("m.cwasm")).unwrap();
@@ -180,6 +180,27 @@ fn a_wasi_program_gets_arguments_variables_folders_and_its_exit_code() {
     run(folder.path(), &["compile", "p.wat"]);
     let ran = egraft(folder.path(), &["run", "p.cwasm", "last"], b"");
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), "last"), "{}", ran.stderr);
+}
+
+/// A program that clang made of C, with nothing of Halide's in it.
+#[test]
+fn a_c_program_is_inspected_and_runs_alike_under_both_engines() {
+    let folder = folder();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wasi/program.wasm");
+    let program = program.to_str().unwrap();
+    let report = json(folder.path(), &["inspect", program, "--json"]);
+    let functions = report["functions"].as_array().unwrap();
+    assert!(functions.len() > 50, "{} functions", functions.len());
+    assert!(functions.iter().any(|function| function["name"] == "qsort"));
+    let decided = functions.iter().filter(|function| function["taken"].is_boolean()).count();
+    assert_eq!(decided, functions.len());
+
+    let of = |engine: &str| run(folder.path(), &["run", program, "--engine", engine, "--", "3"]);
+    let stock = of("stock");
+    assert!(stock.contains(" 2262 "), "2262 primes lie below 20000: {stock}");
+    assert_eq!(of("egraft"), stock);
+    let ran = egraft(folder.path(), &["run", program, "--", "0"], b"");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), "usage: program [ROUNDS]\n"));
 }
 
 #[test]

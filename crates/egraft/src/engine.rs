@@ -12,8 +12,9 @@ use wasmtime::{Config, Engine, Module};
 pub trait ConfigExt {
     /// Turns Egraft on for engines built from this configuration.
     ///
-    /// Compile modules with [`Handle::module`] on such an engine; `Module::new` gives stock code.
-    /// Other settings may still be changed afterwards.
+    /// Compile modules with [`Handle::module`]. A plain `Module::new` gives stock code, except for
+    /// functions of modules that went through the handle before. Other settings may still be
+    /// changed afterwards.
     ///
     /// # Errors
     /// [`Error::Seam`] if the configuration has an incremental cache of its own or no compiler;
@@ -54,7 +55,7 @@ fn open_store(options: &Options) -> Result<Option<CodeStore>, Error> {
     Ok(Some(CodeStore::open(directory, options.cache_limit)?))
 }
 
-/// Compiles modules on the engines of one [`Config`]. Clones share their code.
+/// Compiles modules for engines. Clones share their code.
 #[derive(Clone)]
 pub struct Handle {
     seam: SeamHandle,
@@ -63,11 +64,11 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// `Module::new` with Egraft's code. `wasm` is binary or text.
+    /// `Module::new` with Egraft's code, under the configuration of `engine`. `wasm` is binary or
+    /// text.
     ///
     /// # Errors
-    /// [`Error::Seam`] with Wasmtime's own error for a bad module, or if `engine` was not built from
-    /// this handle's configuration.
+    /// [`Error::Seam`] with Wasmtime's own error for a bad module.
     pub fn module(&self, engine: &Engine, wasm: &[u8]) -> Result<(Module, Report), Error> {
         let session = self.optimizer.session(self.store.as_deref());
         let (module, report) = self.seam.module(engine, wasm)?;
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_compiles_for_its_engines_only() {
+    fn a_handle_compiles_for_engines() {
         let mut config = Config::new();
         let handle = config.egraft(Options::default().measure_stock(true)).unwrap();
         let engine = Engine::new(&config).unwrap();
@@ -142,8 +143,9 @@ mod tests {
         assert_eq!(module.exports().count(), 2);
         assert!(report.function("fill").unwrap().stock_code_bytes.unwrap() > 0);
         assert!(report.function("0").is_some() && report.function("nothing").is_none());
-        let other = Engine::default();
-        assert!(handle.module(&other, WAT.as_bytes()).is_err());
+        // Another engine of the same machine takes the code too.
+        let (module, again) = handle.module(&Engine::default(), WAT.as_bytes()).unwrap();
+        assert_eq!((module.exports().count(), again.taken()), (2, report.taken()));
         let error = handle.module(&engine, b"\0asm\x01\0\0\0\xff").unwrap_err();
         assert!(error.to_string().contains("offset"), "{error}");
     }
@@ -156,7 +158,8 @@ mod tests {
         let second = compile(&Config::new(), &options, WAT.as_bytes()).unwrap();
         assert_eq!(first.cwasm, second.cwasm);
         assert!(second.report.function("fill").unwrap().from_cache);
-        assert_eq!(second.report.cache.unwrap().hits, 1);
+        let hits = second.report.cache.unwrap().hits;
+        assert!(hits >= 1);
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
             if std::fs::metadata(&path).unwrap().len() > 0 {
@@ -165,6 +168,6 @@ mod tests {
         }
         let third = compile(&Config::new(), &options, WAT.as_bytes()).unwrap();
         assert_eq!(first.cwasm, third.cwasm);
-        assert_eq!(third.report.cache.unwrap().rejected, 1);
+        assert_eq!(third.report.cache.unwrap().rejected, hits);
     }
 }

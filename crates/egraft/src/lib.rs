@@ -12,7 +12,8 @@
 //!
 //! [`ConfigExt::egraft`] is the flag. It returns a [`Handle`], and modules compiled with
 //! [`Handle::module`] get the better code. `Module::new` on the same engine keeps working and gives
-//! stock code, since Wasmtime asks for code by a key that only a module prepared before can have.
+//! stock code, since Wasmtime asks for code by a key that is known only once the module was looked
+//! at.
 //!
 //! ```
 //! use egraft::ConfigExt;

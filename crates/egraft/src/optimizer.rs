@@ -184,11 +184,11 @@ impl FunctionCompiler for Optimizer {
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
         let (optimized, mut note) = run(&function.func, isa, self.effort);
         note.shape = Some(Shape::of(&function.func));
-        if self.measure_stock {
-            note.stock_code_bytes = code_bytes(&function.func, isa);
-        }
         let decision = match optimized {
             Optimized::Improved(func) => {
+                if self.measure_stock {
+                    note.stock_code_bytes = code_bytes(&function.func, isa);
+                }
                 Decision::Replace(func)
             }
             Optimized::Unchanged(reason) => Decision::Stock(StockReason::Declined(reason)),

@@ -12,10 +12,10 @@ use std::path::PathBuf;
 pub enum Effort {
     /// 0: every function keeps stock code.
     Stock,
-    /// 1: rewrites are applied once, as nodes are made. Costs about as much as stock Cranelift.
+    /// 1: functions with vector code in loops; rewrites are applied once, as nodes are made.
     #[default]
     Fast,
-    /// 2: larger limits.
+    /// 2: all functions with loops, and deeper chains of rewrites.
     More,
     /// 3: rewrites are applied until nothing new appears or a limit is met.
     Saturate,
@@ -75,8 +75,8 @@ pub struct Options {
     pub cache_limit: u64,
     /// Bytes of code that a [`Handle`](crate::Handle) keeps for later modules.
     pub memory_limit: usize,
-    /// Also compiles each function by stock Cranelift, to report the size of that code. Doubles the
-    /// work, so for inspection only.
+    /// Also compiles each function taken by stock Cranelift, to report the size of that code. For
+    /// inspection only.
     pub measure_stock: bool,
 }
 

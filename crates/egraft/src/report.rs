@@ -67,7 +67,8 @@ pub struct FunctionReport {
     pub shape: Option<Shape>,
     /// CLIF instructions after rewriting; `None` if left as it was.
     pub ops_after: Option<usize>,
-    /// Bytes of stock machine code, if [`Options::measure_stock`](crate::Options::measure_stock).
+    /// Bytes of stock machine code; of taken functions only with
+    /// [`Options::measure_stock`](crate::Options::measure_stock).
     pub stock_code_bytes: Option<usize>,
     /// Bytes of Egraft's machine code; `None` if stock.
     pub code_bytes: Option<usize>,
@@ -150,7 +151,10 @@ impl Report {
                     from_cache: function.from_store,
                     shape: note.shape,
                     ops_after: note.ops_after.filter(|_| taken),
-                    stock_code_bytes: note.stock_code_bytes,
+                    stock_code_bytes: match taken {
+                        true => note.stock_code_bytes,
+                        false => Some(function.code_bytes).filter(|bytes| *bytes > 0),
+                    },
                     code_bytes: taken.then_some(function.code_bytes),
                     cost: note.cost,
                     enodes: note.enodes,

@@ -19,8 +19,10 @@ fn kernels() -> Vec<Kernel> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         .collect();
     paths.sort();
-    let kernels: Vec<Kernel> =
-        paths.iter().map(|path| Kernel::read(path).unwrap_or_else(|error| panic!("{error}"))).collect();
+    let kernels: Vec<Kernel> = paths
+        .iter()
+        .map(|path| Kernel::read(path).unwrap_or_else(|error| panic!("{error}")))
+        .collect();
     assert!(kernels.len() >= FEWEST_KERNELS, "{} kernels", kernels.len());
     kernels
 }
