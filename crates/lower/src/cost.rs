@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// How deep a tile looks below its root. Addresses are deeper: a 32-bit index is computed, shifted,
 /// added to and extended before the memory's base comes in.
-const TILE_DEPTH: usize = 3;
+const TILE_DEPTH: usize = 4;
 const ADDRESS_DEPTH: usize = 6;
 
 /// What stands for a shape that the target cannot lower: dearer than anything it can.

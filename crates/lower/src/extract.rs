@@ -15,6 +15,9 @@ use smallvec::SmallVec;
 /// Rounds of improvement; most functions need two.
 const ROUNDS: usize = 4;
 
+/// How far below a class under improvement its operands are improved with it.
+const LOOKAHEAD: usize = 2;
+
 /// How many classes a search for a cycle may visit before the change is given up.
 const CYCLE_SEARCH: usize = 20_000;
 
@@ -26,6 +29,11 @@ const LOOP_WEIGHT: u64 = 16;
 
 /// Loop levels beyond this weigh no more.
 const MAX_LEVEL: u8 = 6;
+
+/// How much more often a block at a loop level runs than one outside.
+pub(crate) fn level_weight(level: u8) -> u64 {
+    LOOP_WEIGHT.pow(u32::from(level.min(MAX_LEVEL)))
+}
 
 /// A class the skeleton needs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -179,7 +187,7 @@ impl<'a> Extraction<'a> {
             let start = self.total;
             let contested: Vec<ClassId> = self.graph.classes().filter(|c| self.is_open(*c)).collect();
             for class in contested.into_iter().rev() {
-                self.improve_class(class);
+                self.improve_class(class, LOOKAHEAD);
             }
             if self.total == start {
                 break;
@@ -202,7 +210,9 @@ impl<'a> Extraction<'a> {
         choice && readers <= MAX_READERS && self.is_computed(class)
     }
 
-    fn improve_class(&mut self, class: ClassId) {
+    /// Tries every node of a class. A node may pay only once its operands choose well too: those
+    /// that nothing else reads are improved along with it, down to `depth`.
+    fn improve_class(&mut self, class: ClassId, depth: usize) {
         if !self.is_open(class) {
             return;
         }
@@ -213,6 +223,14 @@ impl<'a> Extraction<'a> {
                 continue;
             }
             self.switch(class, *node);
+            if depth > 0 {
+                for arg in node.args() {
+                    let arg = self.graph.find(*arg);
+                    if self.readers.get(&arg).is_some_and(|readers| readers.len() == 1) {
+                        self.improve_class(arg, depth - 1);
+                    }
+                }
+            }
             if self.total < best.0 {
                 best = (self.total, *node);
             }
@@ -268,7 +286,7 @@ impl<'a> Extraction<'a> {
             User::Class(class) => (class, Context::Value, self.level[class.index()]),
             User::Root(at) => {
                 let root = self.roots[at as usize];
-                (root.class, root.context, root.level.min(MAX_LEVEL))
+                (root.class, root.context, root.level)
             }
         };
         let Tile { cost, operands, mut inner } =
@@ -276,7 +294,7 @@ impl<'a> Extraction<'a> {
         if let User::Root(_) = user {
             inner.push(class);
         }
-        let cost = u64::from(cost) * LOOP_WEIGHT.pow(u32::from(level));
+        let cost = u64::from(cost) * level_weight(level);
         self.total += cost;
         for seen in operands.iter().chain(&inner) {
             self.readers.entry(*seen).or_default().push(user);

@@ -3,7 +3,7 @@
 use crate::cost::CostModel;
 use crate::elaborate::elaborate;
 use crate::extract::{Extraction, Root};
-use crate::pressure::{vector_pressure, vector_registers};
+use crate::pressure::{spill_cost, vector_registers};
 use crate::profile::{Flow, Profile};
 use crate::seed::{Seeded, seed};
 use crate::shape::Context;
@@ -97,12 +97,12 @@ pub enum Reason {
     Unsupported(&'static str),
     /// No choice of nodes is cheaper than what is there by at least a hundredth.
     CostDoesNotDrop,
-    /// The rewritten function would need more registers than the target has, and more than before.
-    RegisterPressure {
-        /// Vector values alive at once in a loop before.
-        before: usize,
+    /// What the rewritten function gains would be lost to spilling vector registers.
+    Spills {
+        /// Predicted cost of spills before, as [`Stats::cost_before`].
+        before: u64,
         /// The same after rewriting.
-        after: usize,
+        after: u64,
     },
 }
 
@@ -117,8 +117,8 @@ impl fmt::Display for Reason {
             }
             Reason::Unsupported(what) => write!(f, "uses {what}"),
             Reason::CostDoesNotDrop => f.write_str("predicted cost does not drop"),
-            Reason::RegisterPressure { before, after } => {
-                write!(f, "{after} vector values alive at once in a loop, {before} before")
+            Reason::Spills { before, after } => {
+                write!(f, "register pressure: spills would cost {after}, {before} before")
             }
         }
     }
@@ -205,10 +205,9 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
         return unchanged(Reason::CostDoesNotDrop, stats);
     }
     let registers = vector_registers(isa.triple().architecture);
-    let (before, after) = (vector_pressure(func, &flow), vector_pressure(&better, &flow));
-    if after > before && after > registers {
-        stats.cost_after = stats.cost_before;
-        return unchanged(Reason::RegisterPressure { before, after }, stats);
+    let spills = [func, &better].map(|func| spill_cost(func, &flow, registers));
+    if !is_worth_it(stats.cost_before + spills[0], stats.cost_after + spills[1]) {
+        return unchanged(Reason::Spills { before: spills[0], after: spills[1] }, stats);
     }
     stats.insts_after =
         better.layout.blocks().map(|block| better.layout.block_insts(block).count()).sum();

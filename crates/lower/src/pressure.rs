@@ -1,24 +1,29 @@
-//! How many vector values a function keeps alive at once inside its loops.
+//! What spilling would cost: the vector values that a function keeps alive at once inside its
+//! loops, beyond the registers there are.
 //!
 //! An estimate on CLIF, for comparing two forms of one function: constants count nothing (they are
 //! made anew where they are used), a bitcast counts as what it renames, and dead values count
 //! nothing. Allocates no registers.
 
+use crate::extract::level_weight;
 use crate::profile::Flow;
 use crate::seed::{is_pure, is_vector_bitcast};
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode, Value, ValueDef};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// The most vector values alive at once in any block inside a loop.
-pub(crate) fn vector_pressure(func: &Function, flow: &Flow) -> usize {
+/// One store and one load.
+const SPILL: u64 = 16;
+
+/// The cost of keeping values in memory that exceed `registers`, in 1/16 cycle weighted by loop
+/// level: each is stored and loaded once in every block where it is too many.
+pub(crate) fn spill_cost(func: &Function, flow: &Flow, registers: usize) -> u64 {
     let live = Liveness::new(func, flow);
-    flow.domtree
-        .cfg_postorder()
-        .iter()
-        .filter(|block| flow.level(**block) > 0)
-        .map(|block| live.peak(func, *block))
-        .max()
-        .unwrap_or(0)
+    let cost = |block: &Block| {
+        let excess = live.peak(func, *block).saturating_sub(registers) as u64;
+        excess * SPILL * level_weight(flow.level(*block))
+    };
+    let in_loops = flow.domtree.cfg_postorder().iter().filter(|block| flow.level(**block) > 0);
+    in_loops.map(cost).sum()
 }
 
 struct Liveness {

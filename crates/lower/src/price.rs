@@ -15,6 +15,9 @@ const DEFAULT: Cost = 8;
 /// Zeroing a register by its own value needs no execution unit.
 const ZEROING: Cost = 2;
 
+/// What a memory operand adds.
+const FOLDED_LOAD: Cost = 4;
+
 /// Pseudo-instructions that are emitted as a sequence with branches.
 const SEQUENCE: Cost = 60;
 
@@ -71,8 +74,9 @@ const X64: &[(&str, Cost)] = &[
     ("pabs", 6),
     ("psign", 6),
     ("pmul", 10),
-    ("pmulld", 24),
+    ("pmulld", 16),
     ("pmadd", 10),
+    ("phadd", 24),
     ("psadbw", 12),
     ("ps", 10),
     ("pshuf", 10),
@@ -183,7 +187,8 @@ pub(crate) fn price(arch: Architecture, line: &str) -> Cost {
     if x64 && is_zeroing(name, line) {
         return ZEROING;
     }
-    longest(table, name)
+    let reads_memory = x64 && line.contains('(') && !name.starts_with("lea");
+    longest(table, name) + if reads_memory { FOLDED_LOAD } else { 0 }
 }
 
 /// Whether a line is `xor x, x` in some form.
@@ -222,7 +227,8 @@ mod tests {
     #[test]
     fn prices_follow_the_longest_prefix() {
         let x64 = |line| price(Architecture::X86_64, line);
-        assert_eq!(x64("  vpmulld %xmm0, %xmm1, %xmm2"), 24);
+        assert_eq!(x64("  vpmulld %xmm0, %xmm1, %xmm2"), 16);
+        assert_eq!(x64("  vpshufb %xmm0, 0x10(%rip), %xmm2"), 10 + FOLDED_LOAD);
         assert_eq!(x64("  pmulhuw %xmm0, %xmm1"), 10);
         assert_eq!(x64("block0:"), 0);
         assert_eq!(x64("  uninit  %xmm6"), 0);

@@ -140,13 +140,27 @@ pub(crate) fn emit_const(cursor: &mut FuncCursor<'_>, ty: Ty, bits: u128) -> Val
     }
 }
 
+/// The type to write an op in. Backends look for minima and maxima of floats under a `bitselect` of
+/// their lane type, so that one keeps the type of the values it selects.
+fn emitted_type(func: &Function, node: &Node, args: &[Value]) -> Ty {
+    use egraft_ir::clif::from_type;
+    match (node.op, args) {
+        (Op::Bitselect, [_, yes, no]) if node.ty.is_vector() => {
+            let [yes, no] = [yes, no].map(|value| from_type(func.dfg.value_type(*value)));
+            yes.filter(|ty| ty.is_vector() && Some(*ty) == no).unwrap_or(node.ty)
+        }
+        _ => node.ty,
+    }
+}
+
 /// Emits a vocabulary op; vector operands of another lane type are bitcast first.
 pub(crate) fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) -> Option<Value> {
     use egraft_ir::clif::{to_float_cc, to_int_cc, to_opcode};
     use egraft_ir::{FloatCc, IntCc};
     let mut typed = [Value::from_u32(0); 3];
+    let ty = emitted_type(cursor.func, node, args);
     for (at, (slot, arg)) in typed.iter_mut().zip(args).enumerate() {
-        *slot = match node.op.operand_type(node.ty, node.from, at) {
+        *slot = match node.op.operand_type(ty, node.from, at) {
             Some(ty) => retype(cursor, *arg, to_type(ty)),
             None => *arg,
         };
@@ -187,7 +201,7 @@ pub(crate) fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) 
     let control = match node.op.type_rule() {
         egraft_ir::TypeRule::Gather => to_type(node.ty),
         egraft_ir::TypeRule::Select => cursor.func.dfg.value_type(args[1]),
-        _ => to_type(node.ty),
+        _ => to_type(ty),
     };
     let inst = cursor.func.dfg.make_inst(data);
     cursor.func.dfg.make_inst_results(inst, control);

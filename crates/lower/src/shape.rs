@@ -91,7 +91,10 @@ fn vector_representative(parent: Op, bits: u128) -> u128 {
 pub(crate) fn may_fuse(context: Context, parent: Op, child: Op) -> bool {
     use Op::*;
     match parent {
-        IaddPairwise => matches!(child, Imul | UwidenLow | UwidenHigh | SwidenLow | SwidenHigh),
+        IaddPairwise => matches!(
+            child,
+            Imul | UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | IaddPairwise
+        ),
         Imul => matches!(child, UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | Splat | Sextend | Uextend),
         Iadd => matches!(child, Iadd | Ishl | Imul | IaddPairwise)
             || context == Context::Address && matches!(child, Uextend | Sextend | Iadd),
