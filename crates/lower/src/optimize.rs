@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use std::fmt;
 
 /// See [`is_worth_it`].
-const GAIN_SHARE: u64 = 100;
+const GAIN_SHARE: u64 = 33;
 
 /// Knobs of the pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +95,7 @@ pub enum Reason {
     },
     /// It uses something that rewriting could break.
     Unsupported(&'static str),
-    /// No choice of nodes is cheaper than what is there by at least a hundredth.
+    /// No choice of nodes is cheaper than what is there by at least 3 %.
     CostDoesNotDrop,
     /// What the rewritten function gains would be lost to spilling vector registers.
     Spills {
