@@ -3,10 +3,11 @@
 //! `cargo run --release -p egraft-testkit --example soak -- --minutes 60 --kind halide --seed 1`
 
 use clap::Parser;
-use egraft_testkit::fuzz::{bytes_of, check, minimise, save};
+use egraft_testkit::fuzz::{bytes_of, check, minimise_and_save};
 use egraft_testkit::generate::Kind;
 use egraft_testkit::oracle::{Oracle, Verdict};
 use egraft_testkit::tally::Tally;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,6 +40,9 @@ struct Arguments {
     /// Failures after which to stop; each is saved.
     #[arg(long, default_value_t = 1)]
     failures: u64,
+    /// Only this case, saved before as `.bytes`; needs --kind.
+    #[arg(long, requires = "kind")]
+    replay: Option<PathBuf>,
     /// Runs that one failure may take to be made smaller.
     #[arg(long, default_value_t = 2000)]
     tries: usize,
@@ -54,6 +58,9 @@ struct Soak {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let (Some(path), Some(kind)) = (&arguments.replay, arguments.kind) {
+        return replay(path, kind, arguments.max_effort);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(cores);
     let soak = Soak {
@@ -80,6 +87,26 @@ fn main() -> ExitCode {
     if total.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+fn replay(path: &Path, kind: Kind, max_effort: u8) -> ExitCode {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    match check(&mut Oracle::with_max_effort(max_effort), kind, &bytes) {
+        Verdict::Failed(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+        verdict => {
+            println!("{verdict:?}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
 impl Soak {
     fn work(&self) {
         let mut oracle = Oracle::with_max_effort(self.arguments.max_effort);
@@ -102,14 +129,9 @@ impl Soak {
                     self.stop.store(true, Ordering::Relaxed);
                 }
                 println!("case {index} of {kind}: {failure}");
-                let small = minimise(&mut oracle, kind, &bytes, self.arguments.tries);
-                let now = check(&mut oracle, kind, &small);
-                let failure = match now {
-                    Verdict::Failed(smaller) => smaller,
-                    _ => failure,
-                };
                 let name = format!("{:x}-{index}", self.arguments.seed);
-                match save(kind, &name, &small, &failure) {
+                let tries = self.arguments.tries;
+                match minimise_and_save(&mut oracle, kind, &name, &bytes, tries) {
                     Ok(path) => println!("case {index} of {kind}: saved as {}.*", path.display()),
                     Err(error) => eprintln!("case {index} of {kind}: not saved: {error}"),
                 }

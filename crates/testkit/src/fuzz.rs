@@ -113,6 +113,25 @@ pub fn minimise(oracle: &mut Oracle, kind: Kind, bytes: &[u8], tries: usize) -> 
     best
 }
 
+/// Makes a failing case smaller and saves it with what differs in the small one; gives the path as
+/// [`save`] does.
+///
+/// # Errors
+/// The operating system's error.
+pub fn minimise_and_save(
+    oracle: &mut Oracle,
+    kind: Kind,
+    name: &str,
+    bytes: &[u8],
+    tries: usize,
+) -> io::Result<PathBuf> {
+    let small = minimise(oracle, kind, bytes, tries);
+    match check(oracle, kind, &small) {
+        Verdict::Failed(failure) => save(kind, name, &small, &failure),
+        _ => Err(io::Error::other("the case fails now and then only")),
+    }
+}
+
 /// Where failing cases are kept.
 pub fn failures_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/egraft-failures")
