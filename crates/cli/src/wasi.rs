@@ -18,10 +18,7 @@ pub(crate) fn run(module: &Module, file: &Path, args: &RunArgs) -> Result<ExitCo
             file.display()
         );
     }
-    let (mut store, instance) = match instantiate(module, file, args) {
-        Ok(pair) => pair,
-        Err(error) => return Err(error),
-    };
+    let (mut store, instance) = instantiate(module, file, args)?;
     let start = instance
         .get_typed_func::<(), ()>(&mut store, "_start")
         .map_err(|error| anyhow::anyhow!("{}: `_start`: {error:#}", file.display()))?;
