@@ -21,6 +21,8 @@ pub struct Tally {
     pub calls: u64,
     /// Calls that trapped, with the place compared too.
     pub traps: u64,
+    /// Traps whose place was not compared: a load that one side folded into its reader.
+    pub folded: u64,
     /// Cases that ended at a stack overflow; its place depends on the size of frames.
     pub overflows: u64,
 }
@@ -35,6 +37,7 @@ impl Tally {
                 self.replaced += accepted.replaced;
                 self.calls += accepted.calls;
                 self.traps += accepted.traps;
+                self.folded += accepted.folded;
                 self.overflows += u64::from(accepted.overflowed);
             }
             Verdict::Skipped(skip) => *self.skipped.entry(*skip).or_default() += 1,
@@ -50,6 +53,7 @@ impl Tally {
         self.replaced += other.replaced;
         self.calls += other.calls;
         self.traps += other.traps;
+        self.folded += other.folded;
         self.overflows += other.overflows;
         for (skip, count) in &other.skipped {
             *self.skipped.entry(*skip).or_default() += count;
@@ -76,7 +80,8 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} cases: {} accepted, {} skipped, {} failed; {} of {} functions replaced; \
-             {} calls compared, {} trapped, {} overflowed the stack",
+             {} calls compared, {} trapped ({} in a load folded on one side only), \
+             {} overflowed the stack",
             self.cases(),
             self.accepted,
             self.skipped.values().sum::<u64>(),
@@ -85,6 +90,7 @@ impl fmt::Display for Tally {
             self.functions,
             self.calls,
             self.traps,
+            self.folded,
             self.overflows,
         )?;
         for (skip, count) in &self.skipped {
