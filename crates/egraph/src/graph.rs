@@ -10,7 +10,7 @@ use egraft_ir::{
     ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies,
 };
 use egraft_rules::{FactSource, MatchGraph};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What the graph keeps of one class. Only the canonical id's entry is live.
 #[derive(Debug)]
@@ -212,28 +212,41 @@ impl EGraph {
     /// carried to the nodes above. Gives the number of unions made.
     pub fn rebuild(&mut self) -> usize {
         let before = self.unions;
-        while let Some(class) = self.dirty.pop() {
-            let class = self.find(class);
-            let parents = std::mem::take(&mut self.classes[class.index()].parents);
-            let mut kept: Vec<ClassId> = Vec::with_capacity(parents.len());
-            for id in parents {
-                let old = self.added[id.index()];
-                let node = self.canonical(old);
-                if node != old && self.memo.get(&old) == Some(&id) {
-                    self.memo.remove(&old);
-                }
-                self.added[id.index()] = node;
-                self.merge_congruent(&node, id);
-                self.refresh_facts(&node, id);
-                kept.push(id);
+        while !self.dirty.is_empty() {
+            let mut batch: Vec<ClassId> = std::mem::take(&mut self.dirty);
+            for class in &mut batch {
+                *class = self.find(*class);
             }
-            kept.sort_unstable();
-            kept.dedup();
-            let class = self.find(class);
-            self.classes[class.index()].parents.extend(kept);
-            self.canonicalize_class(class);
+            batch.sort_unstable();
+            batch.dedup();
+            for class in batch {
+                self.repair(class);
+            }
         }
         self.unions - before
+    }
+
+    /// Brings the nodes that read `class` up to date.
+    fn repair(&mut self, class: ClassId) {
+        let class = self.find(class);
+        let parents = std::mem::take(&mut self.classes[class.index()].parents);
+        let mut kept: Vec<ClassId> = Vec::with_capacity(parents.len());
+        for id in parents {
+            let old = self.added[id.index()];
+            let node = self.canonical(old);
+            if node != old && self.memo.get(&old) == Some(&id) {
+                self.memo.remove(&old);
+            }
+            self.added[id.index()] = node;
+            self.merge_congruent(&node, id);
+            self.refresh_facts(&node, id);
+            kept.push(id);
+        }
+        kept.sort_unstable();
+        kept.dedup();
+        let class = self.find(class);
+        self.classes[class.index()].parents.extend(kept);
+        self.canonicalize_class(class);
     }
 
     fn merge_congruent(&mut self, node: &Node, id: ClassId) {
@@ -271,9 +284,10 @@ impl EGraph {
     fn canonicalize_class(&mut self, class: ClassId) {
         let nodes = std::mem::take(&mut self.classes[class.index()].nodes);
         let mut fresh: Vec<Node> = Vec::with_capacity(nodes.len());
+        let mut seen = FxHashSet::default();
         for node in nodes {
             let node = self.canonical(node);
-            if !fresh.contains(&node) {
+            if seen.insert(node) {
                 fresh.push(node);
             }
         }

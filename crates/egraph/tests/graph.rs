@@ -3,7 +3,7 @@
 use egraft_egraph::{
     EGraph, Limits, RULES, Reason, Rewriter, StandardRules, StopReason, saturate, to_dot, to_json,
 };
-use egraft_ir::{ClassId, IntCc, KnownBits, Node, Op, Ty};
+use egraft_ir::{ClassId, Facts, IntCc, KnownBits, Node, Op, Ty};
 use egraft_rules::{FactSource, MatchGraph};
 
 fn leaf(graph: &mut EGraph, ty: Ty, index: u128) -> ClassId {
@@ -54,7 +54,8 @@ fn constants_fold_and_facts_become_constants() {
     let product = add(&mut graph, Op::Imul, Ty::I32, &[two, three]);
     assert_eq!(graph.constant(product), Some(6));
     let x = leaf(&mut graph, Ty::I32, 0);
-    graph.assume(x, KnownBits { zeros: !0xff, ones: 0 });
+    let byte = KnownBits { zeros: !0xff, ones: 0 };
+    graph.assume(x, Facts { bits: byte, ..Facts::unknown() });
     let limit = graph.insert(Node::constant(Ty::I32, 0x100)).0;
     let below = Node::with_imm(Op::Icmp, Ty::I32, IntCc::Ult as u128, &[x, limit]);
     let below = graph.insert(below).0;

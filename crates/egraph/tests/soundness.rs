@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::path::Path;
 
-const GRAPHS: u64 = 400;
+const GRAPHS: u64 = 4_000;
 const NODES: usize = 40;
 
 /// Interesting lane values, splatted over lanes of a random width.

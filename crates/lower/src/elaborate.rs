@@ -7,7 +7,7 @@
 
 use crate::extract::Extraction;
 use crate::cost::Choice;
-use crate::probe::{emit_const, emit_op, retype};
+use crate::probe::{emit_const, emit_op, insert, retype};
 use crate::seed::Seeded;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
@@ -123,7 +123,8 @@ impl Elaborator<'_> {
             }
         };
         let ty = func.dfg.value_type(result);
-        let mut cursor = FuncCursor::new(func).at_inst(inst);
+        let location = func.srcloc(inst);
+        let mut cursor = FuncCursor::new(func).at_inst(inst).with_srcloc(location);
         let value = retype(&mut cursor, value, ty);
         func.layout.remove_inst(inst);
         func.dfg.clear_results(inst);
@@ -184,7 +185,8 @@ impl Elaborator<'_> {
             self.emit(cursor, &node, &args)?
         } else {
             let before = cursor.func.layout.last_inst(home)?;
-            let mut outside = FuncCursor::new(cursor.func).at_inst(before);
+            let location = cursor.srcloc();
+            let mut outside = FuncCursor::new(cursor.func).at_inst(before).with_srcloc(location);
             self.emit(&mut outside, &node, &args)?
         };
         self.homes.entry(class).or_default().push(Home { block: home, value });
@@ -204,8 +206,7 @@ impl Elaborator<'_> {
         }
         let inst = cursor.func.dfg.make_inst(data);
         cursor.func.dfg.make_inst_results(inst, kind);
-        cursor.insert_inst(inst);
-        Some(cursor.func.dfg.first_result(inst))
+        Some(insert(cursor, inst))
     }
 
     /// The block furthest out of loops, on the way from `block` to where `args` are defined.

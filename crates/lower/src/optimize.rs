@@ -21,6 +21,10 @@ use std::fmt;
 /// See [`is_worth_it`].
 const GAIN_SHARE: u64 = 33;
 
+/// How many times its seeded size a graph may grow while it is saturated, and in how many batches.
+const SATURATION_GROWTH: usize = 3;
+const SATURATION_ROUNDS: usize = 4;
+
 /// Knobs of the pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LowerOptions {
@@ -180,7 +184,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     stats.stop = Some(seeded.rewriter.stop_reason());
     if options.effort >= 3 {
         let Saturation { stop, counts: more, .. } =
-            saturate(seeded.rewriter.graph_mut(), &StandardRules, options.limits());
+            saturate_seeded(&mut seeded, options);
         for (count, more) in counts.iter_mut().zip(more) {
             count.matched += more.matched;
             count.joined += more.joined;
@@ -214,6 +218,18 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     Outcome::Improved(Box::new(Improved { func: better, stats }))
 }
 
+/// Saturates a seeded graph, within a few times its size: rules that build sums of sums would
+/// otherwise fill any limit.
+fn saturate_seeded(
+    seeded: &mut Seeded<'_, StandardRules>,
+    options: &LowerOptions,
+) -> Saturation {
+    let graph = seeded.rewriter.graph_mut();
+    let limits = options.limits();
+    let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
+    saturate(graph, &StandardRules, Limits { nodes, iterations: SATURATION_ROUNDS, ..limits })
+}
+
 /// What a dump of the e-graph is written as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -233,7 +249,7 @@ pub fn dump_egraph(
     let flow = Flow::new(func);
     let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
     if options.effort >= 3 {
-        saturate(seeded.rewriter.graph_mut(), &StandardRules, options.limits());
+        saturate_seeded(&mut seeded, options);
     }
     let graph = seeded.rewriter.graph();
     let roots: Vec<ClassId> =

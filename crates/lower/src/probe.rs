@@ -205,8 +205,16 @@ pub(crate) fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) 
     };
     let inst = cursor.func.dfg.make_inst(data);
     cursor.func.dfg.make_inst_results(inst, control);
+    Some(insert(cursor, inst))
+}
+
+/// Inserts `inst` with the cursor's source location and gives its result. A load that a backend
+/// folds into an instruction traps at that instruction's location.
+pub(crate) fn insert(cursor: &mut FuncCursor<'_>, inst: ir::Inst) -> Value {
     cursor.insert_inst(inst);
-    Some(cursor.func.dfg.first_result(inst))
+    let location = cursor.srcloc();
+    cursor.func.set_srcloc(inst, location);
+    cursor.func.dfg.first_result(inst)
 }
 
 /// `value` as `ty`; both are vectors or already of one type.

@@ -103,7 +103,7 @@ fn reasons_are_given() {
     assert_eq!(reason(PLAIN, normal), Reason::CostDoesNotDrop);
     assert_eq!(reason(TAPS, LowerOptions { effort: 0, ..normal }), Reason::EffortZero);
     let limit = LowerOptions { max_insts: 5, ..normal };
-    assert_eq!(reason(PLAIN, limit), Reason::TooLarge { insts: 12, limit: 5 });
+    assert_eq!(reason(PLAIN, limit), Reason::TooLarge { insts: 9, limit: 5 });
     let straight = "function %f(i32) -> i32 {\nblock0(v0: i32):\n    return v0\n}";
     assert_eq!(reason(straight, normal), Reason::NoLoop);
     let scalar = "
