@@ -190,7 +190,7 @@ fn moved(node: &Node, facts: &[Facts; 3]) -> u128 {
         Op::Ishl | Op::Ushr | Op::Sshr => {
             let amount = facts[1].bits;
             let mask = u128::from(w) - 1;
-            let by = (amount.known() & mask == mask).then(|| (amount.ones & mask) as u32);
+            let by = (amount.known() & mask == mask).then_some((amount.ones & mask) as u32);
             lanes(ty, |index| {
                 let copies = lane(0, ty, index);
                 match (op, by) {
@@ -233,7 +233,7 @@ fn shuffled(mask: u128, a: u128, b: u128) -> u128 {
         let selector = Ty::I8X16.lane_of(mask, index) as u32;
         let source = if selector < 16 { a } else { b };
         let byte = Ty::I8X16.lane_of(source, selector % 16);
-        let along = selector % 16 != 0 && below == Some(selector - 1);
+        let along = !selector.is_multiple_of(16) && below == Some(selector - 1);
         all |= (if along { byte } else { byte & !1 }) << (8 * index);
         below = Some(selector);
     }
