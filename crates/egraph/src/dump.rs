@@ -8,10 +8,12 @@ use std::fmt::Write;
 
 /// The graph for Graphviz: a box per class, a node per e-node, an edge per operand.
 pub fn to_dot(graph: &EGraph, roots: &[ClassId]) -> String {
-    let mut text = String::from("digraph egraph {\n  compound=true; rankdir=BT; node [shape=box];\n");
+    let mut text =
+        String::from("digraph egraph {\n  compound=true; rankdir=BT; node [shape=box];\n");
     for class in graph.classes() {
         let style = if is_root(graph, roots, class) { "bold" } else { "dotted" };
-        let _ = writeln!(text, "  subgraph cluster_{} {{ label=\"{class}\"; style={style};", class.0);
+        let _ =
+            writeln!(text, "  subgraph cluster_{} {{ label=\"{class}\"; style={style};", class.0);
         for (at, node) in graph.nodes(class).iter().enumerate() {
             let _ = writeln!(text, "    n{}_{at} [label=\"{}\"];", class.0, label(node));
         }

@@ -32,10 +32,8 @@ fn rebuild_restores_congruence_upwards() {
     let [x, y, z] = [0, 1, 2].map(|at| leaf(&mut graph, Ty::I16X8, at));
     let a = add(&mut graph, Op::Iadd, Ty::I16X8, &[x, z]);
     let b = add(&mut graph, Op::Iadd, Ty::I16X8, &[y, z]);
-    let (na, nb) = (
-        add(&mut graph, Op::Bnot, Ty::I16X8, &[a]),
-        add(&mut graph, Op::Bnot, Ty::I16X8, &[b]),
-    );
+    let (na, nb) =
+        (add(&mut graph, Op::Bnot, Ty::I16X8, &[a]), add(&mut graph, Op::Bnot, Ty::I16X8, &[b]));
     assert_ne!(graph.find(na), graph.find(nb));
     graph.union(x, y, Reason::Fold);
     assert_eq!(graph.rebuild(), 2);

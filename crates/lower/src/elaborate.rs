@@ -5,8 +5,8 @@
 //! defined by something that dominates its uses; where that cannot be had, the old instruction
 //! stays.
 
-use crate::extract::Extraction;
 use crate::cost::Choice;
+use crate::extract::Extraction;
 use crate::probe::{emit_const, emit_op, insert, retype};
 use crate::seed::Seeded;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -164,7 +164,12 @@ impl Elaborator<'_> {
 
     /// Emits the chosen expression of `class` at the cursor in `block`, or before the loops in
     /// which it does not change.
-    fn build(&mut self, cursor: &mut FuncCursor<'_>, block: Block, class: ClassId) -> Option<Value> {
+    fn build(
+        &mut self,
+        cursor: &mut FuncCursor<'_>,
+        block: Block,
+        class: ClassId,
+    ) -> Option<Value> {
         let class = self.graph.find(class);
         if let Some(value) = self.home(block, class) {
             return Some(value);

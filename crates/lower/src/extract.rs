@@ -185,7 +185,8 @@ impl<'a> Extraction<'a> {
         let before = self.total;
         for _ in 0..ROUNDS {
             let start = self.total;
-            let contested: Vec<ClassId> = self.graph.classes().filter(|c| self.is_open(*c)).collect();
+            let contested: Vec<ClassId> =
+                self.graph.classes().filter(|c| self.is_open(*c)).collect();
             for class in contested.into_iter().rev() {
                 self.improve_class(class, LOOKAHEAD);
             }
@@ -204,8 +205,8 @@ impl<'a> Extraction<'a> {
     /// Whether a class is in use and has a choice.
     fn is_open(&self, class: ClassId) -> bool {
         let readers = self.readers.get(&class).map_or(0, SmallVec::len);
-        let fixed = self.chosen[class.index()]
-            .is_none_or(|node| matches!(node.op, Op::Leaf | Op::Const));
+        let fixed =
+            self.chosen[class.index()].is_none_or(|node| matches!(node.op, Op::Leaf | Op::Const));
         let choice = !fixed && self.graph.nodes(class).len() > 1;
         choice && readers <= MAX_READERS && self.is_computed(class)
     }

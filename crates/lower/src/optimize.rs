@@ -174,8 +174,7 @@ pub struct Stats {
 pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) -> Outcome {
     let flow = Flow::new(func);
     let mut stats = initial_stats(func, &flow);
-    let unchanged =
-        |reason, stats| Outcome::Unchanged(Box::new(Unchanged { reason, stats }));
+    let unchanged = |reason, stats| Outcome::Unchanged(Box::new(Unchanged { reason, stats }));
     if let Some(reason) = refuse(func, options, &stats) {
         return unchanged(reason, stats);
     }
@@ -183,8 +182,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     let mut counts = seeded.rewriter.counts().to_vec();
     stats.stop = Some(seeded.rewriter.stop_reason());
     if options.effort >= 3 {
-        let Saturation { stop, counts: more, .. } =
-            saturate_seeded(&mut seeded, options);
+        let Saturation { stop, counts: more, .. } = saturate_seeded(&mut seeded, options);
         for (count, more) in counts.iter_mut().zip(more) {
             count.matched += more.matched;
             count.joined += more.joined;
@@ -220,10 +218,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
 
 /// Saturates a seeded graph, within a few times its size: rules that build sums of sums would
 /// otherwise fill any limit.
-fn saturate_seeded(
-    seeded: &mut Seeded<'_, StandardRules>,
-    options: &LowerOptions,
-) -> Saturation {
+fn saturate_seeded(seeded: &mut Seeded<'_, StandardRules>, options: &LowerOptions) -> Saturation {
     let graph = seeded.rewriter.graph_mut();
     let limits = options.limits();
     let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
@@ -258,9 +253,8 @@ pub fn dump_egraph(
         Format::Dot => to_dot(graph, &roots),
         Format::Json => {
             let model = CostModel::new(isa);
-            let json: Json = to_json(graph, &roots, |node| {
-                f64::from(model.price_of_node(graph, node)) / 16.0
-            });
+            let json: Json =
+                to_json(graph, &roots, |node| f64::from(model.price_of_node(graph, node)) / 16.0);
             format!("{json:#}\n")
         }
     }

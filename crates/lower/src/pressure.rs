@@ -43,10 +43,9 @@ impl Liveness {
             for block in flow.domtree.cfg_postorder() {
                 let mut out = FxHashSet::default();
                 if let Some(last) = func.layout.last_inst(*block) {
-                    for call in func.dfg.insts[last].branch_destination(
-                        &func.dfg.jump_tables,
-                        &func.dfg.exception_tables,
-                    ) {
+                    for call in func.dfg.insts[last]
+                        .branch_destination(&func.dfg.jump_tables, &func.dfg.exception_tables)
+                    {
                         let target = call.block(&func.dfg.value_lists);
                         out.extend(inputs.get(&target).into_iter().flatten());
                     }

@@ -193,7 +193,8 @@ pub(crate) fn price(arch: Architecture, line: &str) -> Cost {
 
 /// Whether a line is `xor x, x` in some form.
 fn is_zeroing(name: &str, line: &str) -> bool {
-    let mut operands = line.split(|c: char| c.is_whitespace() || c == ',').filter(|o| !o.is_empty());
+    let mut operands =
+        line.split(|c: char| c.is_whitespace() || c == ',').filter(|o| !o.is_empty());
     operands.next();
     let first = operands.next();
     name.contains("xor") && first.is_some() && operands.all(|operand| Some(operand) == first)

@@ -9,8 +9,8 @@ use cranelift_codegen::Context as Compiler;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
-    self, AbiParam, Function, InstBuilder, InstructionData, MemFlagsData, Signature, TrapCode, Type,
-    UserFuncName, Value, types,
+    self, AbiParam, Function, InstBuilder, InstructionData, MemFlagsData, Signature, TrapCode,
+    Type, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::TargetIsa;
 use egraft_ir::clif::to_type;
@@ -188,11 +188,9 @@ pub(crate) fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) 
             let imm = cursor.func.dfg.immediates.push(mask);
             InstructionData::Shuffle { opcode, args: [x, y], imm }
         }
-        (Op::Bitcast, &[x]) => return Some(cursor.ins().bitcast(
-            to_type(node.ty),
-            MemFlagsData::new(),
-            x,
-        )),
+        (Op::Bitcast, &[x]) => {
+            return Some(cursor.ins().bitcast(to_type(node.ty), MemFlagsData::new(), x));
+        }
         (_, &[x]) => InstructionData::Unary { opcode, arg: x },
         (_, &[x, y]) => InstructionData::Binary { opcode, args: [x, y] },
         (_, &[x, y, z]) => InstructionData::Ternary { opcode, args: [x, y, z] },

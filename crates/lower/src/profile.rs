@@ -40,8 +40,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn new(func: &Function, flow: &Flow) -> Profile {
-        let mut profile =
-            Profile { loops: flow.loops.loops().count(), ..Profile::default() };
+        let mut profile = Profile { loops: flow.loops.loops().count(), ..Profile::default() };
         let mut with_vectors = FxHashSet::default();
         for block in func.layout.blocks() {
             profile.blocks += 1;
@@ -62,7 +61,8 @@ impl Profile {
 
 fn touches_vectors(func: &Function, inst: Inst) -> bool {
     let dfg = &func.dfg;
-    dfg.inst_results(inst).iter().chain(dfg.inst_args(inst)).any(|value| {
-        dfg.value_type(*value).is_vector()
-    })
+    dfg.inst_results(inst)
+        .iter()
+        .chain(dfg.inst_args(inst))
+        .any(|value| dfg.value_type(*value).is_vector())
 }

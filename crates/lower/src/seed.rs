@@ -153,8 +153,7 @@ impl<M: Matcher> Seeder<'_, '_, M> {
                 u128::from(imm)
             }
             InstructionData::Shuffle { imm, .. } => {
-                let bytes: [u8; 16] =
-                    self.dfg.immediates.get(imm)?.as_slice().try_into().ok()?;
+                let bytes: [u8; 16] = self.dfg.immediates.get(imm)?.as_slice().try_into().ok()?;
                 u128::from_le_bytes(bytes)
             }
             _ => 0,
@@ -162,8 +161,12 @@ impl<M: Matcher> Seeder<'_, '_, M> {
         let ty = match op.type_rule() {
             TypeRule::Same | TypeRule::Bits | TypeRule::Shift | TypeRule::Select => result,
             TypeRule::Splat | TypeRule::Insert | TypeRule::Convert | TypeRule::Gather => result,
-            TypeRule::Compare | TypeRule::Widen | TypeRule::Narrow | TypeRule::Extract
-            | TypeRule::Test | TypeRule::MulAddBytes => operand(0)?,
+            TypeRule::Compare
+            | TypeRule::Widen
+            | TypeRule::Narrow
+            | TypeRule::Extract
+            | TypeRule::Test
+            | TypeRule::MulAddBytes => operand(0)?,
             TypeRule::Leaf => return None,
         };
         if !op.types().contains(ty) {
@@ -182,18 +185,12 @@ impl<M: Matcher> Seeder<'_, '_, M> {
         let graph = self.out.rewriter.graph();
         let divisor = graph.find(args[1]);
         let ones = graph.class_type(divisor).mask();
-        graph.constant(divisor).is_some_and(|bits| {
-            bits != 0 && (matches!(op, Op::Udiv | Op::Urem) || bits != ones)
-        })
+        graph
+            .constant(divisor)
+            .is_some_and(|bits| bits != 0 && (matches!(op, Op::Udiv | Op::Urem) || bits != ones))
     }
 
-    fn opaque_node(
-        &mut self,
-        inst: Inst,
-        clif_ty: Type,
-        ty: Ty,
-        args: &[ClassId],
-    ) -> Option<Node> {
+    fn opaque_node(&mut self, inst: Inst, clif_ty: Type, ty: Ty, args: &[ClassId]) -> Option<Node> {
         if !is_pure(self.dfg, inst) {
             return None;
         }
@@ -221,9 +218,11 @@ pub(crate) fn is_vector_bitcast(dfg: &DataFlowGraph, inst: Inst) -> bool {
         InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, flags } => {
             let (from, to) = (dfg.value_type(arg), dfg.value_type(dfg.first_result(inst)));
             let flags = dfg.mem_flags[flags];
-            let little = flags.explicit_endianness()
-                == Some(cranelift_codegen::ir::Endianness::Little);
-            from.is_vector() && to.is_vector() && (from == to || little || from.lane_count() == to.lane_count())
+            let little =
+                flags.explicit_endianness() == Some(cranelift_codegen::ir::Endianness::Little);
+            from.is_vector()
+                && to.is_vector()
+                && (from == to || little || from.lane_count() == to.lane_count())
         }
         _ => false,
     }
@@ -256,10 +255,8 @@ fn load_facts(dfg: &DataFlowGraph, inst: Inst) -> Facts {
     let zeros = |zeros: u128| Facts { bits: KnownBits { zeros, ones: 0 }, ..Facts::unknown() };
     let high = |bits: u32| zeros(u128::MAX << bits);
     let lanes = |ty: Ty, bits: u32| zeros(ty.splat_bits(ty.lane_mask() & !((1 << bits) - 1)));
-    let signed = |ty: Ty, bits: u32| Facts {
-        copies: SignCopies::extended(ty, bits),
-        ..Facts::unknown()
-    };
+    let signed =
+        |ty: Ty, bits: u32| Facts { copies: SignCopies::extended(ty, bits), ..Facts::unknown() };
     let scalar = |bits: u32| {
         let ty = dfg.inst_results(inst).first().and_then(|value| from_type(dfg.value_type(*value)));
         ty.map_or(Facts::unknown(), |ty| signed(ty, bits))

@@ -91,13 +91,17 @@ fn vector_representative(parent: Op, bits: u128) -> u128 {
 pub(crate) fn may_fuse(context: Context, parent: Op, child: Op) -> bool {
     use Op::*;
     match parent {
-        IaddPairwise => matches!(
+        IaddPairwise => {
+            matches!(child, Imul | UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | IaddPairwise)
+        }
+        Imul => matches!(
             child,
-            Imul | UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | IaddPairwise
+            UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | Splat | Sextend | Uextend
         ),
-        Imul => matches!(child, UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | Splat | Sextend | Uextend),
-        Iadd => matches!(child, Iadd | Ishl | Imul | IaddPairwise)
-            || context == Context::Address && matches!(child, Uextend | Sextend | Iadd),
+        Iadd => {
+            matches!(child, Iadd | Ishl | Imul | IaddPairwise)
+                || context == Context::Address && matches!(child, Uextend | Sextend | Iadd)
+        }
         Isub => matches!(child, Imul),
         Ushr | Sshr => matches!(child, Imul | Iadd),
         Snarrow | Unarrow | Uunarrow => matches!(child, Sshr | FcvtToUintSat | FcvtToSintSat),
@@ -105,8 +109,10 @@ pub(crate) fn may_fuse(context: Context, parent: Op, child: Op) -> bool {
         Bnot => matches!(child, Icmp | Fcmp),
         Select => matches!(child, Icmp | Fcmp | Uextend | VanyTrue | VallTrue | Band),
         Bitselect => matches!(child, Icmp | Fcmp),
-        Uextend => matches!(child, Icmp | Fcmp | Extractlane | VanyTrue | VallTrue | Ireduce)
-            || context == Context::Address && matches!(child, Iadd),
+        Uextend => {
+            matches!(child, Icmp | Fcmp | Extractlane | VanyTrue | VallTrue | Ireduce)
+                || context == Context::Address && matches!(child, Iadd)
+        }
         Sextend => matches!(child, Extractlane | Ireduce),
         VanyTrue | VallTrue => matches!(child, Icmp),
         Icmp => matches!(child, Band | VhighBits | Icmp | Uextend),
