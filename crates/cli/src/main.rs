@@ -1,7 +1,7 @@
 //! The `egraft` command: reads arguments and files, calls the libraries, prints.
 //!
 //! Invariant: every failure ends in one line on standard error that names the file, and an exit code
-//! from [`output::ExitCode`]; an output file is either whole or absent.
+//! from `output`; an output file is either whole or absent.
 
 mod args;
 mod bench;
