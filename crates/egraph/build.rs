@@ -3,7 +3,8 @@
 use std::path::Path;
 
 fn main() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/rewrite");
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let folder = Path::new(&package).join("../../isle-rules/rewrite");
     println!("cargo::rerun-if-changed={}", folder.display());
     let rules = match egraft_rules::RuleSet::from_folder(&folder) {
         Ok(rules) => rules,

@@ -23,6 +23,9 @@ use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
 
+// Capture is most of the compile time otherwise.
+egraft::tap_writes!();
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {

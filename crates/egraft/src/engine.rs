@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn effort_zero_is_stock_to_the_byte() {
         let config = Config::new();
-        let compiled =
-            compile(&config, &Options::default().effort(Effort::Stock), WAT.as_bytes()).unwrap();
+        let options = Options::default().effort(Effort::Stock).measure_stock(true);
+        let compiled = compile(&config, &options, WAT.as_bytes()).unwrap();
         let stock = Engine::new(&config).unwrap().precompile_module(WAT.as_bytes()).unwrap();
         assert_eq!(compiled.cwasm, stock);
         let fill = compiled.report.function("fill").unwrap();

@@ -66,7 +66,7 @@ mod shape;
 mod target;
 
 pub use egraft_lower::Format;
-pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture};
+pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
 pub use optimizer::{Optimized, dump_egraph, optimize_function};

@@ -9,8 +9,8 @@ use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{RULES, StopReason};
 use egraft_lower::{Format, LowerOptions, Outcome, Stats};
 use egraft_seam::{
-    CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport, StockReason,
-    StoreStats,
+    BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
+    StockReason, StoreStats,
 };
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -179,6 +179,18 @@ impl FunctionCompiler for Optimizer {
         Fingerprint::of(
             [b"egraft".as_slice(), version, &effort].into_iter().chain(rules.map(str::as_bytes)),
         )
+    }
+
+    /// What `egraft-lower` would leave alone is not captured, except for inspection.
+    fn wants(&self, body: &BodySummary) -> Result<(), StockReason> {
+        let refuse = |reason: &str| Err(StockReason::Declined(reason.to_owned()));
+        match (self.effort, body.loops, body.vector_loops) {
+            _ if self.measure_stock => Ok(()),
+            (Effort::Stock, _, _) => refuse("effort is 0"),
+            (_, 0, _) => refuse("no loop"),
+            (Effort::Fast, _, 0) => refuse("no vector code in a loop (effort 2 takes it)"),
+            _ => Ok(()),
+        }
     }
 
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {

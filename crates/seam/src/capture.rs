@@ -12,6 +12,8 @@
 //! functions cannot be recomputed, as they cover the order in which instructions were made, which
 //! text does not keep.)
 //!
+//! This is the capture of whole modules; `select` captures a few functions much faster.
+//!
 //! Invariant: a [`CapturedFunction`] has the very key under which Wasmtime asks for its code, and
 //! its CLIF prints back to the captured text.
 
@@ -23,12 +25,14 @@ use crate::{compile, isa};
 use cranelift_codegen::ir::{Function, InstructionData};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wasmtime::{
     CacheStore, Config, Engine, InstanceAllocationStrategy, ProfilingStrategy, Strategy,
@@ -93,6 +97,17 @@ pub struct Captured {
 }
 
 impl Captured {
+    fn new(isa: OwnedTargetIsa, parallel: bool) -> Self {
+        Captured {
+            functions: Vec::new(),
+            trampolines: Vec::new(),
+            isa,
+            uncaptured: Vec::new(),
+            parallel,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// Functions whose CLIF could not be read: symbol and reason.
     pub fn uncaptured(&self) -> impl Iterator<Item = (&str, &StockReason)> {
         self.uncaptured.iter().map(|function| (function.symbol.as_str(), &function.reason))
@@ -118,31 +133,11 @@ impl Captured {
 /// [`SeamError::Unsupported`] if nothing can be captured under this configuration.
 pub fn capture(config: &Config, wasm: &[u8]) -> Result<Captured, SeamError> {
     let start = Instant::now();
-    let directory = tempfile::Builder::new()
-        .prefix("egraft-clif-")
-        .tempdir()
-        .map_err(|source| SeamError::Io { path: std::env::temp_dir(), source })?;
-    let store = Arc::new(DummyStore::new(directory.path()));
-    let parallel = settings_text(config)?.contains("parallel_compilation: true");
-    let mut config = config.clone();
+    let Prepared { mut config, isa, dummy, parallel, .. } = prepare(config)?;
+    let directory = private_directory()?;
+    let store = Arc::new(DummyStore::new(directory.path(), dummy));
     config.emit_clif(directory.path());
     config.enable_incremental_compilation(store.clone())?;
-    config.parallel_compilation(false);
-    // Neither changes compiled code; a pool would reserve address space, a profiler write files.
-    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-    config.profiler(ProfilingStrategy::None);
-
-    let engine = Engine::new(&config)?;
-    let unsupported = |reason| SeamError::Unsupported { reason };
-    let candidates = supported(&engine).map_err(unsupported)?;
-    let dummy = compile::dummy_code(&*candidates[0])
-        .map_err(|text| unsupported(StockReason::UnknownIsa(text)))?;
-    store.dummy.get_or_init(|| dummy);
-
-    let probe = wat::parse_str(PROBE)
-        .map_err(|error| unsupported(StockReason::UnknownIsa(format!("the probe: {error}"))))?;
-    let isa = find_isa(candidates, store.run(&engine, &probe)?).map_err(unsupported)?;
-    // What an engine compiled before leaves traces in keys: the module gets a fresh one.
     let engine = Engine::new(&config)?;
 
     // Text that does not parse goes to Wasmtime as it is, for Wasmtime's own error.
@@ -150,14 +145,7 @@ pub fn capture(config: &Config, wasm: &[u8]) -> Result<Captured, SeamError> {
     let (hidden, mut names) = hide_names(&binary);
     let emitted = store.run(&engine, &hidden)?;
 
-    let mut captured = Captured {
-        functions: Vec::new(),
-        trampolines: Vec::new(),
-        isa,
-        uncaptured: Vec::new(),
-        parallel,
-        elapsed: Duration::ZERO,
-    };
+    let mut captured = Captured::new(isa, parallel);
     for (file, parsed) in map(parallel, emitted, parse) {
         captured.push(file, parsed, &mut names);
     }
@@ -165,6 +153,95 @@ pub fn capture(config: &Config, wasm: &[u8]) -> Result<Captured, SeamError> {
     captured.trampolines.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     captured.elapsed = start.elapsed();
     Ok(captured)
+}
+
+/// What every capture under one `Config` needs.
+pub(crate) struct Prepared {
+    /// The user's `Config` with one compiling thread; no cache or `emit_clif` directory of the
+    /// user's is used once those of the capture are set.
+    pub(crate) config: Config,
+    /// The very ISA, flags included, that Wasmtime compiles with.
+    pub(crate) isa: OwnedTargetIsa,
+    /// Code for the smallest function.
+    pub(crate) dummy: Vec<u8>,
+    /// Whether the user's `Config` compiles in parallel.
+    pub(crate) parallel: bool,
+}
+
+/// Makes sure that functions can be captured under `config`, and finds the ISA.
+pub(crate) fn prepare(config: &Config) -> Result<Prepared, SeamError> {
+    let parallel = settings_text(config)?.contains("parallel_compilation: true");
+    let mut config = config.clone();
+    config.parallel_compilation(false);
+    // Neither changes compiled code; a pool would reserve address space, a profiler write files.
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config.profiler(ProfilingStrategy::None);
+    let engine = Engine::new(&config)?;
+    supported(&engine).map_err(|reason| SeamError::Unsupported { reason })?;
+    let Proven { isa, dummy } = prove(&config, &engine)?;
+    Ok(Prepared { config, isa, dummy, parallel })
+}
+
+pub(crate) fn private_directory() -> Result<tempfile::TempDir, SeamError> {
+    tempfile::Builder::new()
+        .prefix("egraft-clif-")
+        .tempdir()
+        .map_err(|source| SeamError::Io { path: std::env::temp_dir(), source })
+}
+
+/// An ISA that was proven to be Wasmtime's, and code for it.
+#[derive(Clone)]
+struct Proven {
+    isa: OwnedTargetIsa,
+    dummy: Vec<u8>,
+}
+
+/// How many ISAs a process remembers.
+const PROVEN_LIMIT: usize = 64;
+
+/// The ISA of `engine`. One probe module per process proves it for all engines alike: Wasmtime's
+/// compatibility hash, the key here, covers the target, every flag and every CPU feature.
+fn prove(config: &Config, engine: &Engine) -> Result<Proven, SeamError> {
+    static KNOWN: Mutex<Option<HashMap<[u8; 32], Proven>>> = Mutex::new(None);
+    let mut hasher = Sha256Hasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let key: [u8; 32] = hasher.0.finalize().into();
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(proven) = known().as_ref().and_then(|known| known.get(&key)) {
+        return Ok(proven.clone());
+    }
+    let unknown = |text| SeamError::Unsupported { reason: StockReason::UnknownIsa(text) };
+    let candidates = isa::candidates(engine).map_err(unknown)?;
+    let dummy = compile::dummy_code(&*candidates[0]).map_err(unknown)?;
+    let probe =
+        wat::parse_str(PROBE).map_err(|error| unknown(format!("the probe module: {error}")))?;
+    let directory = private_directory()?;
+    let store = Arc::new(DummyStore::new(directory.path(), dummy.clone()));
+    let mut config = config.clone();
+    config.emit_clif(directory.path());
+    config.enable_incremental_compilation(store.clone())?;
+    let probes = store.run(&Engine::new(&config)?, &probe)?;
+    let isa = find_isa(candidates, probes).map_err(|reason| SeamError::Unsupported { reason })?;
+    let proven = Proven { isa, dummy };
+    let mut known = known();
+    let known = known.get_or_insert_default();
+    if known.len() >= PROVEN_LIMIT {
+        known.clear();
+    }
+    known.insert(key, proven.clone());
+    Ok(proven)
+}
+
+/// Hashes what is hashed, so that two that differ collide never, not seldom.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+    fn finish(&self) -> u64 {
+        0
+    }
 }
 
 /// The `Debug` text of a `Config`, which alone tells some settings before there is an engine.
@@ -176,8 +253,8 @@ pub(crate) fn settings_text(config: &Config) -> Result<String, SeamError> {
     if text.contains("compiler_config: None") { Err(SeamError::NoCompiler) } else { Ok(text) }
 }
 
-/// The ISA candidates, or why nothing can be captured under this engine.
-fn supported(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, StockReason> {
+/// Why nothing can be captured under this engine, if so.
+fn supported(engine: &Engine) -> Result<(), StockReason> {
     if engine.get_strategy() != Some(Strategy::Cranelift) {
         return Err(StockReason::NotCranelift);
     }
@@ -193,7 +270,7 @@ fn supported(engine: &Engine) -> Result<Vec<OwnedTargetIsa>, StockReason> {
     {
         return Err(StockReason::CacheChecks);
     }
-    isa::candidates(engine).map_err(StockReason::UnknownIsa)
+    Ok(())
 }
 
 /// Functions so small that text keeps everything of some of them, whatever a `Config` adds to wasm
@@ -221,16 +298,21 @@ fn find_isa(
 }
 
 /// One file of the `emit_clif` directory and the key it belongs to.
-struct Emitted {
-    key: CacheKey,
+pub(crate) struct Emitted {
+    pub(crate) key: CacheKey,
     /// The file's name without its ending.
-    stem: String,
-    clif: String,
+    pub(crate) stem: String,
+    pub(crate) clif: String,
 }
 
 impl Emitted {
+    /// Wasmtime's symbol, whose colons the file name has as dashes.
+    fn symbol(&self) -> String {
+        self.stem.replace("--", "::")
+    }
+
     /// The wasm function's index; `None` for a trampoline.
-    fn index(&self) -> Option<u32> {
+    pub(crate) fn index(&self) -> Option<u32> {
         self.stem
             .strip_prefix("wasm[0]--function[")
             .and_then(|rest| rest.strip_suffix(']'))
@@ -239,7 +321,7 @@ impl Emitted {
 }
 
 /// Parses CLIF and checks that nothing was lost on the way.
-fn parse(file: Emitted) -> (Emitted, Result<Function, StockReason>) {
+pub(crate) fn parse(file: Emitted) -> (Emitted, Result<Function, StockReason>) {
     let parsed = catch_unwind(|| parse_one(&file.clif))
         .unwrap_or_else(|payload| Err(StockReason::Unparsable(panic_message(&*payload))));
     (file, parsed)
@@ -271,6 +353,27 @@ fn has_atomic_flags(func: &Function) -> bool {
     })
 }
 
+impl Emitted {
+    /// The wasm function with this index, or why it stays stock.
+    pub(crate) fn into_function(
+        self,
+        index: u32,
+        name: Option<String>,
+        parsed: Result<Function, StockReason>,
+    ) -> Result<CapturedFunction, Uncaptured> {
+        let symbol = self.symbol();
+        match parsed {
+            Ok(func) => {
+                Ok(CapturedFunction { name, index, symbol, key: self.key, clif: self.clif, func })
+            }
+            Err(reason) => {
+                let clif_bytes = self.clif.len();
+                Err(Uncaptured { name, index: Some(index), symbol, clif_bytes, reason })
+            }
+        }
+    }
+}
+
 impl Captured {
     fn push(
         &mut self,
@@ -278,31 +381,22 @@ impl Captured {
         parsed: Result<Function, StockReason>,
         names: &mut HashMap<u32, String>,
     ) {
-        let index = file.index();
-        let name = index.and_then(|index| names.remove(&index));
-        let symbol = file.stem.replace("--", "::");
-        match (parsed, index) {
-            (Ok(func), Some(index)) => self.functions.push(CapturedFunction {
-                name,
-                index,
-                symbol,
-                key: file.key,
-                clif: file.clif,
-                func,
-            }),
-            (Ok(func), None) => self.trampolines.push(Trampoline {
-                symbol,
-                key: file.key,
-                clif_bytes: file.clif.len(),
-                func,
-            }),
-            (Err(reason), index) => self.uncaptured.push(Uncaptured {
-                name,
-                index,
-                symbol,
-                clif_bytes: file.clif.len(),
-                reason,
-            }),
+        let symbol = file.symbol();
+        let clif_bytes = file.clif.len();
+        match (file.index(), parsed) {
+            (Some(index), parsed) => {
+                match file.into_function(index, names.remove(&index), parsed) {
+                    Ok(function) => self.functions.push(function),
+                    Err(uncaptured) => self.uncaptured.push(uncaptured),
+                }
+            }
+            (None, Ok(func)) => {
+                self.trampolines.push(Trampoline { symbol, key: file.key, clif_bytes, func });
+            }
+            (None, Err(reason)) => {
+                let (name, index) = (None, None);
+                self.uncaptured.push(Uncaptured { name, index, symbol, clif_bytes, reason });
+            }
         }
     }
 }
@@ -323,7 +417,7 @@ pub(crate) fn map<A: Send, B: Send>(
 /// Answers every question with one dummy and takes the file that Wasmtime writes after it.
 struct DummyStore {
     directory: PathBuf,
-    dummy: OnceLock<Vec<u8>>,
+    dummy: Vec<u8>,
     state: Mutex<State>,
 }
 
@@ -336,12 +430,8 @@ struct State {
 }
 
 impl DummyStore {
-    fn new(directory: &Path) -> Self {
-        DummyStore {
-            directory: directory.to_owned(),
-            dummy: OnceLock::new(),
-            state: Mutex::default(),
-        }
+    fn new(directory: &Path, dummy: Vec<u8>) -> Self {
+        DummyStore { directory: directory.to_owned(), dummy, state: Mutex::default() }
     }
 
     /// Compiles `wasm` and returns what was emitted for it.
@@ -408,7 +498,7 @@ impl fmt::Debug for DummyStore {
 impl CacheStore for DummyStore {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.proceed(CacheKey::from_bytes(key));
-        self.dummy.get().map(|dummy| Cow::Borrowed(dummy.as_slice()))
+        Some(Cow::Borrowed(self.dummy.as_slice()))
     }
 
     fn insert(&self, _key: &[u8], _value: Vec<u8>) -> bool {

@@ -9,6 +9,7 @@ use crate::capture::{Captured, CapturedFunction, Trampoline, Uncaptured, map};
 use crate::error::panic_message;
 use crate::key::{CacheKey, Fingerprint};
 use crate::report::{FunctionReport, Outcome, StockReason};
+use crate::scan::BodySummary;
 use crate::store::{CodeStore, Lookup, Payload, StoreKey};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -24,6 +25,19 @@ pub trait FunctionCompiler: Send + Sync {
     /// Names everything beside the function and the ISA that shapes decisions: version, rules,
     /// options, cost tables. It is part of the key of a [`CodeStore`].
     fn fingerprint(&self) -> Fingerprint;
+
+    /// Whether a function is worth a look, judged by its wasm body alone; if not, why.
+    ///
+    /// To capture a function costs more than stock Cranelift takes to compile it, so a compiler that
+    /// works on few functions should refuse the others here. By default every function is wanted.
+    /// It is not asked where only whole modules can be captured (exception handling, inlining).
+    ///
+    /// # Errors
+    /// The reason for stock code.
+    fn wants(&self, body: &BodySummary) -> Result<(), StockReason> {
+        let _ = body;
+        Ok(())
+    }
 
     /// Decides on one function. `isa` has exactly the flags that Wasmtime compiles with.
     ///
@@ -80,31 +94,26 @@ pub(crate) struct Compiled {
 /// Decides on and compiles every function of `captured`. New results go to `store`; the text is
 /// the error of a store that could not take them.
 ///
-/// Functions that stay stock and trampolines are compiled here too, by stock Cranelift: one that
-/// Wasmtime compiled itself would leave traces in its compiling context, and through them in the
-/// keys of functions after it.
+/// Functions that stay stock and trampolines are compiled here too, by stock Cranelift: in a module
+/// captured whole, one that Wasmtime compiled itself would leave traces in its compiling context,
+/// and through them in the keys of functions after it.
 pub(crate) fn compile_all(
     captured: Captured,
     compiler: &dyn FunctionCompiler,
     store: Option<&CodeStore>,
 ) -> (Vec<Compiled>, Option<String>) {
-    let job = Job { compiler, store, fingerprint: compiler.fingerprint(), isa: &*captured.isa };
+    let job = Job::new(compiler, store, &*captured.isa);
     let parallel = captured.parallel;
     let mut compiled = map(parallel, captured.functions, |one| job.function(one));
     compiled.extend(captured.uncaptured.into_iter().map(uncaptured));
     compiled.sort_by_key(|compiled| compiled.report.index.unwrap_or(u32::MAX));
     compiled.extend(map(parallel, captured.trampolines, |one| job.trampoline(one)));
-
-    let entries: Vec<_> =
-        compiled.iter_mut().filter_map(|compiled| compiled.to_store.take()).collect();
-    let error = store
-        .filter(|_| !entries.is_empty())
-        .and_then(|store| store.put_many(&entries).err())
-        .map(|error| error.to_string());
+    let error = job.keep(&mut compiled);
     (compiled, error)
 }
 
-fn uncaptured(function: Uncaptured) -> Compiled {
+/// A function that stays stock as it could not be captured.
+pub(crate) fn uncaptured(function: Uncaptured) -> Compiled {
     Compiled {
         report: FunctionReport {
             name: function.name,
@@ -122,15 +131,34 @@ fn uncaptured(function: Uncaptured) -> Compiled {
 /// Code with its size, or why stock and whether the same will come out next time.
 type Decided = Result<(Vec<u8>, usize), (StockReason, bool)>;
 
-struct Job<'a> {
+/// Compiles the functions of one module.
+pub(crate) struct Job<'a> {
     compiler: &'a dyn FunctionCompiler,
     store: Option<&'a CodeStore>,
     fingerprint: Fingerprint,
     isa: &'a dyn TargetIsa,
 }
 
-impl Job<'_> {
-    fn function(&self, function: CapturedFunction) -> Compiled {
+impl<'a> Job<'a> {
+    pub(crate) fn new(
+        compiler: &'a dyn FunctionCompiler,
+        store: Option<&'a CodeStore>,
+        isa: &'a dyn TargetIsa,
+    ) -> Self {
+        Job { compiler, store, fingerprint: compiler.fingerprint(), isa }
+    }
+
+    /// Puts what is new into the store; the text is the store's error.
+    pub(crate) fn keep(&self, compiled: &mut [Compiled]) -> Option<String> {
+        let entries: Vec<_> =
+            compiled.iter_mut().filter_map(|compiled| compiled.to_store.take()).collect();
+        self.store
+            .filter(|_| !entries.is_empty())
+            .and_then(|store| store.put_many(&entries).err())
+            .map(|error| error.to_string())
+    }
+
+    pub(crate) fn function(&self, function: CapturedFunction) -> Compiled {
         let report = FunctionReport {
             name: function.name.clone(),
             symbol: function.symbol.clone(),

@@ -1,21 +1,27 @@
 //! Whole modules through the seam: to a `.cwasm`, or to a `Module` of a user's engine.
 //!
-//! Each module gets a fresh engine with one compiling thread for the capture and another for the
-//! hand-back. Wasmtime's keys depend on what a compiling context did before (a cleared CLIF
-//! function keeps its exception tables, which the key covers), so only a run with the same history
-//! asks for the same keys. Little time is lost: nearly everything is a hit, and the compiling
-//! itself was done in parallel before.
+//! There are two ways. A compiler that wants some functions of a module gets these alone, and all
+//! else stays with Wasmtime (see `select`). One that wants all, or a module that cannot be reduced
+//! (exception handling, inlining), is captured whole on a fresh engine with one compiling thread and
+//! handed back on another. Wasmtime's keys depend on what a compiling context did before (see
+//! `histories`), so only a run with the same history asks for the same keys; little time is lost, as
+//! nearly everything is a hit, compiled in parallel before.
+//!
+//! A key that is never asked for is a stock function, and reported as such.
 
 use crate::capture::{Captured, capture, settings_text};
 use crate::compile::{FunctionCompiler, compile_all};
 use crate::error::{SeamError, precompile};
 use crate::handback::HandBack;
 use crate::key::CacheKey;
+use crate::names::hide_names;
 use crate::report::{Outcome, SeamReport, StockReason};
+use crate::select::Selection;
 use crate::store::CodeStore;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
-use wasmtime::{Config, Engine, Module};
+use wasmtime::{Config, Engine, Inlining, Module};
 
 /// Compiles `wasm`, binary or text, to a `.cwasm` with `compiler` deciding on each wasm function.
 ///
@@ -43,6 +49,18 @@ fn precompile_with(
     handback: &Arc<HandBack>,
 ) -> Result<(Vec<u8>, SeamReport), SeamError> {
     settings_text(config)?;
+    // Text that does not parse goes to Wasmtime as it is, for Wasmtime's own error.
+    let binary = wat::parse_bytes(wasm).unwrap_or(Cow::Borrowed(wasm));
+    let selection = Selection::new(hide_names(&binary), compiler);
+    if let Some(selection) = selection.filter(|_| no_inlining(config)) {
+        if !selection.is_empty() {
+            return selection.precompile(config, wasm, compiler, store, handback);
+        }
+        let start = Instant::now();
+        let cwasm = precompile(&Engine::new(config)?, wasm)?;
+        let handback_micros = start.elapsed().as_micros() as u64;
+        return Ok((cwasm, SeamReport { handback_micros, ..selection.into_report() }));
+    }
     let prepared = Prepared::new(config, wasm, compiler, store, handback);
     let mut config = config.clone();
     if prepared.report.stock_module.is_none() {
@@ -52,6 +70,11 @@ fn precompile_with(
     let start = Instant::now();
     let cwasm = precompile(&Engine::new(&config)?, wasm)?;
     Ok((cwasm, prepared.settle(handback, start)))
+}
+
+/// Whether each function is compiled without others in it, so that it can be captured alone.
+fn no_inlining(config: &Config) -> bool {
+    Engine::new(config).is_ok_and(|engine| engine.get_compiler_inlining() == Inlining::No)
 }
 
 /// How an engine uses the seam.
@@ -175,12 +198,7 @@ impl Prepared {
         let mut prepared = Prepared { report: SeamReport::default(), offered: Vec::new() };
         match capture(config, wasm) {
             Ok(captured) => prepared.compile(captured, compiler, store, handback),
-            Err(SeamError::Unsupported { reason }) => {
-                prepared.report.stock_module = Some(reason);
-            }
-            Err(error) => {
-                prepared.report.stock_module = Some(StockReason::CaptureFailed(error.to_string()));
-            }
+            Err(error) => prepared.report.stock_module = Some(error.into_reason()),
         }
         prepared
     }

@@ -66,6 +66,16 @@ pub enum SeamError {
     },
 }
 
+impl SeamError {
+    /// Why a module that stock Wasmtime compiles is stock.
+    pub(crate) fn into_reason(self) -> StockReason {
+        match self {
+            SeamError::Unsupported { reason } => reason,
+            error => StockReason::CaptureFailed(error.to_string()),
+        }
+    }
+}
+
 impl From<wasmtime::Error> for SeamError {
     fn from(error: wasmtime::Error) -> Self {
         SeamError::Wasmtime { error }

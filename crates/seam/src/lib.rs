@@ -42,12 +42,20 @@ mod capture;
 mod compile;
 mod engine;
 mod error;
+mod exchange;
 mod handback;
+mod histories;
 mod isa;
 mod key;
 mod names;
 mod report;
+mod scan;
+mod select;
+mod sink;
 mod store;
+#[doc(hidden)]
+pub mod tap;
+mod texts;
 
 pub use capture::{Captured, CapturedFunction, capture};
 pub use compile::{Decision, FunctionCompiler, compile_stock};
@@ -56,4 +64,5 @@ pub use error::SeamError;
 pub use handback::HandBack;
 pub use key::{CacheKey, Fingerprint};
 pub use report::{FunctionReport, Outcome, SeamReport, StockReason};
+pub use scan::BodySummary;
 pub use store::{CodeStore, Lookup, Payload, Rejection, StoreError, StoreKey, StoreStats};

@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Identity, stock_reasons, with};
+use common::{Identity, Wanting, stock_reasons, with};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{self, ExternalName, InstBuilder, InstructionData, types};
 use egraft_seam::{
-    CapturedFunction, CodeStore, Decision, Outcome, SeamHandle, SeamOptions, StockReason, attach,
-    compile_stock, precompile_module,
+    BodySummary, CapturedFunction, CodeStore, Decision, Outcome, SeamHandle, SeamOptions,
+    StockReason, attach, compile_stock, precompile_module,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,6 +93,36 @@ fn many_modules_through_one_parallel_engine_all_take_the_code() {
         functions += report.replaced();
     }
     assert_eq!(functions, 220);
+}
+
+#[test]
+fn selected_functions_are_taken_whatever_a_thread_compiled_before() {
+    // Functions that the host can enter, of many types, between those that are wanted: which of
+    // their trampolines a thread compiled last is settled anew by every run.
+    let mut wat = String::from("(module (memory 1)");
+    for n in 0..60 {
+        let params = "i64 ".repeat(n % 7);
+        wat += &format!(
+            "(func (export \"f{n}\") (param {params}) (result i32) (i32.const {n})) \
+             (func (param i32) (result i32) (loop (br_if 0 (i32.load (local.get 0)))) \
+                (i32.add (local.get 0) (i32.const {n})))"
+        );
+    }
+    wat += "(func $start) (start $start))";
+    let engine = Engine::default();
+    let stock = engine.precompile_module(wat.as_bytes()).unwrap();
+    let compiler = Arc::new(Wanting(|body: &BodySummary| body.loops > 0));
+    let handle = SeamHandle::new(compiler.clone(), SeamOptions::default());
+    for round in 0..10 {
+        let (cwasm, report) = handle.precompile(&engine, wat.as_bytes()).unwrap();
+        assert_eq!(report.replaced(), 60, "round {round}");
+        assert_eq!(report.wasm_functions().count(), 121, "round {round}");
+        assert!(cwasm == stock, "round {round}");
+    }
+    let none = SeamHandle::new(Arc::new(Wanting(|_: &BodySummary| false)), SeamOptions::default());
+    let (cwasm, report) = none.precompile(&engine, wat.as_bytes()).unwrap();
+    assert_eq!((report.replaced(), report.wasm_functions().count()), (0, 121));
+    assert!(cwasm == stock && report.capture_micros == 0);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 mod common;
 
-use common::{Tally, assert_identity, stock_reasons};
-use egraft_seam::{SeamError, SeamOptions, StockReason, attach, capture, precompile_module};
+use common::{Tally, Wanting, assert_identity, stock_reasons};
+use egraft_seam::{
+    BodySummary, SeamError, SeamOptions, StockReason, attach, capture, precompile_module,
+};
 use std::sync::Arc;
 use wasmtime::{Config, OptLevel, RegallocAlgorithm};
 
@@ -371,6 +373,43 @@ fn cpu_features_set_by_name_are_found_again() {
         replaced += report.replaced();
     }
     assert!(replaced > 30, "{replaced}");
+}
+
+#[test]
+fn selected_functions_are_stock_to_the_byte_and_all_taken() {
+    let (mut replaced, mut unwanted) = (0, 0);
+    for case in MODULES {
+        for (setting, apply) in SETTINGS {
+            for odd in [0, 1] {
+                let mut config = Config::new();
+                (case.needs)(&mut config);
+                apply(&mut config);
+                let what = format!("{} under {setting}, {odd}", case.name);
+                let some = Wanting(move |body: &BodySummary| body.index % 2 == odd);
+                let report = common::assert_identity_of(&what, &config, case.wat.as_bytes(), &some);
+                assert_eq!(report.stock_module, None, "{what}");
+                // Some modules and settings need the whole module.
+                let whole = report.functions.iter().any(|function| function.index.is_none());
+                for function in report.wasm_functions() {
+                    let index = function.index.unwrap();
+                    match function.stock_reason() {
+                        None => {
+                            assert!(whole || index % 2 == odd, "{what}: {function:?}");
+                            replaced += 1;
+                        }
+                        Some(StockReason::AtomicFlags) => assert_eq!(case.name, "threads"),
+                        Some(reason) => {
+                            assert_eq!(*reason, common::unwanted(), "{what}: {function:?}");
+                            assert_ne!(index % 2, odd, "{what}: {function:?}");
+                            unwanted += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{replaced} replaced, {unwanted} not wanted");
+    assert!(replaced > 800 && unwanted > 700, "{replaced}, {unwanted}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use cranelift_codegen::isa::TargetIsa;
 use egraft_seam::{
-    CapturedFunction, Decision, Fingerprint, FunctionCompiler, Outcome, SeamReport, StockReason,
-    precompile_module,
+    BodySummary, CapturedFunction, Decision, Fingerprint, FunctionCompiler, Outcome, SeamReport,
+    StockReason, precompile_module,
 };
 use std::collections::BTreeMap;
 use wasmtime::{Config, Engine};
@@ -20,6 +20,28 @@ impl FunctionCompiler for Identity {
     fn compile(&self, function: &CapturedFunction, _isa: &dyn TargetIsa) -> Decision {
         Decision::Replace(Box::new(function.func.clone()))
     }
+}
+
+/// [`Identity`] for the functions that a closure picks by their bodies.
+pub struct Wanting<F>(pub F);
+
+impl<F: Fn(&BodySummary) -> bool + Send + Sync> FunctionCompiler for Wanting<F> {
+    fn fingerprint(&self) -> Fingerprint {
+        Identity.fingerprint()
+    }
+
+    fn wants(&self, body: &BodySummary) -> Result<(), StockReason> {
+        if (self.0)(body) { Ok(()) } else { Err(unwanted()) }
+    }
+
+    fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
+        Identity.compile(function, isa)
+    }
+}
+
+/// Why [`Wanting`] leaves a function alone.
+pub fn unwanted() -> StockReason {
+    StockReason::Declined("not wanted".to_owned())
 }
 
 /// A compiler made from a closure.
@@ -72,10 +94,20 @@ impl Tally {
 /// Compiles `wasm` by stock Wasmtime and through the seam with [`Identity`]; the artefacts must be
 /// equal to the byte.
 pub fn assert_identity(what: &str, config: &Config, wasm: &[u8]) -> SeamReport {
+    assert_identity_of(what, config, wasm, &Identity)
+}
+
+/// The same with another compiler that changes nothing.
+pub fn assert_identity_of(
+    what: &str,
+    config: &Config,
+    wasm: &[u8],
+    compiler: &dyn FunctionCompiler,
+) -> SeamReport {
     let stock = Engine::new(config)
         .and_then(|engine| engine.precompile_module(wasm))
         .unwrap_or_else(|error| panic!("{what}: stock Wasmtime: {error:?}"));
-    let (cwasm, report) = precompile_module(config, wasm, &Identity, None)
+    let (cwasm, report) = precompile_module(config, wasm, compiler, None)
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(cwasm == stock, "{what}: the .cwasm differs from stock's");
     report
