@@ -1,0 +1,33 @@
+//! Which extensions of the instruction set may be used, from the ISA's own flags.
+
+use crate::error::Unsupported;
+use cranelift_codegen::isa::TargetIsa;
+
+/// Extensions beyond the baseline, which is AVX2 with BMI1 and BMI2.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Features {
+    pub(crate) lzcnt: bool,
+    pub(crate) popcnt: bool,
+    pub(crate) fma: bool,
+}
+
+impl Features {
+    /// Reads the flags of `isa`.
+    ///
+    /// # Errors
+    /// [`Unsupported`] if the baseline is not there.
+    pub(crate) fn new(isa: &dyn TargetIsa) -> Result<Features, Unsupported> {
+        if isa.name() != "x64" {
+            return Err(Unsupported::new("target", format!("architecture {}", isa.name())));
+        }
+        let flags = isa.isa_flags();
+        let has =
+            |name: &str| flags.iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
+        for name in ["has_avx2", "has_bmi1", "has_bmi2"] {
+            if !has(name) {
+                return Err(Unsupported::new("target", format!("a processor without {name}")));
+            }
+        }
+        Ok(Features { lzcnt: has("has_lzcnt"), popcnt: has("has_popcnt"), fma: has("has_fma") })
+    }
+}

@@ -1,0 +1,106 @@
+//! Egraft's own x86-64 backend: whole CLIF functions to machine code for an unmodified Wasmtime.
+//!
+//! A function goes through instruction selection (`select`, tiles with names and costs), register
+//! allocation (regalloc2) and emission (iced-x86 into Cranelift's `MachBuffer`). What the backend
+//! does not cover it refuses with [`Unsupported`]; the function is then left to stock Cranelift.
+//! It neither rewrites CLIF nor caches code.
+//!
+//! Invariant: code of this crate and of stock Cranelift for the same function compute the same
+//! bits, trap in the same cases with the same codes, and call each other.
+
+mod abi;
+mod asm;
+mod emit;
+mod error;
+mod features;
+mod frame;
+mod regalloc;
+mod regs;
+mod select;
+mod vcode;
+
+pub use error::Unsupported;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::incremental_cache::serialize_compiled;
+use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
+use cranelift_codegen::isa::TargetIsa;
+
+/// How to compile.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
+    pub optimize: bool,
+    /// Whether to write a listing of the code with the tile behind each instruction.
+    pub listing: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { optimize: true, listing: false }
+    }
+}
+
+/// A compiled function.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What Wasmtime's incremental cache takes, as from
+    /// [`serialize_compiled`].
+    pub blob: Vec<u8>,
+    /// Bytes of machine code, constants included.
+    pub code_bytes: usize,
+    /// Instructions with their tiles, if [`Options::listing`] asked for it.
+    pub listing: Option<String>,
+}
+
+/// Compiles `func` for `isa`.
+///
+/// References to other functions keep the names of `func`.
+///
+/// # Errors
+/// [`Unsupported`] names the first thing that is not covered.
+pub fn compile(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Result<Compiled, Unsupported> {
+    let features = features::Features::new(isa)?;
+    let abi = abi::Abi::new(&func.signature)?;
+    let mut context = Context::for_function(func.clone());
+    if options.optimize {
+        context
+            .optimize(isa, &mut Default::default())
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+    }
+    let func = &context.func;
+    let stack_slots = frame::StackSlots::new(func)?;
+    let (vcode, constants) = select::select(func, features, &abi, &stack_slots)?;
+    let allocated = regalloc::allocate(&vcode)?;
+    let body = emit::body(&vcode, &allocated);
+    let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;
+    let (buffer, listing) = emit::emit(&vcode, &allocated, &frame, &constants, options.listing)?;
+
+    // The result's type cannot be named, so the code is put into one that Cranelift made.
+    let mut stencil = Context::for_function(shell(func))
+        .compile_stencil(isa, &mut Default::default())
+        .map_err(|error| Unsupported::new("signature", error))?;
+    stencil.buffer = buffer.finish(&constants, &mut Default::default());
+    let code_bytes = stencil.buffer.data().len();
+    let (_, blob) = serialize_compiled(stencil);
+    let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
+    Ok(Compiled { blob, code_bytes, listing })
+}
+
+/// A function of the same signature that does nothing.
+fn shell(func: &Function) -> Function {
+    let mut shell = Function::with_name_signature(func.name.clone(), func.signature.clone());
+    let block = shell.dfg.make_block();
+    for param in &func.signature.params {
+        shell.dfg.append_block_param(block, param.value_type);
+    }
+    let mut cursor = FuncCursor::new(&mut shell);
+    cursor.insert_block(block);
+    cursor.ins().trap(TrapCode::unwrap_user(1));
+    shell
+}

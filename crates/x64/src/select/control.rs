@@ -1,0 +1,388 @@
+//! Blocks, edges, arguments and the instructions that end blocks; drives the tiles.
+
+use super::{Done, Edge, Root, Select};
+use crate::abi::{Abi, Place, class};
+use crate::error::Unsupported;
+use crate::features::Features;
+use crate::frame::StackSlots;
+use crate::vcode::{self, BlockId, Kind, Mem, Opnd, VCode};
+use cranelift_codegen::VCodeConstants;
+use cranelift_codegen::dominator_tree::DominatorTree;
+use cranelift_codegen::entity::{EntitySet, SecondaryMap};
+use cranelift_codegen::flowgraph::ControlFlowGraph;
+use cranelift_codegen::ir::{
+    Block, BlockArg, BlockCall, Function, Inst as ClifInst, InstructionData, Opcode, RelSourceLoc,
+    Value, types,
+};
+use iced_x86::Code;
+use regalloc2::{RegClass, VReg};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// Selects instructions for the whole of `func`; returns the code and its constants.
+///
+/// # Errors
+/// [`Unsupported`] with the first thing that is not covered.
+pub(crate) fn select(
+    func: &Function,
+    features: Features,
+    abi: &Abi,
+    stack_slots: &StackSlots,
+) -> Result<(VCode, VCodeConstants), Unsupported> {
+    let Some(entry) = func.layout.entry_block() else {
+        return Err(Unsupported::new("function", "an empty body"));
+    };
+    let cfg = ControlFlowGraph::with_function(func);
+    let domtree = DominatorTree::with_function(func, &cfg);
+    let order = domtree.cfg_rpo().copied().collect::<Vec<_>>();
+    if cfg.pred_iter(entry).next().is_some() {
+        return Err(Unsupported::new("function", "a branch to the entry block"));
+    }
+    let mut select = Select {
+        func,
+        features,
+        abi,
+        stack_slots,
+        vcode: VCode::default(),
+        constants: VCodeConstants::default(),
+        constant_ids: FxHashMap::default(),
+        regs: SecondaryMap::new(),
+        uses: SecondaryMap::new(),
+        user: SecondaryMap::new(),
+        effects: SecondaryMap::new(),
+        sunk: EntitySet::new(),
+        blocks: SecondaryMap::new(),
+        ret_area: None,
+        root: func.layout.first_inst(entry).expect("a block has a terminator"),
+        srcloc: RelSourceLoc::default(),
+        tile: "",
+        code: Vec::new(),
+    };
+    let splits = select.place_blocks(&order);
+    for &block in &order {
+        select.count_uses(block);
+    }
+    if abi.ret_area.is_some() {
+        select.ret_area = Some(select.new_reg(RegClass::Int));
+    }
+    for &block in order.iter().rev() {
+        select.block(block, &splits)?;
+    }
+    select.arguments(entry)?;
+    Ok((select.vcode, select.constants))
+}
+
+/// Blocks of edges that were split, by branch and number of the edge.
+type Splits = FxHashMap<(ClifInst, usize), BlockId>;
+
+impl Select<'_> {
+    /// Numbers the blocks in the order in which code is placed: each split edge follows the block
+    /// that it leaves.
+    fn place_blocks(&mut self, order: &[Block]) -> Splits {
+        let mut in_edges: SecondaryMap<Block, u32> = SecondaryMap::new();
+        for &block in order {
+            for call in self.edges(block) {
+                in_edges[call.block(&self.func.dfg.value_lists)] += 1;
+            }
+        }
+        let mut splits = Splits::default();
+        for &block in order {
+            self.blocks[block] = Some(self.new_block(self.func.layout.is_cold(block)));
+            let edges = self.edges(block);
+            let last = self.func.layout.last_inst(block).expect("a block has a terminator");
+            let several = edges.len() > 1 || self.func.dfg.insts[last].opcode() == Opcode::BrTable;
+            for (at, call) in edges.iter().enumerate() {
+                let to = call.block(&self.func.dfg.value_lists);
+                if several && in_edges[to] > 1 {
+                    let cold = self.func.layout.is_cold(to);
+                    let split = self.new_block(cold);
+                    splits.insert((last, at), split);
+                }
+            }
+        }
+        splits
+    }
+
+    fn new_block(&mut self, cold: bool) -> BlockId {
+        let id = BlockId(self.vcode.blocks.len() as u32);
+        self.vcode.blocks.push(vcode::Block { cold, ..Default::default() });
+        id
+    }
+
+    /// The edges out of `block`; the default of a table is last.
+    fn edges(&self, block: Block) -> SmallVec<[BlockCall; 2]> {
+        let Some(last) = self.func.layout.last_inst(block) else { return SmallVec::new() };
+        let dfg = &self.func.dfg;
+        match &dfg.insts[last] {
+            InstructionData::BranchTable { table, .. } => {
+                let table = &dfg.jump_tables[*table];
+                let default = std::iter::once(table.default_block());
+                table.as_slice().iter().copied().chain(default).collect()
+            }
+            data => data
+                .branch_destination(&dfg.jump_tables, &dfg.exception_tables)
+                .iter()
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// Counts users of values, and effects before each instruction.
+    fn count_uses(&mut self, block: Block) {
+        let func = self.func;
+        let mut effects = 0;
+        for inst in func.layout.block_insts(block) {
+            self.effects[inst] = effects;
+            if self.has_effect(inst) || self.can_trap_in_order(inst) {
+                effects += 1;
+            }
+            if self.identity(inst).is_some() {
+                continue;
+            }
+            let args: SmallVec<[Value; 8]> = func.dfg.inst_values(inst).collect();
+            for arg in args {
+                let value = self.canonical(arg);
+                self.uses[value] += 1;
+                self.user[value] = Some(inst);
+            }
+        }
+    }
+
+    /// Whether `inst` must be kept and stay in order.
+    pub(super) fn has_effect(&self, inst: ClifInst) -> bool {
+        let op = self.func.dfg.insts[inst].opcode();
+        op.is_terminator()
+            || op.can_store()
+            || op.is_call()
+            || op.other_side_effects()
+            || (op.can_trap() && !op.can_load())
+            || (op.can_load() && self.load_flags(inst).is_none())
+    }
+
+    /// Whether `inst` is a load that is ordered among effects.
+    pub(super) fn can_trap_in_order(&self, inst: ClifInst) -> bool {
+        let op = self.func.dfg.insts[inst].opcode();
+        op.can_load()
+            && self.load_flags(inst).is_none_or(|flags| !(flags.notrap() && flags.readonly()))
+    }
+
+    /// Lowers one block, and the split edges that leave it.
+    fn block(&mut self, block: Block, splits: &Splits) -> Done {
+        let func = self.func;
+        let id = self.blocks[block].expect("all reachable blocks are placed");
+        let mut reversed = Vec::new();
+        for inst in func.layout.block_insts(block).rev() {
+            self.root = inst;
+            self.srcloc = func.stencil.srclocs[inst];
+            self.tile = "";
+            self.code.clear();
+            let op = func.dfg.insts[inst].opcode();
+            if op.is_terminator() {
+                self.terminator(block, id, splits)?;
+            } else if self.wanted(inst) {
+                let root = self.root_of(inst);
+                self.cover(&root)?;
+            } else {
+                continue;
+            }
+            reversed.extend(self.code.drain(..).rev());
+        }
+        reversed.reverse();
+        self.vcode.blocks[id.index()].insts = reversed;
+        if Some(block) != func.layout.entry_block() {
+            for &param in func.dfg.block_params(block) {
+                self.class_of(param)?;
+                let reg = self.value_reg(param)?;
+                self.vcode.blocks[id.index()].params.push(reg);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `inst` must be emitted: for its effect, or as something asked for a result.
+    fn wanted(&self, inst: ClifInst) -> bool {
+        if self.sunk.contains(inst) || self.identity(inst).is_some() {
+            return false;
+        }
+        self.has_effect(inst)
+            || self.func.dfg.inst_results(inst).iter().any(|&result| self.regs[result].is_some())
+            // A load that nobody reads may still have to trap.
+            || (self.can_trap_in_order(inst)
+                && self.load_flags(inst).is_none_or(|flags| !flags.notrap()))
+    }
+
+    fn root_of(&self, inst: ClifInst) -> Root {
+        let dfg = &self.func.dfg;
+        Root {
+            inst,
+            data: dfg.insts[inst],
+            op: dfg.insts[inst].opcode(),
+            ty: dfg.ctrl_typevar(inst),
+            args: dfg.inst_args(inst).iter().copied().collect(),
+        }
+    }
+
+    /// The edge `call` is, through its split block if it has one.
+    fn edge(&mut self, call: BlockCall, at: usize, splits: &Splits) -> Result<Edge, Unsupported> {
+        let dfg = &self.func.dfg;
+        let to =
+            self.blocks[call.block(&dfg.value_lists)].expect("an edge leads to a placed block");
+        let values: SmallVec<[BlockArg; 8]> = call.args(&dfg.value_lists).collect();
+        if let Some(&split) = splits.get(&(self.root, at)) {
+            let code = std::mem::take(&mut self.code);
+            let args = self.edge_args(&values)?;
+            self.tile = "edge";
+            self.push(Kind::Jump);
+            let insts = std::mem::replace(&mut self.code, code);
+            let block = &mut self.vcode.blocks[split.index()];
+            block.insts = insts;
+            block.succs.push(Edge { to, args });
+            return Ok(Edge { to: split, args: Vec::new() });
+        }
+        let args = self.edge_args(&values)?;
+        Ok(Edge { to, args })
+    }
+
+    fn edge_args(&mut self, values: &[BlockArg]) -> Result<Vec<VReg>, Unsupported> {
+        let mut args = Vec::with_capacity(values.len());
+        for value in values {
+            let BlockArg::Value(value) = value else {
+                return self.unsupported("a value of a call that can throw");
+            };
+            args.push(self.reg(*value)?);
+        }
+        Ok(args)
+    }
+
+    fn terminator(&mut self, block: Block, id: BlockId, splits: &Splits) -> Done {
+        let dfg = &self.func.dfg;
+        let data = dfg.insts[self.root];
+        match data {
+            InstructionData::Jump { destination, .. } => {
+                self.tile = "jump";
+                let edge = self.edge(destination, 0, splits)?;
+                self.vcode.blocks[id.index()].succs.push(edge);
+                self.push(Kind::Jump);
+            }
+            InstructionData::Brif { arg, blocks: [yes, no], .. } => {
+                self.tile = "brif";
+                let yes = self.edge(yes, 0, splits)?;
+                let no = self.edge(no, 1, splits)?;
+                let cond = self.condition(arg)?;
+                self.vcode.blocks[id.index()].succs.extend([yes, no]);
+                self.tile = "brif";
+                self.push(Kind::Branch(cond));
+            }
+            InstructionData::BranchTable { arg, .. } => {
+                self.tile = "br_table";
+                let edges = self.edges(block);
+                for (at, call) in edges.into_iter().enumerate() {
+                    let edge = self.edge(call, at, splits)?;
+                    self.vcode.blocks[id.index()].succs.push(edge);
+                }
+                let index = self.reg(arg)?;
+                let temps = [self.gpr(), self.gpr()];
+                self.push(Kind::JumpTable { index, temps });
+            }
+            InstructionData::Trap { code, .. } => {
+                self.tile = "trap";
+                self.push(Kind::Trap(code));
+            }
+            InstructionData::MultiAry { opcode: Opcode::Return, .. } => {
+                self.tile = "return";
+                self.ret()?;
+            }
+            _ => return self.unsupported(format!("the terminator {}", data.opcode())),
+        }
+        Ok(())
+    }
+
+    fn ret(&mut self) -> Done {
+        let (func, abi) = (self.func, self.abi);
+        let values = func.dfg.inst_args(self.root);
+        let mut uses = Vec::new();
+        for (slot, &value) in abi.rets.iter().zip(values) {
+            let reg = self.extended(value, slot.extension)?;
+            match slot.place {
+                Place::Reg(preg) => uses.push((reg, preg)),
+                Place::Stack(disp) => {
+                    let base = self.ret_area.expect("an area for stack results");
+                    let mem = Mem::Address { base, index: None, disp };
+                    self.store_slot(reg, slot.ty, mem)?;
+                }
+            }
+        }
+        self.push(Kind::Ret(uses));
+        Ok(())
+    }
+
+    /// Puts the receipt of arguments before all other code.
+    fn arguments(&mut self, entry: Block) -> Done {
+        let func = self.func;
+        let abi = self.abi;
+        self.code.clear();
+        self.srcloc = RelSourceLoc::default();
+        self.tile = "arguments";
+        let mut defs = Vec::new();
+        let mut loads = Vec::new();
+        if let (Some(Place::Reg(preg)), Some(reg)) = (abi.ret_area, self.ret_area) {
+            defs.push((reg, preg));
+        }
+        let params = func.dfg.block_params(entry);
+        if params.len() != abi.args.len() {
+            return self.unsupported("an entry block that differs from the signature");
+        }
+        for (slot, &param) in abi.args.iter().zip(params) {
+            let Some(reg) = self.regs[param] else { continue };
+            match slot.place {
+                Place::Reg(preg) => defs.push((reg, preg)),
+                Place::Stack(offset) => loads.push((slot.ty, reg, offset)),
+            }
+        }
+        if !defs.is_empty() {
+            self.push(Kind::Args(defs));
+        }
+        for (ty, reg, offset) in loads {
+            self.load_slot(reg, ty, Mem::IncomingArg(offset))?;
+        }
+        let first = &mut self.vcode.blocks[0].insts;
+        let rest = std::mem::take(first);
+        first.append(&mut self.code);
+        first.extend(rest);
+        Ok(())
+    }
+
+    /// Stores a whole register to a stack argument or result.
+    pub(super) fn store_slot(
+        &mut self,
+        reg: VReg,
+        ty: cranelift_codegen::ir::Type,
+        to: Mem,
+    ) -> Done {
+        let code = match ty {
+            types::F32 => Code::VEX_Vmovss_m32_xmm,
+            types::F64 => Code::VEX_Vmovsd_m64_xmm,
+            _ if class(ty) == Some(RegClass::Int) => Code::Mov_rm64_r64,
+            _ => Code::VEX_Vmovups_xmmm128_xmm,
+        };
+        self.x86(code, &[Opnd::Mem(to), Opnd::UseReg(reg)]);
+        Ok(())
+    }
+
+    /// Loads a whole register from a stack argument or result.
+    pub(super) fn load_slot(
+        &mut self,
+        reg: VReg,
+        ty: cranelift_codegen::ir::Type,
+        from: Mem,
+    ) -> Done {
+        let code = match ty {
+            types::F32 => Code::VEX_Vmovss_xmm_m32,
+            types::F64 => Code::VEX_Vmovsd_xmm_m64,
+            _ if class(ty) == Some(RegClass::Int) => Code::Mov_r64_rm64,
+            _ => Code::VEX_Vmovups_xmm_xmmm128,
+        };
+        self.x86(code, &[Opnd::Def(reg), Opnd::Mem(from)]);
+        Ok(())
+    }
+}

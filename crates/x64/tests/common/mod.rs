@@ -1,0 +1,74 @@
+//! Modules compiled by this backend where it can, by stock Cranelift where it cannot.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+use cranelift_codegen::isa::TargetIsa;
+use egraft_seam::{CapturedFunction, Decision, Fingerprint, FunctionCompiler, StockReason};
+use egraft_x64::Options;
+use std::sync::Mutex;
+use wasmtime::{Config, Engine, Module};
+
+/// Compiles with this backend and notes what it refuses.
+#[derive(Default)]
+pub struct Backend {
+    /// Function and reason.
+    pub refused: Mutex<Vec<(String, egraft_x64::Unsupported)>>,
+    /// Functions compiled.
+    pub taken: Mutex<usize>,
+}
+
+impl FunctionCompiler for Backend {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([b"egraft-x64 tests".as_slice()])
+    }
+
+    fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
+        match egraft_x64::compile(&function.func, isa, &Options::default()) {
+            Ok(compiled) => {
+                *self.taken.lock().unwrap() += 1;
+                Decision::Code(compiled.blob)
+            }
+            Err(error) => {
+                self.refused.lock().unwrap().push((function.symbol.clone(), error.clone()));
+                Decision::Stock(StockReason::Declined(error.to_string()))
+            }
+        }
+    }
+}
+
+/// A configuration for this test: what the host has, fixed choices where NaNs or memory matter.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    config.wasm_relaxed_simd(true);
+    config
+}
+
+/// Compiles `wasm` with this backend; every function that Wasmtime asked for got an answer.
+pub fn compile(config: &Config, engine: &Engine, wasm: &[u8]) -> (Module, Backend) {
+    let backend = Backend::default();
+    let (cwasm, report) = egraft_seam::precompile_module(config, wasm, &backend, None).unwrap();
+    for function in &report.functions {
+        if let egraft_seam::Outcome::Stock(reason) = &function.outcome
+            && !matches!(reason, StockReason::Declined(_) | StockReason::Trampoline)
+        {
+            panic!("{}: {reason}", function.symbol);
+        }
+    }
+    // SAFETY: the bytes were made by the same version of Wasmtime a moment ago.
+    let module = unsafe { Module::deserialize(engine, cwasm) }.unwrap();
+    (module, backend)
+}
+
+/// Whether this machine has what the backend needs.
+pub fn supported() -> bool {
+    cfg!(target_arch = "x86_64") && {
+        #[cfg(target_arch = "x86_64")]
+        {
+            std::is_x86_feature_detected!("avx2")
+                && std::is_x86_feature_detected!("bmi1")
+                && std::is_x86_feature_detected!("bmi2")
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+}
