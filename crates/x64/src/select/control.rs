@@ -213,11 +213,14 @@ impl Select<'_> {
 
     fn root_of(&self, inst: ClifInst) -> Root {
         let dfg = &self.func.dfg;
+        // Instructions of one type only have no controlling type; their result's stands for it.
+        let result = || dfg.inst_results(inst).first().map(|&value| dfg.value_type(value));
+        let ty = Some(dfg.ctrl_typevar(inst)).filter(|&ty| ty != types::INVALID);
         Root {
             inst,
             data: dfg.insts[inst],
             op: dfg.insts[inst].opcode(),
-            ty: dfg.ctrl_typevar(inst),
+            ty: ty.or_else(result).unwrap_or(types::INVALID),
             args: dfg.inst_args(inst).iter().copied().collect(),
         }
     }

@@ -83,7 +83,7 @@ fn float_to_int(wide: bool, double: bool) -> Code {
 
 impl Select<'_> {
     /// Emits `code to, from` into a new general-purpose register.
-    fn to_gpr(&mut self, code: Code, from: VReg) -> VReg {
+    fn unary_gpr(&mut self, code: Code, from: VReg) -> VReg {
         let to = self.gpr();
         self.x86(code, &[Opnd::Def(to), Opnd::Use(from)]);
         to
@@ -100,7 +100,7 @@ impl Select<'_> {
             (types::I32, false) if !self.zero_extended(value) => Code::Mov_r32_rm32,
             _ => return Ok(from),
         };
-        Ok(self.to_gpr(code, from))
+        Ok(self.unary_gpr(code, from))
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) fn from_signed(select: &mut Select<'_>, root: &Root) -> Fits {
                 select.unary(Code::VEX_Vcvtdq2pd_xmm_xmmm64, Source::Reg(low), None);
             } else {
                 let from = select.reg(arg)?;
-                let one = select.to_gpr(Code::VEX_Vmovq_rm64_xmm, from);
+                let one = select.unary_gpr(Code::VEX_Vmovq_rm64_xmm, from);
                 let other = select.gpr();
                 let lane = [Opnd::Def(other), Opnd::UseReg(from), Opnd::Imm(1)];
                 select.x86(Code::VEX_Vpextrq_rm64_xmm_imm8, &lane);
@@ -293,12 +293,12 @@ impl Select<'_> {
     fn float_to_u64(&mut self, from: VReg, ty: Type) -> VReg {
         let double = ty == types::F64;
         let convert = float_to_int(true, double);
-        let small = self.to_gpr(convert, from);
+        let small = self.unary_gpr(convert, from);
         let offset = self.float_scalar(ty, 2f64.powi(63));
         let subtract =
             if double { Code::VEX_Vsubsd_xmm_xmm_xmmm64 } else { Code::VEX_Vsubss_xmm_xmm_xmmm32 };
         let less = self.binary(subtract, from, offset, None);
-        let large = self.to_gpr(convert, less);
+        let large = self.unary_gpr(convert, less);
         // Beyond 2^63 the first result is the sign bit alone, which is then added to the second.
         let (sign, masked, to) = (self.gpr(), self.gpr(), self.gpr());
         self.x86(Code::Sar_rm64_imm8, &[Opnd::Mod { from: small, to: sign }, Opnd::Imm(63)]);
@@ -320,7 +320,7 @@ pub(super) fn to_signed(select: &mut Select<'_>, root: &Root) -> Fits {
     let Some((from, to)) = scalar_types(select, root) else { return Ok(false) };
     let source = select.reg(root.args[0])?;
     select.check_bounds(source, from, &bounds(from, to, true));
-    select.to_gpr(float_to_int(to == types::I64, from == types::F64), source);
+    select.unary_gpr(float_to_int(to == types::I64, from == types::F64), source);
     done(select)
 }
 
@@ -331,7 +331,7 @@ pub(super) fn to_unsigned(select: &mut Select<'_>, root: &Root) -> Fits {
     select.check_bounds(source, from, &bounds(from, to, false));
     if to == types::I32 {
         // A 64-bit conversion has room for all 32-bit results.
-        select.to_gpr(float_to_int(true, from == types::F64), source);
+        select.unary_gpr(float_to_int(true, from == types::F64), source);
     } else {
         select.float_to_u64(source, from);
     }
@@ -357,7 +357,7 @@ pub(super) fn to_signed_saturating(select: &mut Select<'_>, root: &Root) -> Fits
         let number = select.binary_regs(Code::VEX_Vandps_xmm_xmm_xmmm128, number, source);
         let most = select.float_scalar(types::F64, f64::from(i32::MAX));
         let clamped = select.binary(Code::VEX_Vminsd_xmm_xmm_xmmm64, number, most, None);
-        select.to_gpr(float_to_int(false, true), clamped);
+        select.unary_gpr(float_to_int(false, true), clamped);
         return done(select);
     }
     let double = from == types::F64;
@@ -369,14 +369,14 @@ pub(super) fn to_signed_saturating(select: &mut Select<'_>, root: &Root) -> Fits
     let mask = if double { Code::VEX_Vmovq_rm64_xmm } else { Code::VEX_Vmovd_rm32_xmm };
     let number = select.binary(compare, source, Source::Reg(source), Some(predicate::ORDERED));
     let number = select.binary_regs(Code::VEX_Vandps_xmm_xmm_xmmm128, number, source);
-    let result = select.to_gpr(float_to_int(true, double), number);
+    let result = select.unary_gpr(float_to_int(true, double), number);
     // Too large a number gave the sign bit alone; all its bits are turned round.
     let limit = select.float_scalar(from, 2f64.powi(63));
     let over = select.binary(compare, source, limit, Some(predicate::GREATER_OR_EQUAL));
     let over_bits = select.gpr();
     select.x86(mask, &[Opnd::Def(over_bits), Opnd::UseReg(over)]);
     let over_bits =
-        if double { over_bits } else { select.to_gpr(Code::Movsxd_r64_rm32, over_bits) };
+        if double { over_bits } else { select.unary_gpr(Code::Movsxd_r64_rm32, over_bits) };
     let to = select.gpr();
     select.x86(Code::Xor_r64_rm64, &[Opnd::Mod { from: result, to }, Opnd::Use(over_bits)]);
     done(select)
@@ -404,7 +404,7 @@ pub(super) fn to_unsigned_saturating(select: &mut Select<'_>, root: &Root) -> Fi
     if to == types::I32 {
         let most = select.float_scalar(types::F64, f64::from(u32::MAX));
         let clamped = select.binary(Code::VEX_Vminsd_xmm_xmm_xmmm64, positive, most, None);
-        select.to_gpr(float_to_int(true, true), clamped);
+        select.unary_gpr(float_to_int(true, true), clamped);
         return done(select);
     }
     let result = select.float_to_u64(positive, ty);

@@ -80,18 +80,50 @@ pub(super) fn square_root(select: &mut Select<'_>, root: &Root) -> Fits {
     done(select)
 }
 
-/// `fma`.
+/// `fma`, with negations of a factor and of the summand taken in: they leave NaNs alone.
 pub(super) fn multiply_add(select: &mut Select<'_>, root: &Root) -> Fits {
-    let codes = [
-        Code::VEX_Vfmadd213ss_xmm_xmm_xmmm32,
-        Code::VEX_Vfmadd213sd_xmm_xmm_xmmm64,
-        Code::VEX_Vfmadd213ps_xmm_xmm_xmmm128,
-        Code::VEX_Vfmadd213pd_xmm_xmm_xmmm128,
-    ];
-    let Some(code) = by_type(root.ty, codes).filter(|_| select.features.fma) else {
+    if !select.features.fma {
         return Ok(false);
+    }
+    let [mut x, mut y, mut z] = root.args[..] else { return Ok(false) };
+    let negation = |value| select.match_op(value, Opcode::Fneg, root.ty).map(|args| args[0]);
+    let mut product_negated = true;
+    if let Some(inner) = negation(y) {
+        y = inner;
+    } else if let Some(inner) = negation(x) {
+        x = inner;
+    } else {
+        product_negated = false;
+    }
+    let summand = negation(z);
+    z = summand.unwrap_or(z);
+    let codes = match (product_negated, summand.is_some()) {
+        (false, false) => [
+            Code::VEX_Vfmadd213ss_xmm_xmm_xmmm32,
+            Code::VEX_Vfmadd213sd_xmm_xmm_xmmm64,
+            Code::VEX_Vfmadd213ps_xmm_xmm_xmmm128,
+            Code::VEX_Vfmadd213pd_xmm_xmm_xmmm128,
+        ],
+        (false, true) => [
+            Code::VEX_Vfmsub213ss_xmm_xmm_xmmm32,
+            Code::VEX_Vfmsub213sd_xmm_xmm_xmmm64,
+            Code::VEX_Vfmsub213ps_xmm_xmm_xmmm128,
+            Code::VEX_Vfmsub213pd_xmm_xmm_xmmm128,
+        ],
+        (true, false) => [
+            Code::VEX_Vfnmadd213ss_xmm_xmm_xmmm32,
+            Code::VEX_Vfnmadd213sd_xmm_xmm_xmmm64,
+            Code::VEX_Vfnmadd213ps_xmm_xmm_xmmm128,
+            Code::VEX_Vfnmadd213pd_xmm_xmm_xmmm128,
+        ],
+        (true, true) => [
+            Code::VEX_Vfnmsub213ss_xmm_xmm_xmmm32,
+            Code::VEX_Vfnmsub213sd_xmm_xmm_xmmm64,
+            Code::VEX_Vfnmsub213ps_xmm_xmm_xmmm128,
+            Code::VEX_Vfnmsub213pd_xmm_xmm_xmmm128,
+        ],
     };
-    let [x, y, z] = root.args[..] else { return Ok(false) };
+    let Some(code) = by_type(root.ty, codes) else { return Ok(false) };
     let (from, y) = (select.reg(x)?, select.reg(y)?);
     let z = select.source(z, root.ty)?;
     let to = select.result()?;

@@ -196,41 +196,40 @@ impl<'a> Select<'a> {
         let value = dfg.resolve_aliases(value);
         let ValueDef::Result(inst, 0) = dfg.value_def(value) else { return false };
         use Opcode as O;
-        match (dfg.insts[inst].opcode(), dfg.value_type(value)) {
-            (O::Icmp | O::Fcmp | O::VanyTrue | O::VallTrue, types::I8) => true,
-            (O::Load, types::I8 | types::I16 | types::I32) => true,
-            (O::Extractlane, types::I8 | types::I16 | types::I32) => true,
-            (
-                O::Iadd
-                | O::Isub
-                | O::Imul
-                | O::Band
-                | O::Bor
-                | O::Bxor
-                | O::Bnot
-                | O::Ineg
-                | O::Ishl
-                | O::Ushr
-                | O::Sshr
-                | O::Rotl
-                | O::Rotr
-                | O::Smin
-                | O::Smax
-                | O::Umin
-                | O::Umax
-                | O::Select
-                | O::Uload8
-                | O::Uload16
-                | O::Sload8
-                | O::Sload16
-                | O::Clz
-                | O::Ctz
-                | O::Popcnt
-                | O::VhighBits,
-                types::I32,
-            ) => true,
-            _ => false,
-        }
+        matches!(
+            (dfg.insts[inst].opcode(), dfg.value_type(value)),
+            (O::Icmp | O::Fcmp | O::VanyTrue | O::VallTrue, types::I8)
+                | (O::Load | O::Extractlane, types::I8 | types::I16 | types::I32)
+                | (
+                    O::Iadd
+                        | O::Isub
+                        | O::Imul
+                        | O::Band
+                        | O::Bor
+                        | O::Bxor
+                        | O::Bnot
+                        | O::Ineg
+                        | O::Ishl
+                        | O::Ushr
+                        | O::Sshr
+                        | O::Rotl
+                        | O::Rotr
+                        | O::Smin
+                        | O::Smax
+                        | O::Umin
+                        | O::Umax
+                        | O::Select
+                        | O::Uload8
+                        | O::Uload16
+                        | O::Sload8
+                        | O::Sload16
+                        | O::Clz
+                        | O::Ctz
+                        | O::Popcnt
+                        | O::VhighBits,
+                    types::I32,
+                )
+        )
     }
 
     /// The constant bits of `value`, sign-extended from its type.

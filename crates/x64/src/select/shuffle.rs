@@ -237,7 +237,7 @@ fn lanes<const N: usize>(mask: &[u8; 16]) -> Option<[u8; N]> {
     let width = 16 / N;
     let mut lanes = [0; N];
     for (lane, bytes) in lanes.iter_mut().zip(mask.chunks(width)) {
-        if bytes[0] as usize % width != 0 {
+        if !usize::from(bytes[0]).is_multiple_of(width) {
             return None;
         }
         for (at, &byte) in bytes.iter().enumerate() {
