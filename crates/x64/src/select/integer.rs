@@ -1,7 +1,7 @@
 //! Scalar integer arithmetic.
 
 use super::{Done, Fits, Root, Select, Source};
-use crate::asm::CMOVCC64;
+use crate::asm::{CMOVCC64, SETCC};
 use crate::regs::{RAX, RCX, RDX};
 use crate::vcode::{Cc, Cond, Kind, Mem, Opnd};
 use cranelift_codegen::ir::{InstructionData, Opcode, TrapCode, Type, Value, types};
@@ -468,6 +468,50 @@ pub(super) fn add_or_trap(select: &mut Select<'_>, root: &Root) -> Fits {
     select.x86(code, &[Opnd::Mod { from, to }, Opnd::Use(other)]);
     select.push(Kind::TrapIf(Cond::One(Cc::B), trap));
     Ok(true)
+}
+
+/// `uadd_overflow`: the sum, and whether it carried.
+pub(super) fn add_with_carry(select: &mut Select<'_>, root: &Root) -> Fits {
+    let ty = root.ty;
+    if !matches!(ty, types::I32 | types::I64) {
+        return Ok(false);
+    }
+    let [sum, carry] = select.func.dfg.inst_results(root.inst) else { return Ok(false) };
+    let from = select.reg(root.args[0])?;
+    let other = select.reg(root.args[1])?;
+    let to = select.value_reg(*sum)?;
+    let code = by_width(ty, Code::Add_r32_rm32, Code::Add_r64_rm64);
+    select.x86(code, &[Opnd::Mod { from, to }, Opnd::Use(other)]);
+    let byte = select.gpr();
+    select.x86(SETCC[Cc::B.bits() as usize], &[Opnd::Def(byte)]);
+    let to = select.value_reg(*carry)?;
+    select.x86(Code::Movzx_r32_rm8, &[Opnd::Def(to), Opnd::Use(byte)]);
+    Ok(true)
+}
+
+/// Scalar `iabs`: the negation unless that is negative.
+pub(super) fn absolute(select: &mut Select<'_>, root: &Root) -> Fits {
+    let ty = root.ty;
+    if !is_scalar(ty) {
+        return Ok(false);
+    }
+    let mut from = select.reg(root.args[0])?;
+    let extension = match ty {
+        types::I8 => Some(Code::Movsx_r32_rm8),
+        types::I16 => Some(Code::Movsx_r32_rm16),
+        _ => None,
+    };
+    if let Some(code) = extension {
+        let to = select.gpr();
+        select.x86(code, &[Opnd::Def(to), Opnd::Use(from)]);
+        from = to;
+    }
+    let negated = select.gpr();
+    let negate = by_width(ty, Code::Neg_rm32, Code::Neg_rm64);
+    select.x86(negate, &[Opnd::Mod { from, to: negated }]);
+    // The flags of the negation compare zero with the operand: it was negative if zero is greater.
+    select.cmov(Cond::One(Cc::G), negated, from, ty == types::I64);
+    finish(select)
 }
 
 /// Scalar `bitselect`.

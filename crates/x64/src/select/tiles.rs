@@ -77,6 +77,8 @@ static TILES: &[Tile] = tiles! {
     Sdiv: With(integer::divide) 96 "sdiv: idiv";
     Urem: With(integer::divide) 96 "urem: div";
     Srem: With(integer::divide) 96 "srem: idiv";
+    UaddOverflow: With(integer::add_with_carry) 16 "uadd_overflow: add, setb";
+    Iabs: With(integer::absolute) 12 "iabs: neg, cmov";
     UaddOverflowTrap: With(integer::add_or_trap) 8 "uadd_overflow_trap: add, jc";
     Bitselect: With(integer::choose_bits) 16 "bitselect: and, andn, or";
     Bmask: With(integer::spread) 16 "bmask: neg, sbb";
@@ -277,6 +279,9 @@ impl Select<'_> {
             if self.emit(tile.emit, root)? {
                 return Ok(());
             }
+        }
+        if root.ty == types::INVALID {
+            return self.unsupported(root.op);
         }
         self.unsupported(format!("{} of {}", root.op, root.ty))
     }
