@@ -6,12 +6,14 @@
 use crate::price::Cost;
 use crate::probe::probe;
 use crate::shape::{Context, Item, Shape, const_item, may_fuse, op_item};
+use cranelift_codegen::Context as Compiler;
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, Node, Op};
 use egraft_rules::{FactSource, MatchGraph};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -26,7 +28,8 @@ const UNLOWERABLE: Cost = 1 << 20;
 /// The price of an instruction outside the vocabulary.
 const OPAQUE: Cost = 8;
 
-type Prices = Arc<Mutex<FxHashMap<Shape, Cost>>>;
+/// Prices by what a shape consists of, for each context.
+type Prices = Arc<Mutex<[FxHashMap<Box<[Item]>, Cost>; Context::ALL.len()]>>;
 
 static PRICES: LazyLock<Mutex<HashMap<String, Prices>>> = LazyLock::new(Mutex::default);
 
@@ -34,6 +37,7 @@ static PRICES: LazyLock<Mutex<HashMap<String, Prices>>> = LazyLock::new(Mutex::d
 pub(crate) struct CostModel<'a> {
     isa: &'a dyn TargetIsa,
     prices: Prices,
+    compiler: RefCell<Compiler>,
 }
 
 /// A root and the part of its operand tree that is selected with it.
@@ -55,6 +59,9 @@ impl Tile {
 pub(crate) trait Choice {
     /// The node chosen for a canonical class; leaves and constants choose themselves.
     fn chosen(&self, class: ClassId) -> Node;
+
+    /// The price of that node alone: [`CostModel::price_of_node`].
+    fn own_price(&self, class: ClassId) -> Cost;
 }
 
 impl<'a> CostModel<'a> {
@@ -65,40 +72,41 @@ impl<'a> CostModel<'a> {
             key.push_str(&format!("{flag};"));
         }
         let mut all = PRICES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        CostModel { isa, prices: Arc::clone(all.entry(key).or_default()) }
+        let prices = Arc::clone(all.entry(key).or_default());
+        CostModel { isa, prices, compiler: RefCell::new(Compiler::new()) }
     }
 
     /// The price of a shape.
-    pub(crate) fn price(&self, shape: Shape) -> Cost {
+    fn price(&self, context: Context, items: &[Item]) -> Cost {
         let lock = || self.prices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(cost) = lock().get(&shape) {
+        if let Some(cost) = lock()[context as usize].get(items) {
             return *cost;
         }
-        let cost = probe(self.isa, &shape).unwrap_or(UNLOWERABLE);
-        lock().insert(shape, cost);
+        let shape = Shape { context, items: items.to_vec() };
+        let compiler = &mut self.compiler.borrow_mut();
+        let cost = probe(self.isa, &shape, compiler).unwrap_or(UNLOWERABLE);
+        lock()[context as usize].insert(shape.items.into(), cost);
         cost
     }
 
     /// The price of `node` alone, its non-constant operands in registers.
     pub(crate) fn price_of_node(&self, graph: &EGraph, node: &Node) -> Cost {
-        let mut builder = Builder::new(graph, Context::Value);
         match node.op {
             Op::Leaf => 0,
-            Op::Const => self.constant(node),
+            Op::Const => {
+                let item = const_item(Op::Iadd, 1, node.ty, node.imm);
+                self.price(Context::Value, &[item])
+            }
             Op::Opaque => OPAQUE,
             _ => {
+                let mut builder = Builder::new(graph);
                 builder.node(node, 0, &mut |_, _, _| None);
-                self.price(builder.shape())
+                self.price(Context::Value, &builder.items)
             }
         }
     }
 
-    fn constant(&self, node: &Node) -> Cost {
-        let item = const_item(Op::Iadd, 1, node.ty, node.imm);
-        self.price(Shape { context: Context::Value, items: vec![item] })
-    }
-
-    /// The tile rooted at `node` in `context` under `choice`.
+    /// The tile rooted at the node that `choice` has for `class`, in `context`.
     ///
     /// Operands that some target may fuse are taken in when that is cheaper than computing them on
     /// their own.
@@ -106,13 +114,14 @@ impl<'a> CostModel<'a> {
         &self,
         graph: &EGraph,
         context: Context,
-        node: &Node,
+        class: ClassId,
         choice: &dyn Choice,
     ) -> Tile {
+        let node = &choice.chosen(class);
         match node.op {
             Op::Leaf => return Tile::alone(0, SmallVec::new()),
             Op::Const if context == Context::Value => {
-                return Tile::alone(self.constant(node), SmallVec::new());
+                return Tile::alone(choice.own_price(class), SmallVec::new());
             }
             Op::Opaque => {
                 let operands = node.args().iter().map(|arg| graph.find(*arg)).collect();
@@ -120,40 +129,69 @@ impl<'a> CostModel<'a> {
             }
             _ => {}
         }
-        let deepest = if context == Context::Address { ADDRESS_DEPTH } else { TILE_DEPTH };
-        let mut plain = Builder::new(graph, context);
-        plain.node(node, 0, &mut |_, _, _| None);
-        let mut fused = Builder::new(graph, context);
-        let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
-        fused.node(node, 0, &mut |parent, class, depth| {
-            let child = choice.chosen(class);
-            let fuses = depth < deepest
-                && !child.op.is_leaf()
+        let takes_in = |parent: Op, class: ClassId, child: &Node| {
+            !child.op.is_leaf()
                 && may_fuse(context, parent, child.op)
-                && graph.constant(class).is_none();
+                && graph.constant(class).is_none()
+        };
+        let may_take_in = node.args().iter().any(|arg| {
+            let class = graph.find(*arg);
+            takes_in(node.op, class, &choice.chosen(class))
+        });
+        if !may_take_in && context == Context::Value {
+            return Tile::alone(choice.own_price(class), registers(graph, node));
+        }
+        let deepest = if context == Context::Address { ADDRESS_DEPTH } else { TILE_DEPTH };
+        let mut builder = Builder::new(graph);
+        let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
+        builder.node(node, 0, &mut |parent, class, depth| {
+            let child = choice.chosen(class);
+            let fuses = depth < deepest && takes_in(parent, class, &child);
             fuses.then(|| {
                 inner.push(class);
                 child
             })
         });
-        let plain_cost = self.price(plain.shape());
-        if !inner.is_empty() {
-            let own = |class: &ClassId| self.price_of_node(graph, &choice.chosen(*class));
-            let apart = plain_cost + inner.iter().map(own).sum::<Cost>();
-            let cost = self.price(fused.shape());
-            if cost < apart {
-                return Tile { cost, operands: fused.operands, inner };
-            }
+        if inner.is_empty() {
+            let cost = match context {
+                Context::Value => choice.own_price(class),
+                _ => self.price(context, &builder.items),
+            };
+            return Tile::alone(cost, builder.operands);
         }
-        Tile::alone(plain_cost, plain.operands)
+        let plain_cost = match context {
+            Context::Value => choice.own_price(class),
+            _ => {
+                let mut plain = Builder::new(graph);
+                plain.node(node, 0, &mut |_, _, _| None);
+                self.price(context, &plain.items)
+            }
+        };
+        let apart = plain_cost + inner.iter().map(|class| choice.own_price(*class)).sum::<Cost>();
+        let cost = self.price(context, &builder.items);
+        if cost < apart {
+            return Tile { cost, operands: builder.operands, inner };
+        }
+        Tile::alone(plain_cost, registers(graph, node))
     }
+}
+
+/// The operands of `node` that are not constants, each once.
+fn registers(graph: &EGraph, node: &Node) -> SmallVec<[ClassId; 4]> {
+    let mut operands = SmallVec::new();
+    for arg in node.args() {
+        let class = graph.find(*arg);
+        if graph.constant(class).is_none() && !operands.contains(&class) {
+            operands.push(class);
+        }
+    }
+    operands
 }
 
 /// Writes a shape from the root down.
 struct Builder<'g> {
     graph: &'g EGraph,
-    context: Context,
-    items: Vec<Item>,
+    items: SmallVec<[Item; 12]>,
     operands: SmallVec<[ClassId; 4]>,
 }
 
@@ -161,12 +199,8 @@ struct Builder<'g> {
 type Expand<'e> = dyn FnMut(Op, ClassId, usize) -> Option<Node> + 'e;
 
 impl<'g> Builder<'g> {
-    fn new(graph: &'g EGraph, context: Context) -> Self {
-        Builder { graph, context, items: Vec::new(), operands: SmallVec::new() }
-    }
-
-    fn shape(&self) -> Shape {
-        Shape { context: self.context, items: self.items.clone() }
+    fn new(graph: &'g EGraph) -> Self {
+        Builder { graph, items: SmallVec::new(), operands: SmallVec::new() }
     }
 
     fn node(&mut self, node: &Node, depth: usize, expand: &mut Expand<'_>) {

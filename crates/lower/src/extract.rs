@@ -5,12 +5,14 @@
 //! where the e-graph has cycles.
 
 use crate::cost::{Choice, CostModel, Tile};
+use crate::price::Cost;
 use crate::shape::Context;
 use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, Node, Op};
 use egraft_rules::{FactSource, MatchGraph};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// Rounds of improvement; most functions need two.
 const ROUNDS: usize = 4;
@@ -65,6 +67,8 @@ pub(crate) struct Extraction<'a> {
     graph: &'a EGraph,
     model: &'a CostModel<'a>,
     chosen: Vec<Option<Node>>,
+    /// The price of the chosen node alone, once it was asked for.
+    own_price: Vec<Cell<Option<Cost>>>,
     /// Uses of a class's value by tiles in use and by the skeleton.
     uses: Vec<u32>,
     /// The tiles in use that read a class or hold it inside.
@@ -74,11 +78,32 @@ pub(crate) struct Extraction<'a> {
     /// The loop level in which a class is computed: that of its deepest leaf.
     level: Vec<u8>,
     roots: Vec<Root>,
+    search: Search,
+    /// The classes near a change, which are worth another look.
+    stirred: Vec<bool>,
+}
+
+/// What a search for a cycle has visited.
+#[derive(Default)]
+struct Search {
+    /// The number of the search that last visited a class.
+    seen: Vec<u32>,
+    number: u32,
+    stack: Vec<ClassId>,
 }
 
 impl Choice for Extraction<'_> {
     fn chosen(&self, class: ClassId) -> Node {
         self.chosen[class.index()].expect("a class in use has a node")
+    }
+
+    fn own_price(&self, class: ClassId) -> Cost {
+        let known = &self.own_price[class.index()];
+        known.get().unwrap_or_else(|| {
+            let price = self.model.price_of_node(self.graph, &self.chosen(class));
+            known.set(Some(price));
+            price
+        })
     }
 }
 
@@ -96,12 +121,15 @@ impl<'a> Extraction<'a> {
             graph,
             model,
             chosen: vec![None; graph.ids()],
+            own_price: vec![Cell::new(None); graph.ids()],
             uses: vec![0; graph.ids()],
             readers: FxHashMap::default(),
             taken: FxHashMap::default(),
             total: 0,
             level: vec![0; graph.ids()],
             roots,
+            search: Search { seen: vec![0; graph.ids()], ..Search::default() },
+            stirred: vec![true; graph.ids()],
         };
         for class in graph.classes() {
             this.choose_fixed(class, leaf_level);
@@ -134,6 +162,7 @@ impl<'a> Extraction<'a> {
 
     fn set(&mut self, class: ClassId, node: Node) {
         self.chosen[class.index()] = Some(node);
+        self.own_price[class.index()].set(None);
         self.level[class.index()] = self.level_of(&node);
     }
 
@@ -185,8 +214,12 @@ impl<'a> Extraction<'a> {
         let before = self.total;
         for _ in 0..ROUNDS {
             let start = self.total;
-            let contested: Vec<ClassId> =
-                self.graph.classes().filter(|c| self.is_open(*c)).collect();
+            let stirred = std::mem::replace(&mut self.stirred, vec![false; self.graph.ids()]);
+            let contested: Vec<ClassId> = self
+                .graph
+                .classes()
+                .filter(|class| stirred[class.index()] && self.is_open(*class))
+                .collect();
             for class in contested.into_iter().rev() {
                 self.improve_class(class, LOOKAHEAD);
             }
@@ -217,7 +250,8 @@ impl<'a> Extraction<'a> {
         if !self.is_open(class) {
             return;
         }
-        let mut best = (self.total, self.chosen(class));
+        let before = self.chosen(class);
+        let mut best = (self.total, before);
         for node in self.graph.nodes(class) {
             let fits = *node != best.1 && node.args().iter().all(|arg| self.has_node(*arg));
             if !fits || self.reaches(node, class) {
@@ -238,6 +272,28 @@ impl<'a> Extraction<'a> {
         }
         if self.chosen(class) != best.1 {
             self.switch(class, best.1);
+        }
+        if before != best.1 {
+            self.stir(class, &before);
+        }
+    }
+
+    /// Marks what a change may matter to: a class that had the node `before`, its operands, and what
+    /// reads it with its operands.
+    fn stir(&mut self, class: ClassId, before: &Node) {
+        let mut near: SmallVec<[ClassId; 16]> = SmallVec::from_slice(&[class]);
+        near.extend(before.args().iter().map(|arg| self.graph.find(*arg)));
+        for reader in self.readers.get(&class).into_iter().flatten() {
+            near.extend(match reader {
+                User::Class(class) => Some(*class),
+                User::Root(_) => None,
+            });
+        }
+        for class in near {
+            self.stirred[class.index()] = true;
+            for arg in self.chosen[class.index()].iter().flat_map(|node| node.args()) {
+                self.stirred[self.graph.find(*arg).index()] = true;
+            }
         }
     }
 
@@ -290,8 +346,7 @@ impl<'a> Extraction<'a> {
                 (root.class, root.context, root.level)
             }
         };
-        let Tile { cost, operands, mut inner } =
-            self.model.tile(self.graph, context, &self.chosen(class), self);
+        let Tile { cost, operands, mut inner } = self.model.tile(self.graph, context, class, self);
         if let User::Root(_) = user {
             inner.push(class);
         }
@@ -323,21 +378,24 @@ impl<'a> Extraction<'a> {
     }
 
     /// Whether choosing `node` for `class` would close a cycle.
-    fn reaches(&self, node: &Node, class: ClassId) -> bool {
-        let mut seen = FxHashSet::default();
-        let mut stack: SmallVec<[ClassId; 16]> =
-            node.args().iter().map(|arg| self.graph.find(*arg)).collect();
+    fn reaches(&mut self, node: &Node, class: ClassId) -> bool {
+        let Search { seen, number, stack } = &mut self.search;
+        *number += 1;
+        let mut visited = 0;
+        stack.clear();
+        stack.extend(node.args().iter().map(|arg| self.graph.find(*arg)));
         while let Some(next) = stack.pop() {
             if next == class {
                 return true;
             }
-            if !seen.insert(next) {
+            if std::mem::replace(&mut seen[next.index()], *number) == *number {
                 continue;
             }
-            if seen.len() > CYCLE_SEARCH {
+            visited += 1;
+            if visited > CYCLE_SEARCH {
                 return true;
             }
-            if let Some(node) = self.chosen[next.index()] {
+            if let Some(node) = &self.chosen[next.index()] {
                 stack.extend(node.args().iter().map(|arg| self.graph.find(*arg)));
             }
         }

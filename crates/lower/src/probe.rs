@@ -21,18 +21,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const MAX_PARAMS: usize = 6;
 
 /// The cost of `shape` on `isa` in 1/16 cycle, or `None` where the target cannot lower it.
-pub(crate) fn probe(isa: &dyn TargetIsa, shape: &Shape) -> Option<Cost> {
+///
+/// `compiler` is used again and again: its register allocator keeps its buffers.
+pub(crate) fn probe(isa: &dyn TargetIsa, shape: &Shape, compiler: &mut Compiler) -> Option<Cost> {
     if shape.items.iter().any(|item| !is_lowerable(item)) {
         return None;
     }
-    let func = build(isa, shape)?;
-    let mut compiler = Compiler::for_function(func);
+    compiler.clear();
     compiler.set_disasm(true);
+    compiler.func = build(isa, shape)?;
     // Some backends panic on what wasm never asks of them: such a shape has no price either.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
         let code = compiler.compile_stencil(isa, &mut ControlPlane::default()).ok()?;
         code.vcode.clone()
     }));
+    if compiled.is_err() {
+        *compiler = Compiler::new();
+    }
     let arch = isa.triple().architecture;
     let text = compiled.ok()??;
     Some(text.lines().map(|line| price(arch, line)).sum())

@@ -17,6 +17,10 @@ pub(crate) enum Context {
     Branch,
 }
 
+impl Context {
+    pub(crate) const ALL: [Context; 3] = [Context::Value, Context::Address, Context::Branch];
+}
+
 /// A tile, pre-order: each item is followed by its operands.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Shape {

@@ -15,12 +15,15 @@
 //! This is the capture of whole modules; `select` captures a few functions much faster.
 //!
 //! Invariant: a [`CapturedFunction`] has the very key under which Wasmtime asks for its code, and
-//! its CLIF prints back to the captured text.
+//! its CLIF prints back to the captured text, but for names that no instruction uses.
 
 use crate::error::{SeamError, panic_message, precompile};
 use crate::key::CacheKey;
 use crate::names::hide_names;
 use crate::report::StockReason;
+use crate::sink::text;
+use crate::tap::Tap;
+use crate::thin::thin;
 use crate::{compile, isa};
 use cranelift_codegen::ir::{Function, InstructionData};
 use cranelift_codegen::isa::OwnedTargetIsa;
@@ -28,9 +31,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,8 +54,16 @@ pub struct CapturedFunction {
     pub key: CacheKey,
     /// The CLIF as Wasmtime printed it.
     pub clif: String,
-    /// The CLIF, parsed.
+    /// The CLIF, parsed, without names for values that no instruction uses.
     pub func: Function,
+}
+
+impl CapturedFunction {
+    /// The same function, which stays stock.
+    pub(crate) fn lost(self, reason: StockReason) -> Uncaptured {
+        let CapturedFunction { name, index, symbol, clif, .. } = self;
+        Uncaptured { name, index: Some(index), symbol, clif_bytes: clif.len(), reason }
+    }
 }
 
 impl fmt::Debug for CapturedFunction {
@@ -321,27 +332,41 @@ impl Emitted {
 }
 
 /// Parses CLIF and checks that nothing was lost on the way.
-pub(crate) fn parse(file: Emitted) -> (Emitted, Result<Function, StockReason>) {
-    let parsed = catch_unwind(|| parse_one(&file.clif))
-        .unwrap_or_else(|payload| Err(StockReason::Unparsable(panic_message(&*payload))));
+fn parse(file: Emitted) -> (Emitted, Result<Function, StockReason>) {
+    let text = thin(&file.clif);
+    let parsed = read(&text).and_then(|func| match prints_back(&func, &text) {
+        true => Ok(func),
+        false => Err(StockReason::TextMismatch),
+    });
+    drop(text);
     (file, parsed)
 }
 
-fn parse_one(clif: &str) -> Result<Function, StockReason> {
-    let functions = cranelift_reader::parse_functions(clif)
-        .map_err(|error| StockReason::Unparsable(error.to_string()))?;
+/// Parses [thin](thin) CLIF that is to be [checked](prints_back).
+pub(crate) fn read(clif: &str) -> Result<Function, StockReason> {
+    let parsed = catch_unwind(|| cranelift_reader::parse_functions(clif))
+        .map_err(|payload| StockReason::Unparsable(panic_message(&*payload)))?;
+    let functions = parsed.map_err(|error| StockReason::Unparsable(error.to_string()))?;
     let [function] = <[Function; 1]>::try_from(functions).map_err(|functions| {
         StockReason::Unparsable(format!("{} functions in one file", functions.len()))
     })?;
-    // The first line is Wasmtime's comment.
-    let body = clif.split_once('\n').map_or("", |(_, body)| body);
-    if function.display().to_string() != body {
-        Err(StockReason::TextMismatch)
-    } else if has_atomic_flags(&function) {
-        Err(StockReason::AtomicFlags)
-    } else {
-        Ok(function)
+    if has_atomic_flags(&function) { Err(StockReason::AtomicFlags) } else { Ok(function) }
+}
+
+/// Whether a parsed function prints to the text it was parsed from.
+pub(crate) fn prints_back(func: &Function, clif: &str) -> bool {
+    /// What is left to be printed.
+    struct Rest<'a>(&'a str);
+    impl fmt::Write for Rest<'_> {
+        fn write_str(&mut self, piece: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(piece).ok_or(fmt::Error)?;
+            Ok(())
+        }
     }
+    // The first line is Wasmtime's comment.
+    let mut rest = Rest(clif.split_once('\n').map_or("", |(_, body)| body));
+    let printed = catch_unwind(AssertUnwindSafe(|| write!(rest, "{}", func.display())));
+    matches!(printed, Ok(Ok(()))) && rest.0.is_empty()
 }
 
 /// Whether `func` has an instruction whose memory flags, byte order included, are not printed.
@@ -418,6 +443,8 @@ pub(crate) fn map<A: Send, B: Send>(
 struct DummyStore {
     directory: PathBuf,
     dummy: Vec<u8>,
+    /// Of the thread that makes the store, which has to compile too.
+    tap: Option<Tap>,
     state: Mutex<State>,
 }
 
@@ -431,7 +458,8 @@ struct State {
 
 impl DummyStore {
     fn new(directory: &Path, dummy: Vec<u8>) -> Self {
-        DummyStore { directory: directory.to_owned(), dummy, state: Mutex::default() }
+        let directory = directory.to_owned();
+        DummyStore { directory, dummy, tap: Tap::open(), state: Mutex::default() }
     }
 
     /// Compiles `wasm` and returns what was emitted for it.
@@ -465,11 +493,15 @@ impl DummyStore {
             let path = path.to_owned();
             move |source| SeamError::Io { path, source }
         };
+        let mut tapped = self.tap.as_ref().map(Tap::take);
         let mut taken = None;
         let mut count = 0;
         for entry in std::fs::read_dir(&self.directory).map_err(fail(&self.directory))? {
             let path = entry.map_err(fail(&self.directory))?.path();
-            let clif = std::fs::read_to_string(&path).map_err(fail(&path))?;
+            let clif = match tapped.take() {
+                Some(bytes) => text(bytes).map_err(fail(&path))?,
+                None => std::fs::read_to_string(&path).map_err(fail(&path))?,
+            };
             std::fs::remove_file(&path).map_err(fail(&path))?;
             count += 1;
             taken = pending.map(|key| Emitted {

@@ -104,7 +104,7 @@ pub(crate) fn compile_all(
 ) -> (Vec<Compiled>, Option<String>) {
     let job = Job::new(compiler, store, &*captured.isa);
     let parallel = captured.parallel;
-    let mut compiled = map(parallel, captured.functions, |one| job.function(one));
+    let mut compiled = map(parallel, captured.functions, |one| job.function(&one));
     compiled.extend(captured.uncaptured.into_iter().map(uncaptured));
     compiled.sort_by_key(|compiled| compiled.report.index.unwrap_or(u32::MAX));
     compiled.extend(map(parallel, captured.trampolines, |one| job.trampoline(one)));
@@ -158,7 +158,7 @@ impl<'a> Job<'a> {
             .map(|error| error.to_string())
     }
 
-    pub(crate) fn function(&self, function: CapturedFunction) -> Compiled {
+    pub(crate) fn function(&self, function: &CapturedFunction) -> Compiled {
         let report = FunctionReport {
             name: function.name.clone(),
             symbol: function.symbol.clone(),
@@ -166,7 +166,7 @@ impl<'a> Job<'a> {
             clif_bytes: function.clif.len(),
             ..FunctionReport::default()
         };
-        self.run(report, function.key, &function.func, || self.decide(&function))
+        self.run(report, function.key, &function.func, || self.decide(function))
     }
 
     fn trampoline(&self, trampoline: Trampoline) -> Compiled {

@@ -15,7 +15,7 @@ use crate::report::StockReason;
 use crate::scan::Scan;
 use crate::texts::{run_until_stopped, stop};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::{CacheStore, Engine};
@@ -27,42 +27,54 @@ pub(crate) fn keys(
     scan: &Scan,
     wanted: &BTreeSet<u32>,
 ) -> Result<BTreeMap<u32, Vec<CacheKey>>, SeamError> {
-    let histories = scan.with_histories(wasm, wanted);
-    let store = Arc::new(KeyStore {
-        dummy: prepared.dummy.clone(),
-        defined: scan.defined(),
-        wanted: wanted.len(),
-        groups: histories.groups,
-        asked: Mutex::default(),
-    });
-    let mut config = prepared.config.clone();
-    config.enable_incremental_compilation(store.clone())?;
-    run_until_stopped(&Engine::new(&config)?, &histories.wasm)?;
-    let asked = std::mem::take(&mut *store.lock());
-    if asked.len() != store.total() {
-        let reason = StockReason::CaptureFailed("keys are missing".to_owned());
-        return Err(SeamError::Unsupported { reason });
-    }
+    let entered = telling_types(prepared, wasm, scan)?;
+    let plan = Plan { defined: scan.defined(), wanted: wanted.len(), groups: entered.len() };
+    let asked = ask(prepared, &scan.with_histories(wasm, wanted, &entered), plan)?;
     let key_of = |(at, index): (usize, &u32)| {
         let first = asked[(index - scan.first_defined()) as usize];
-        let others = store.copies().map(|copies| asked[copies + at]);
+        let others = plan.copies().map(|copies| asked[copies + at]);
         (*index, std::iter::once(first).chain(others).collect())
     };
     Ok(wanted.iter().enumerate().map(key_of).collect())
 }
 
-/// Notes the keys that are asked for, in order: those of the reduced module; for each group those
-/// of a function that the host can enter, its trampoline, and the wanted functions; at last those
-/// of a function that the host cannot enter and, once more, the wanted functions.
-struct KeyStore {
-    dummy: Vec<u8>,
+/// Of the types of functions that the host can enter, one for each different table that a
+/// trampoline leaves. The key of one small function after each tells.
+fn telling_types(prepared: &Prepared, wasm: &[u8], scan: &Scan) -> Result<Vec<u32>, SeamError> {
+    let entered = scan.entered();
+    let plan = Plan { defined: 0, wanted: 1, groups: entered.len() };
+    let asked = ask(prepared, &scan.canaries(wasm, &entered), plan)?;
+    let mut seen = HashSet::new();
+    let canaries = plan.copies().map(|copies| asked.get(copies));
+    let telling = entered.iter().zip(canaries).filter(|(_, key)| seen.insert(*key));
+    Ok(telling.map(|(ty, _)| *ty).collect())
+}
+
+/// Compiles a module of `plan` and returns the keys that Wasmtime asked for.
+fn ask(prepared: &Prepared, wasm: &[u8], plan: Plan) -> Result<Vec<CacheKey>, SeamError> {
+    let store = Arc::new(KeyStore { dummy: prepared.dummy.clone(), plan, asked: Mutex::default() });
+    let mut config = prepared.config.clone();
+    config.enable_incremental_compilation(store.clone())?;
+    run_until_stopped(&Engine::new(&config)?, wasm)?;
+    let asked = std::mem::take(&mut *store.lock());
+    if asked.len() < plan.total() {
+        let reason = StockReason::CaptureFailed("keys are missing".to_owned());
+        return Err(SeamError::Unsupported { reason });
+    }
+    Ok(asked)
+}
+
+/// The order of questions: those of the reduced module; for each group those of a function that the
+/// host can enter, its trampoline, and the wanted functions; at last those of a function that the
+/// host cannot enter and, once more, the wanted functions.
+#[derive(Clone, Copy)]
+struct Plan {
     defined: usize,
     wanted: usize,
     groups: usize,
-    asked: Mutex<Vec<CacheKey>>,
 }
 
-impl KeyStore {
+impl Plan {
     /// Questions for the function that the host can enter, its trampoline, and the wanted functions.
     fn group(&self) -> usize {
         2 + self.wanted
@@ -89,7 +101,16 @@ impl KeyStore {
         at >= self.defined
             && (at == self.tail() || (at < self.tail() && (at - self.defined) % self.group() == 1))
     }
+}
 
+/// Notes the keys that are asked for, and stops Wasmtime after the last.
+struct KeyStore {
+    dummy: Vec<u8>,
+    plan: Plan,
+    asked: Mutex<Vec<CacheKey>>,
+}
+
+impl KeyStore {
     fn lock(&self) -> MutexGuard<'_, Vec<CacheKey>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,14 +126,14 @@ impl CacheStore for KeyStore {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         let mut asked = self.lock();
         let at = asked.len();
-        if at < self.total() {
+        if at < self.plan.total() {
             asked.extend(CacheKey::from_bytes(key));
         }
         drop(asked);
-        if at == self.total() {
+        if at == self.plan.total() {
             stop();
         }
-        (!self.is_compiled(at)).then_some(Cow::Borrowed(self.dummy.as_slice()))
+        (!self.plan.is_compiled(at)).then_some(Cow::Borrowed(self.dummy.as_slice()))
     }
 
     fn insert(&self, _key: &[u8], _value: Vec<u8>) -> bool {

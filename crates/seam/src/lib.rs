@@ -56,6 +56,7 @@ mod store;
 #[doc(hidden)]
 pub mod tap;
 mod texts;
+mod thin;
 
 pub use capture::{Captured, CapturedFunction, capture};
 pub use compile::{Decision, FunctionCompiler, compile_stock};

@@ -22,6 +22,8 @@ const CODE: u8 = 10;
 const DATA_COUNT: u8 = 12;
 /// The first byte of every SIMD operator, relaxed ones too.
 const SIMD_PREFIX: u8 = 0xfd;
+/// `[] -> []`.
+const NULLARY_TYPE: &[u8] = &[0x60, 0, 0];
 /// No locals, `unreachable`, `end`.
 const TRAP_BODY: &[u8] = &[0x00, 0x00, 0x0b];
 
@@ -70,13 +72,6 @@ pub(crate) struct Scan {
     pub(crate) whole: bool,
 }
 
-/// A module of [`Scan::with_histories`].
-pub(crate) struct Histories {
-    pub(crate) wasm: Vec<u8>,
-    /// How many groups there are.
-    pub(crate) groups: usize,
-}
-
 impl Scan {
     /// Reads `wasm`; `None` if it is not a module that can be followed.
     pub(crate) fn new(wasm: &[u8], names: &HashMap<u32, String>) -> Option<Scan> {
@@ -89,15 +84,57 @@ impl Scan {
         self.rebuild(wasm, wanted, &[])
     }
 
-    /// The reduced module with groups appended, one for each type of functions that the host can
-    /// enter: such a function, then a copy of each of `wanted`. At last comes a function that the
-    /// host cannot enter, and the copies once more.
-    pub(crate) fn with_histories(&self, wasm: &[u8], wanted: &BTreeSet<u32>) -> Histories {
+    /// The types of functions that the host can enter.
+    pub(crate) fn entered(&self) -> Vec<u32> {
         let mut entered = self.entered.clone();
         // Wasmtime's own start-up function has it.
-        entered.insert(self.nullary.unwrap_or(self.types));
-        let entered: Vec<u32> = entered.into_iter().collect();
-        Histories { wasm: self.rebuild(wasm, wanted, &entered), groups: entered.len() }
+        entered.insert(self.nullary());
+        entered.into_iter().collect()
+    }
+
+    /// The type `[] -> []`, which made modules add if there is none.
+    fn nullary(&self) -> u32 {
+        self.nullary.unwrap_or(self.types)
+    }
+
+    /// The reduced module with groups appended, one for each type in `entered`: a function that the
+    /// host can enter, then a copy of each of `wanted`. At last comes a function that the host
+    /// cannot enter, and the copies once more.
+    pub(crate) fn with_histories(
+        &self,
+        wasm: &[u8],
+        wanted: &BTreeSet<u32>,
+        entered: &[u32],
+    ) -> Vec<u8> {
+        self.rebuild(wasm, wanted, entered)
+    }
+
+    /// A module of the same types and no bodies but traps: for each type in `entered` a function
+    /// that the host can enter, and one that it cannot; at last two more of these.
+    pub(crate) fn canaries(&self, wasm: &[u8], entered: &[u32]) -> Vec<u8> {
+        let mut out = wasm[..8].to_vec();
+        let types = self.sections.iter().find(|(id, _)| *id == TYPES);
+        let types = types.map_or(&[0][..], |(_, range)| &wasm[range.clone()]);
+        section(&mut out, TYPES, &extended(types, 1, NULLARY_TYPE));
+        let (mut functions, mut exports, mut code) = (Vec::new(), Vec::new(), Vec::new());
+        for content in [&mut functions, &mut code] {
+            number(content, 2 * (entered.len() as u32 + 1));
+        }
+        number(&mut exports, entered.len() as u32);
+        for at in 0..entered.len() {
+            export(&mut exports, &at.to_string(), 2 * at as u32);
+        }
+        for ty in entered.iter().chain([&self.types]) {
+            for ty in [*ty, self.types] {
+                number(&mut functions, ty);
+                number(&mut code, TRAP_BODY.len() as u32);
+                code.extend(TRAP_BODY);
+            }
+        }
+        section(&mut out, FUNCTIONS, &functions);
+        section(&mut out, EXPORTS, &exports);
+        section(&mut out, CODE, &code);
+        out
     }
 
     /// How many functions are imported; the index of the first defined one.
@@ -132,7 +169,7 @@ impl Scan {
             match *id {
                 EXPORTS | START | ELEMENTS => {}
                 TYPES if entered.contains(&self.types) => {
-                    section(&mut out, TYPES, &extended(content, 1, &[0x60, 0, 0]));
+                    section(&mut out, TYPES, &extended(content, 1, NULLARY_TYPE));
                 }
                 FUNCTIONS if added > 0 => {
                     let mut types = Vec::new();
@@ -161,12 +198,8 @@ impl Scan {
         // Longer than any other export, so different.
         let longest = self.exports.iter().map(|range| range.len()).max().unwrap_or(0);
         for at in 0..entered.len() {
-            let name = format!("{at:0>longest$}");
-            number(&mut out, name.len() as u32);
-            out.extend(name.as_bytes());
-            out.push(0);
             let before = self.bodies.len() + at * (1 + wanted.len());
-            number(&mut out, self.imported + before as u32);
+            export(&mut out, &format!("{at:0>longest$}"), self.imported + before as u32);
         }
         out
     }
@@ -189,6 +222,14 @@ impl Scan {
         }
         out
     }
+}
+
+/// Appends the export of a function.
+fn export(out: &mut Vec<u8>, name: &str, function: u32) {
+    number(out, name.len() as u32);
+    out.extend(name.as_bytes());
+    out.push(0);
+    number(out, function);
 }
 
 /// How many functions [`Scan::with_histories`] adds.
@@ -450,13 +491,14 @@ mod tests {
         let again = Scan::new(&reduced, &HashMap::new()).unwrap();
         assert_eq!(again.body(&reduced, 1), TRAP_BODY);
         assert_eq!(again.body(&reduced, 2), scan.body(&wasm, 2));
-        let histories = scan.with_histories(&wasm, &wanted);
-        let longer = Scan::new(&histories.wasm, &HashMap::new()).unwrap();
         // The third type is the one that is added: no function here has it.
-        assert_eq!((histories.groups, longer.defined()), (3, 2 + 4 * 2));
-        assert_eq!(longer.body(&histories.wasm, 10), scan.body(&wasm, 2));
-        assert_eq!(longer.body(&histories.wasm, 4), scan.body(&wasm, 2));
-        for module in [reduced, histories.wasm] {
+        assert_eq!(scan.entered().len(), 3);
+        let histories = scan.with_histories(&wasm, &wanted, &scan.entered());
+        let longer = Scan::new(&histories, &HashMap::new()).unwrap();
+        assert_eq!(longer.defined(), 2 + 4 * 2);
+        assert_eq!(longer.body(&histories, 10), scan.body(&wasm, 2));
+        assert_eq!(longer.body(&histories, 4), scan.body(&wasm, 2));
+        for module in [reduced, histories, scan.canaries(&wasm, &scan.entered())] {
             Engine::default().precompile_module(&module).unwrap();
         }
     }

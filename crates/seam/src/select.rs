@@ -9,7 +9,7 @@
 //! Invariant: the module differs from what stock Wasmtime makes of it in nothing but the code of
 //! wanted functions, and a wanted function whose capture fails is stock.
 
-use crate::capture::{Emitted, Prepared, parse, prepare};
+use crate::capture::{Emitted, Prepared, prepare, prints_back, read};
 use crate::compile::{Compiled, FunctionCompiler, Job, uncaptured};
 use crate::error::{SeamError, panic_message, precompile};
 use crate::exchange::{Exchange, Fate};
@@ -18,6 +18,7 @@ use crate::key::CacheKey;
 use crate::report::{FunctionReport, Outcome, SeamReport, StockReason};
 use crate::scan::{BodySummary, Scan};
 use crate::store::CodeStore;
+use crate::thin::thin;
 use crate::{histories, texts};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -161,6 +162,9 @@ fn stock(body: &BodySummary, reason: StockReason) -> FunctionReport {
     }
 }
 
+/// Bytes of CLIF from where on a thread of its own is worth its while.
+const LONG_TEXT: usize = 100_000;
+
 type Keys = BTreeMap<u32, Vec<CacheKey>>;
 
 /// One module on its way.
@@ -280,17 +284,34 @@ impl Run<'_> {
         while let Ok(emitted) = next() {
             let index = emitted.index().unwrap_or_default();
             let key = emitted.key;
-            let (emitted, parsed) = parse(emitted);
-            let name = self.names.get(&index).cloned();
-            let compiled = match emitted.into_function(index, name, parsed) {
-                Ok(function) => self.job.function(function),
-                Err(function) => uncaptured(function),
-            };
+            let compiled = self.compile(index, emitted);
             let code = compiled.answer.as_ref().map(|(_, code)| Arc::from(code.as_slice()));
             self.exchange.decide(index, key, code);
             all.push(compiled);
         }
         all
+    }
+
+    /// Compiles a function, and meanwhile checks that its text was read without loss.
+    fn compile(&self, index: u32, emitted: Emitted) -> Compiled {
+        let text = thin(&emitted.clif).into_owned();
+        let parsed = read(&text);
+        let name = self.names.get(&index).cloned();
+        let function = match emitted.into_function(index, name, parsed) {
+            Ok(function) => function,
+            Err(function) => return uncaptured(function),
+        };
+        let whole = || prints_back(&function.func, &text);
+        let (whole, compiled) = if self.prepared.parallel && text.len() > LONG_TEXT {
+            std::thread::scope(|scope| {
+                let whole = scope.spawn(whole);
+                let compiled = self.job.function(&function);
+                (whole.join().unwrap_or(false), compiled)
+            })
+        } else {
+            (whole(), self.job.function(&function))
+        };
+        if whole { compiled } else { uncaptured(function.lost(StockReason::TextMismatch)) }
     }
 
     fn hand_back(&self, config: &Config, wasm: &[u8]) -> Result<Vec<u8>, SeamError> {

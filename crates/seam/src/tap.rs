@@ -8,7 +8,7 @@
 //! Invariant: bytes are taken only on the thread of an open [`Tap`], and only those for a file whose
 //! first bytes are [`HEAD`]; every other call goes to the kernel as before.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,15 +16,13 @@ use std::io::Write;
 /// What Wasmtime writes first into a file of CLIF, in one piece.
 const HEAD: &[u8] = b";; Intermediate Representation of function <";
 
-thread_local! {
-    static TAKEN: RefCell<Option<Taken>> = const { RefCell::new(None) };
-}
+/// What is tapped on a thread: nothing, the next file of CLIF, or the file with this descriptor.
+const NOTHING: c_int = -1;
+const NEXT: c_int = -2;
 
-/// The bytes for one file.
-#[derive(Default)]
-struct Taken {
-    file: Option<c_int>,
-    bytes: Vec<u8>,
+thread_local! {
+    static FILE: Cell<c_int> = const { Cell::new(NOTHING) };
+    static TAKEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Defines the C function `write` for the whole program, which makes captures several times faster.
@@ -62,24 +60,15 @@ macro_rules! tap_writes {
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub unsafe fn write(file: c_int, bytes: *const u8, count: usize) -> isize {
-    // A thread that ends has no tap any more.
-    let taken = TAKEN.try_with(|taken| {
-        let mut taken = taken.try_borrow_mut().ok()?;
-        let taken = taken.as_mut()?;
-        if taken.file.is_some_and(|taken| taken != file) {
-            return None;
-        }
+    let tapped = FILE.get();
+    if tapped == file || tapped == NEXT {
         // SAFETY: the caller's promise.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, count) };
-        if taken.file.is_none() && bytes != HEAD {
-            return None;
+        if tapped == file || bytes == HEAD {
+            FILE.set(file);
+            TAKEN.with_borrow_mut(|taken| taken.extend_from_slice(bytes));
+            return count as isize;
         }
-        taken.file = Some(file);
-        taken.bytes.extend_from_slice(bytes);
-        Some(())
-    });
-    if let Ok(Some(())) = taken {
-        return count as isize;
     }
     // SAFETY: the arguments are those of `write`; errors are left in `errno` as by `write`.
     unsafe { libc::syscall(libc::SYS_write, file, bytes, count) as isize }
@@ -92,21 +81,23 @@ impl Tap {
     /// Begins to take bytes; `None` if the program does not define `write` by the macro.
     pub(crate) fn open() -> Option<Tap> {
         let mut null = OpenOptions::new().write(true).open("/dev/null").ok()?;
-        TAKEN.with(|taken| taken.replace(Some(Taken::default())));
         let tap = Tap(());
+        tap.take();
         null.write_all(HEAD).ok()?;
         (tap.take() == HEAD).then_some(tap)
     }
 
     /// What was written into the file since the last call, or since the tap was opened.
     pub(crate) fn take(&self) -> Vec<u8> {
-        TAKEN.with(|taken| taken.replace(Some(Taken::default()))).unwrap_or_default().bytes
+        FILE.set(NEXT);
+        TAKEN.take()
     }
 }
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        TAKEN.with(|taken| taken.replace(None));
+        FILE.set(NOTHING);
+        TAKEN.take();
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+egraft_testkit::tap_writes!();
+
 /// Compares Egraft with stock Wasmtime on random modules.
 #[derive(Parser)]
 struct Arguments {

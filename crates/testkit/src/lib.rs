@@ -12,3 +12,5 @@ pub mod hostile;
 pub mod oracle;
 pub mod settings;
 pub mod tally;
+
+pub use egraft::tap_writes;
