@@ -72,7 +72,9 @@ fn lower_options(effort: Effort) -> LowerOptions {
 
 fn note(stats: &Stats) -> Note {
     let stop = match stats.stop {
-        None | Some(StopReason::Saturated) => None,
+        None | Some(StopReason::Saturated) => {
+            stats.extraction_cut.then(|| "extraction, before it had tried all choices".to_owned())
+        }
         Some(StopReason::NodeLimit { limit, reached }) => {
             Some(format!("{reached} e-nodes, the limit is {limit}"))
         }

@@ -23,6 +23,14 @@ const LOOKAHEAD: usize = 2;
 /// How many classes a search for a cycle may visit before the change is given up.
 const CYCLE_SEARCH: usize = 20_000;
 
+/// How many tiles may be taken while improving, for each tile in use and in all at least. The search
+/// is exponential where many choices hang together; most functions need a tenth of this.
+const TILES_PER_TILE: usize = 32;
+const TILES_AT_LEAST: usize = 4_000;
+
+/// Classes visited in searches for cycles that count as one tile.
+const VISITS_PER_TILE: usize = 64;
+
 /// A class that more tiles than this read keeps its node: trying others would cost too much time.
 const MAX_READERS: usize = 48;
 
@@ -81,6 +89,8 @@ pub(crate) struct Extraction<'a> {
     search: Search,
     /// The classes near a change, which are worth another look.
     stirred: Vec<bool>,
+    /// Tiles that may still be taken while improving.
+    budget: usize,
 }
 
 /// What a search for a cycle has visited.
@@ -130,6 +140,7 @@ impl<'a> Extraction<'a> {
             roots,
             search: Search { seen: vec![0; graph.ids()], ..Search::default() },
             stirred: vec![true; graph.ids()],
+            budget: usize::MAX,
         };
         for class in graph.classes() {
             this.choose_fixed(class, leaf_level);
@@ -202,8 +213,8 @@ impl<'a> Extraction<'a> {
         Some(sum)
     }
 
-    /// Changes classes while that makes the whole cheaper. Gives the cost before and after in
-    /// 1/16 cycle, weighted by loop level.
+    /// Changes classes while that makes the whole cheaper, or until the budget is spent. Gives the
+    /// cost before and after in 1/16 cycle, weighted by loop level.
     pub(crate) fn improve(&mut self) -> (u64, u64) {
         for at in 0..self.roots.len() {
             match self.roots[at].context {
@@ -212,6 +223,7 @@ impl<'a> Extraction<'a> {
             }
         }
         let before = self.total;
+        self.budget = TILES_AT_LEAST + TILES_PER_TILE * self.taken.len();
         for _ in 0..ROUNDS {
             let start = self.total;
             let stirred = std::mem::replace(&mut self.stirred, vec![false; self.graph.ids()]);
@@ -228,6 +240,11 @@ impl<'a> Extraction<'a> {
             }
         }
         (before, self.total)
+    }
+
+    /// Whether improving stopped for want of budget.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.budget == 0
     }
 
     /// Whether anything in use reads `class`.
@@ -254,7 +271,7 @@ impl<'a> Extraction<'a> {
         let mut best = (self.total, before);
         for node in self.graph.nodes(class) {
             let fits = *node != best.1 && node.args().iter().all(|arg| self.has_node(*arg));
-            if !fits || self.reaches(node, class) {
+            if !fits || self.is_exhausted() || self.reaches(node, class) {
                 continue;
             }
             self.switch(class, *node);
@@ -339,6 +356,7 @@ impl<'a> Extraction<'a> {
     }
 
     fn take(&mut self, user: User) {
+        self.budget = self.budget.saturating_sub(1);
         let (class, context, level) = match user {
             User::Class(class) => (class, Context::Value, self.level[class.index()]),
             User::Root(at) => {
@@ -384,21 +402,24 @@ impl<'a> Extraction<'a> {
         let mut visited = 0;
         stack.clear();
         stack.extend(node.args().iter().map(|arg| self.graph.find(*arg)));
+        let mut reaches = false;
         while let Some(next) = stack.pop() {
-            if next == class {
-                return true;
+            reaches = next == class;
+            if reaches {
+                break;
             }
             if std::mem::replace(&mut seen[next.index()], *number) == *number {
                 continue;
             }
             visited += 1;
             if visited > CYCLE_SEARCH {
-                return true;
+                break;
             }
             if let Some(node) = &self.chosen[next.index()] {
                 stack.extend(node.args().iter().map(|arg| self.graph.find(*arg)));
             }
         }
-        false
+        self.budget = self.budget.saturating_sub(visited / VISITS_PER_TILE);
+        reaches || visited > CYCLE_SEARCH
     }
 }

@@ -168,6 +168,8 @@ pub struct Stats {
     pub rules: Vec<Fired>,
     /// Why rewriting ended.
     pub stop: Option<StopReason>,
+    /// Whether extraction stopped before it had tried everything.
+    pub extraction_cut: bool,
 }
 
 /// Looks for a cheaper form of `func` under the flags of `isa`.
@@ -197,6 +199,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     let model = CostModel::new(isa);
     let mut extraction = extraction(func, &flow, &seeded, graph, &model);
     (stats.cost_before, stats.cost_after) = extraction.improve();
+    stats.extraction_cut = extraction.is_exhausted();
     if !is_worth_it(stats.cost_before, stats.cost_after) {
         return unchanged(Reason::CostDoesNotDrop, stats);
     }

@@ -23,7 +23,7 @@ impl OpSet {
     pub fn operands<G: MatchGraph>(graph: &G, node: &Node) -> [OpSet; 3] {
         let mut sets = [OpSet(0); 3];
         for (set, arg) in sets.iter_mut().zip(node.args()) {
-            for node in graph.nodes(*arg) {
+            for node in graph.candidates(*arg) {
                 set.0 |= OpSet::of(node.op).0;
             }
             if graph.constant(*arg).is_some() {

@@ -280,7 +280,7 @@ fn matcher(rule: &Rule, plan: &Plan, out: &mut Writer) {
 }
 
 fn nodes(out: &mut Writer, label: usize, node: usize, class: &str, op: Op, plain: bool) {
-    out.open(format!("'l{label}: for n{node} in g.nodes({class}) {{"));
+    out.open(format!("'l{label}: for n{node} in g.candidates({class}) {{"));
     out.line(format!("if n{node}.op != Op::{op:?} {{ continue; }}"));
     out.line("fuel -= 1;");
     out.line("if fuel == 0 { return; }");

@@ -52,7 +52,17 @@ pub trait MatchGraph: FactSource {
 
     /// The canonical id of a class.
     fn find(&self, class: ClassId) -> ClassId;
+
+    /// The nodes of a class that matching looks at: the first ones, for a class of constants or
+    /// booleans may hold thousands, and patterns nest.
+    fn candidates(&self, class: ClassId) -> &[Node] {
+        let nodes = self.nodes(class);
+        &nodes[..nodes.len().min(MOST_CANDIDATES)]
+    }
 }
+
+/// How many nodes of a class matching looks at.
+const MOST_CANDIDATES: usize = 32;
 
 /// An e-graph that can grow.
 pub trait BuildGraph {

@@ -117,7 +117,7 @@ impl<G: MatchGraph> Run<'_, G> {
 
     fn each_node(&mut self, at: usize, node: usize, class: ClassId, op: Op) -> Result<(), Stop> {
         let graph = self.graph;
-        for candidate in graph.nodes(class) {
+        for candidate in graph.candidates(class) {
             if candidate.op != op {
                 continue;
             }

@@ -259,7 +259,8 @@ impl Ending {
 
     /// Whether both are a fault of memory in the same frames, but for the place in the innermost one,
     /// and at least one of the two places is no access to memory. Cranelift can fold a load into the
-    /// instruction that reads it, and then gives that one's place to the fault.
+    /// instruction that reads it, and then gives that one's place to the fault, or none if its own
+    /// rewriting made that instruction. `self` is stock's; Egraft must always have a place.
     fn differs_by_folded_load(&self, other: &Ending, wasm: &[u8]) -> bool {
         let (
             Ending::Trapped { trap: this, frames: these, .. },
@@ -269,13 +270,14 @@ impl Ending {
             return false;
         };
         let fault = Some(Trap::MemoryOutOfBounds);
-        let ([(this_fn, Some(here)), outer @ ..], [(that_fn, Some(there)), others @ ..]) =
+        let ([(this_fn, here), outer @ ..], [(that_fn, Some(there)), others @ ..]) =
             (these.as_slice(), those.as_slice())
         else {
             return false;
         };
         let alike = (*this, *that, this_fn, outer) == (fault, fault, that_fn, others);
-        alike && !(accesses_memory(wasm, *here) && accesses_memory(wasm, *there))
+        let here_too = here.is_some_and(|here| accesses_memory(wasm, here));
+        alike && !(here_too && accesses_memory(wasm, *there))
     }
 
     fn overflowed(&self) -> bool {
