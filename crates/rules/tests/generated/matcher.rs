@@ -159,7 +159,7 @@ fn rule_1<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
         if g.class_type(a0[1]) != slot::ty(v0).value() { continue 'l1; }
         let Some(t1) = slot::ty(v0).splatted(t0) else { continue 'l1 };
         let v3: u128 = t1;
-        'l2: for n1 in g.nodes(a0[0]) {
+        'l2: for n1 in g.candidates(a0[0]) {
             if n1.op != Op::Iadd { continue; }
             fuel -= 1;
             if fuel == 0 { return; }
@@ -193,14 +193,14 @@ fn rule_2<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
     let a0 = n0.args;
     let v0: u128 = slot::of_ty(n0.ty);
     if 0x78fu16 >> v0 & 1 == 0 { return; } // i8 i16 i32 i64 i8x16 i16x8 i32x4 i64x2
-    'l1: for n1 in g.nodes(a0[0]) {
+    'l1: for n1 in g.candidates(a0[0]) {
         if n1.op != Op::Bnot { continue; }
         fuel -= 1;
         if fuel == 0 { return; }
         let a1 = n1.args;
         if n1.ty != slot::ty(v0).value() { continue 'l1; }
         let v1: u128 = slot::of_class(a1[0]);
-        'l2: for n2 in g.nodes(a0[1]) {
+        'l2: for n2 in g.candidates(a0[1]) {
             if n2.op != Op::Bnot { continue; }
             fuel -= 1;
             if fuel == 0 { return; }
@@ -236,7 +236,7 @@ fn rule_4<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
     let v0: u128 = slot::of_ty(n0.ty);
     if 0x78fu16 >> v0 & 1 == 0 { return; } // i8 i16 i32 i64 i8x16 i16x8 i32x4 i64x2
     let v2: u128 = slot::of_class(a0[1]);
-    'l1: for n1 in g.nodes(a0[0]) {
+    'l1: for n1 in g.candidates(a0[0]) {
         if n1.op != Op::Iadd { continue; }
         fuel -= 1;
         if fuel == 0 { return; }
@@ -271,7 +271,7 @@ fn rule_5<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
             a0.swap(0, 1);
         }
         let v1: u128 = slot::of_class(a0[0]);
-        'l2: for n1 in g.nodes(a0[0]) {
+        'l2: for n1 in g.candidates(a0[0]) {
             if n1.op != Op::Ushr { continue; }
             fuel -= 1;
             if fuel == 0 { return; }
@@ -307,7 +307,7 @@ fn rule_6<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
     let v1: u128 = slot::of_ty(n0.ty);
     if 0x80u16 >> v1 & 1 == 0 { return; } // i8x16
     if call::same(g, [v0, v0]).is_none() { return; }
-    'l1: for n1 in g.nodes(a0[0]) {
+    'l1: for n1 in g.candidates(a0[0]) {
         if n1.op != Op::Icmp { continue; }
         fuel -= 1;
         if fuel == 0 { return; }
@@ -334,7 +334,7 @@ fn rule_7<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>)
     if 0x80u16 >> v0 & 1 == 0 { return; } // i8x16
     let v1: u128 = slot::of_class(a0[1]);
     let v2: u128 = slot::of_class(a0[2]);
-    'l1: for n1 in g.nodes(a0[0]) {
+    'l1: for n1 in g.candidates(a0[0]) {
         if n1.op != Op::Icmp { continue; }
         fuel -= 1;
         if fuel == 0 { return; }
@@ -390,7 +390,7 @@ fn rule_10<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>
     if 0x7u16 >> v0 & 1 == 0 { return; } // i8 i16 i32
     let v1: u128 = slot::of_ty(n0.from);
     if 0xeu16 >> v1 & 1 == 0 { return; } // i16 i32 i64
-    'l1: for n1 in g.nodes(a0[0]) {
+    'l1: for n1 in g.candidates(a0[0]) {
         if n1.op != Op::Uextend { continue; }
         fuel -= 1;
         if fuel == 0 { return; }
@@ -425,7 +425,7 @@ fn rule_11<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>
         let v3: u128 = t1;
         let Some(r0) = call::trailing_zeros(g, [v3]) else { continue 'l1 };
         if r0 != 1 { continue 'l1; }
-        'l2: for n1 in g.nodes(a0[1]) {
+        'l2: for n1 in g.candidates(a0[1]) {
             if n1.op != Op::Ineg { continue; }
             fuel -= 1;
             if fuel == 0 { return; }
