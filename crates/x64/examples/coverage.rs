@@ -57,7 +57,11 @@ fn main() {
             }
             let stock = result.as_ref().ok().and_then(|_| {
                 let mut context = cranelift_codegen::Context::for_function(function.func.clone());
+                context.set_disasm(listing);
                 let code = context.compile(&*captured.isa, &mut Default::default()).ok()?;
+                if let Some(text) = &code.vcode {
+                    println!("{path}: stock code of {name}\n{text}");
+                }
                 Some(code.code_buffer().len())
             });
             for tally in tallies {

@@ -32,12 +32,15 @@ fn main() {
     let engine = Engine::new(&config).expect("an engine");
     let mut product = 0.0;
     let mut count = 0;
-    for path in std::env::args().skip(1) {
+    // With `--noise` stock races against itself.
+    let noise = std::env::args().any(|argument| argument == "--noise");
+    for path in std::env::args().skip(1).filter(|argument| argument != "--noise") {
         let kernel = Kernel::read(Path::new(&path)).unwrap_or_else(|error| panic!("{error}"));
         let wasm = kernel.read_wasm().unwrap_or_else(|error| panic!("{error}"));
         let stock = Module::new(&engine, &wasm).expect("a module");
         let (cwasm, _) = egraft_seam::precompile_module(&config, &wasm, &Backend, None)
             .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let cwasm = if noise { engine.precompile_module(&wasm).expect("a module") } else { cwasm };
         // SAFETY: made by this version of Wasmtime a moment ago.
         let ours = unsafe { Module::deserialize(&engine, cwasm) }.expect("a module");
         // The size that takes longest, so that little else than the kernel is timed.

@@ -262,6 +262,22 @@ impl Assembler {
         self.note(format_args!("  {label:?}:"));
     }
 
+    /// Fills with instructions that do nothing up to a multiple of `alignment`.
+    pub(crate) fn align(&mut self, alignment: u32) {
+        let here = self.buffer.cur_offset();
+        let mut missing = (here.next_multiple_of(alignment) - here) as usize;
+        if missing == 0 {
+            return;
+        }
+        let units = CraneInst::gen_nop_units();
+        while missing > 0 {
+            let fits = units.iter().rev().find(|unit| unit.len() <= missing);
+            let unit = fits.expect("there is a nop of one byte");
+            self.buffer.put_data(unit);
+            missing -= unit.len();
+        }
+    }
+
     /// The label of a constant behind the code.
     pub(crate) fn constant(&mut self, constant: VCodeConstant) -> MachLabel {
         self.buffer.get_label_for_constant(constant)

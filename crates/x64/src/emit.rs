@@ -12,6 +12,7 @@ use cranelift_codegen::isa::x64::Inst as CraneInst;
 use cranelift_codegen::{MachBuffer, MachLabel, VCodeConstants};
 use iced_x86::{Code, Register};
 use regalloc2::{Allocation, PReg, RegClass};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// Emits `vcode`.
@@ -28,7 +29,10 @@ pub(crate) fn emit(
     let mut asm = Assembler::new(listing);
     asm.buffer.reserve_labels_for_blocks(vcode.blocks.len());
     asm.buffer.register_constants(constants);
-    let mut emitter = Emitter { asm, vcode, allocated, frame, srcloc: None };
+    asm.buffer.set_log2_min_function_alignment(LOOP_ALIGNMENT.ilog2() as u8);
+    let loops =
+        innermost_loops(vcode).into_iter().map(|header| (header, asm.buffer.get_label())).collect();
+    let mut emitter = Emitter { asm, vcode, allocated, frame, loops, srcloc: None };
     let (cold, warm): (Vec<_>, Vec<_>) =
         (0..vcode.blocks.len()).partition(|&block| vcode.blocks[block].cold);
     for block in warm.into_iter().chain(cold) {
@@ -56,8 +60,33 @@ impl Allocs<'_> {
     }
 }
 
+/// Innermost loops start at multiples of this, so that they span as few lines of decoded
+/// instructions as they can.
+const LOOP_ALIGNMENT: u32 = 32;
+
+/// The headers of loops that hold no other loop. Blocks are in reverse postorder, so an edge
+/// backwards closes a loop.
+fn innermost_loops(vcode: &VCode) -> Vec<BlockId> {
+    let mut ends = std::collections::BTreeMap::new();
+    for (index, block) in vcode.blocks.iter().enumerate() {
+        for edge in &block.succs {
+            if edge.to.index() <= index {
+                ends.insert(edge.to, index);
+            }
+        }
+    }
+    let headers: Vec<(BlockId, usize)> = ends.into_iter().collect();
+    let innermost = headers
+        .iter()
+        .enumerate()
+        .filter(|(at, (_, end))| headers.get(at + 1).is_none_or(|(next, _)| next.index() > *end));
+    innermost.map(|(_, (header, _))| *header).collect()
+}
+
 struct Emitter<'a> {
     asm: Assembler,
+    /// Where edges backwards go: behind the padding before an aligned loop.
+    loops: FxHashMap<BlockId, MachLabel>,
     vcode: &'a VCode,
     allocated: &'a Allocated,
     frame: &'a Frame,
@@ -75,7 +104,12 @@ impl Emitter<'_> {
             self.frame.prologue(&mut self.asm);
             self.asm.buffer.end_srcloc();
         }
-        self.asm.bind(label(BlockId(index as u32)));
+        let id = BlockId(index as u32);
+        self.asm.bind(label(id));
+        if let Some(&start) = self.loops.get(&id) {
+            self.asm.align(LOOP_ALIGNMENT);
+            self.asm.bind(start);
+        }
         let (vcode, allocated) = (self.vcode, self.allocated);
         let block = &vcode.blocks[index];
         for step in allocated.steps(index) {
@@ -174,7 +208,11 @@ impl Emitter<'_> {
     }
 
     fn target(&self, block: usize, succ: usize) -> MachLabel {
-        label(self.vcode.blocks[block].succs[succ].to)
+        let to = self.vcode.blocks[block].succs[succ].to;
+        match self.loops.get(&to) {
+            Some(&start) if to.index() <= block => start,
+            _ => label(to),
+        }
     }
 
     fn arg(

@@ -117,8 +117,7 @@ impl Select<'_> {
         {
             return false;
         }
-        let ordered = u32::from(self.can_trap_in_order(inst));
-        if ordered == 1 && self.effects[inst] + ordered != self.effects[self.root] {
+        if self.can_trap_in_order(inst) && self.effects[inst] + 1 != self.reached {
             return false;
         }
         // Every tile between must be folded into the root and nowhere else.
@@ -138,12 +137,48 @@ impl Select<'_> {
         false
     }
 
+    /// Lets the load of exactly `bytes` that makes `value`, and has no other user, do the work of
+    /// the root as `code`, at the load's own place. Its effects stay in order that way.
+    pub(super) fn raise(
+        &mut self,
+        value: Value,
+        bytes: u32,
+        code: iced_x86::Code,
+    ) -> Result<bool, Unsupported> {
+        let value = self.canonical(value);
+        let Some(inst) = self.def(value) else { return Ok(false) };
+        if self.loaded_bytes(inst) != Some(bytes)
+            || self.uses[value] != 1
+            || self.regs[value].is_some()
+            || self.sunk.contains(inst)
+        {
+            return Ok(false);
+        }
+        let to = self.result()?;
+        self.raised.insert(inst, (code, to));
+        Ok(true)
+    }
+
+    /// The bytes that a scalar or vector load reads.
+    pub(super) fn loaded_bytes(&self, inst: ClifInst) -> Option<u32> {
+        match self.func.dfg.insts[inst].opcode() {
+            Opcode::Load => Some(self.type_of(self.func.dfg.first_result(inst)).bytes()),
+            Opcode::Uload8 | Opcode::Sload8 => Some(1),
+            Opcode::Uload16 | Opcode::Sload16 => Some(2),
+            Opcode::Uload32 | Opcode::Sload32 => Some(4),
+            _ => None,
+        }
+    }
+
     /// Makes a sinkable load part of the root.
     pub(super) fn sink(&mut self, inst: ClifInst) -> Result<MemRef, Unsupported> {
         let InstructionData::Load { arg, offset, .. } = self.func.dfg.insts[inst] else {
             return self.unsupported("sinking what is no load");
         };
         self.sunk.insert(inst);
+        if self.can_trap_in_order(inst) {
+            self.reached = self.effects[inst];
+        }
         self.memory(inst, arg, offset.into())
     }
 

@@ -50,7 +50,10 @@ pub(crate) fn select(
         uses: SecondaryMap::new(),
         user: SecondaryMap::new(),
         effects: SecondaryMap::new(),
+        reached: 0,
         sunk: EntitySet::new(),
+        raised: FxHashMap::default(),
+        zero_extended: EntitySet::new(),
         blocks: SecondaryMap::new(),
         ret_area: None,
         root: func.layout.first_inst(entry).expect("a block has a terminator"),
@@ -59,6 +62,7 @@ pub(crate) fn select(
         code: Vec::new(),
     };
     let splits = select.place_blocks(&order);
+    select.extend_params(&order);
     for &block in &order {
         select.count_uses(block);
     }
@@ -110,7 +114,7 @@ impl Select<'_> {
     }
 
     /// The edges out of `block`; the default of a table is last.
-    fn edges(&self, block: Block) -> SmallVec<[BlockCall; 2]> {
+    pub(super) fn edges(&self, block: Block) -> SmallVec<[BlockCall; 2]> {
         let Some(last) = self.func.layout.last_inst(block) else { return SmallVec::new() };
         let dfg = &self.func.dfg;
         match &dfg.insts[last] {
@@ -176,9 +180,25 @@ impl Select<'_> {
             self.srcloc = func.stencil.srclocs[inst];
             self.tile = "";
             self.code.clear();
+            if self.sunk.contains(inst) {
+                continue;
+            }
+            if self.has_effect(inst) || self.can_trap_in_order(inst) {
+                self.reached = self.effects[inst];
+            }
             let op = func.dfg.insts[inst].opcode();
             if op.is_terminator() {
                 self.terminator(block, id, splits)?;
+                reversed.extend(self.code.drain(..).rev());
+                for update in self.updates(block) {
+                    self.root = update;
+                    self.srcloc = func.stencil.srclocs[update];
+                    let root = self.root_of(update);
+                    self.cover(&root)?;
+                    self.sunk.insert(update);
+                    reversed.extend(self.code.drain(..).rev());
+                }
+                continue;
             } else if self.wanted(inst) {
                 let root = self.root_of(inst);
                 self.cover(&root)?;
@@ -199,12 +219,63 @@ impl Select<'_> {
         Ok(())
     }
 
+    /// Additions in `block` that make the next value of a loop's parameter from this one, and that
+    /// nothing else in the block needs. Done last, they can be done in place.
+    fn updates(&self, block: Block) -> SmallVec<[ClifInst; 4]> {
+        let func = self.func;
+        let dfg = &func.dfg;
+        let mut updates: SmallVec<[ClifInst; 4]> = SmallVec::new();
+        for call in self.edges(block) {
+            let to = call.block(&dfg.value_lists);
+            if self.blocks[to] > self.blocks[block] {
+                continue;
+            }
+            let args: SmallVec<[BlockArg; 8]> = call.args(&dfg.value_lists).collect();
+            for (arg, &param) in args.iter().zip(dfg.block_params(to)) {
+                let BlockArg::Value(value) = *arg else { continue };
+                let value = self.canonical(value);
+                let Some(inst) = self.def(value) else { continue };
+                if matches!(dfg.insts[inst].opcode(), Opcode::Iadd | Opcode::Isub)
+                    && func.layout.inst_block(inst) == Some(block)
+                    && self.regs[value].is_some()
+                    && !updates.contains(&inst)
+                    && dfg.inst_args(inst).iter().any(|&arg| self.canonical(arg) == param)
+                    && self.used_at_end_only(block, value)
+                {
+                    updates.push(inst);
+                }
+            }
+        }
+        updates
+    }
+
+    /// Whether only the terminator of `block` uses `value` there, itself or through a comparison
+    /// that it takes in.
+    fn used_at_end_only(&self, block: Block, value: Value) -> bool {
+        let dfg = &self.func.dfg;
+        let terminator = self.func.layout.last_inst(block);
+        let uses = |inst: ClifInst| dfg.inst_values(inst).any(|arg| self.canonical(arg) == value);
+        self.func.layout.block_insts(block).all(|inst| {
+            if Some(inst) == terminator || self.identity(inst).is_some() || !uses(inst) {
+                return true;
+            }
+            let result = dfg.inst_results(inst).first().copied();
+            dfg.insts[inst].opcode() == Opcode::Icmp
+                && result.is_some_and(|result| {
+                    self.uses[result] == 1
+                        && self.user[result] == terminator
+                        && self.regs[result].is_none()
+                })
+        })
+    }
+
     /// Whether `inst` must be emitted: for its effect, or as something asked for a result.
     fn wanted(&self, inst: ClifInst) -> bool {
-        if self.sunk.contains(inst) || self.identity(inst).is_some() {
+        if self.identity(inst).is_some() {
             return false;
         }
         self.has_effect(inst)
+            || self.raised.contains_key(&inst)
             || self.func.dfg.inst_results(inst).iter().any(|&result| self.regs[result].is_some())
             // A load that nobody reads may still have to trap.
             || (self.can_trap_in_order(inst)
@@ -231,9 +302,10 @@ impl Select<'_> {
         let to =
             self.blocks[call.block(&dfg.value_lists)].expect("an edge leads to a placed block");
         let values: SmallVec<[BlockArg; 8]> = call.args(&dfg.value_lists).collect();
+        let params = dfg.block_params(call.block(&dfg.value_lists));
         if let Some(&split) = splits.get(&(self.root, at)) {
             let code = std::mem::take(&mut self.code);
-            let args = self.edge_args(&values)?;
+            let args = self.edge_args(&values, params)?;
             self.tile = "edge";
             self.push(Kind::Jump);
             let insts = std::mem::replace(&mut self.code, code);
@@ -242,17 +314,29 @@ impl Select<'_> {
             block.succs.push(Edge { to, args });
             return Ok(Edge { to: split, args: Vec::new() });
         }
-        let args = self.edge_args(&values)?;
+        let args = self.edge_args(&values, params)?;
         Ok(Edge { to, args })
     }
 
-    fn edge_args(&mut self, values: &[BlockArg]) -> Result<Vec<VReg>, Unsupported> {
+    /// Registers of the values that an edge passes to `params`.
+    fn edge_args(
+        &mut self,
+        values: &[BlockArg],
+        params: &[Value],
+    ) -> Result<Vec<VReg>, Unsupported> {
         let mut args = Vec::with_capacity(values.len());
-        for value in values {
-            let BlockArg::Value(value) = value else {
+        for (value, &param) in values.iter().zip(params) {
+            let BlockArg::Value(value) = *value else {
                 return self.unsupported("a value of a call that can throw");
             };
-            args.push(self.reg(*value)?);
+            let mut reg = self.reg(value)?;
+            let promised = self.zero_extended.contains(param);
+            if promised && !self.is_zero_extended_or_constant(value) {
+                let to = self.gpr();
+                self.x86(Code::Mov_r32_rm32, &[Opnd::Def(to), Opnd::Use(reg)]);
+                reg = to;
+            }
+            args.push(reg);
         }
         Ok(args)
     }

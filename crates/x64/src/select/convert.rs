@@ -26,6 +26,11 @@ pub(super) fn bits(select: &mut Select<'_>, root: &Root) -> Fits {
         _ => return Ok(false),
     };
     if from.is_int() {
+        let load =
+            if from == types::I64 { Code::VEX_Vmovsd_xmm_m64 } else { Code::VEX_Vmovss_xmm_m32 };
+        if select.raise(root.args[0], from.bytes(), load)? {
+            return Ok(true);
+        }
         let source = select.source(root.args[0], from)?;
         let result = select.result()?;
         select.x86_source(code, &[Opnd::Def(result)], source, &[]);

@@ -14,6 +14,7 @@ fn plain_load(ty: Type) -> Option<Code> {
         types::I64 => Code::Mov_r64_rm64,
         types::F32 => Code::VEX_Vmovss_xmm_m32,
         types::F64 => Code::VEX_Vmovsd_xmm_m64,
+        _ if is_vector(ty) && !ty.lane_type().is_float() => Code::VEX_Vmovdqu_xmm_xmmm128,
         _ if is_vector(ty) => Code::VEX_Vmovups_xmm_xmmm128,
         _ => return None,
     })
@@ -43,7 +44,10 @@ pub(super) fn load(select: &mut Select<'_>, root: &Root) -> Fits {
     };
     let Some(code) = code else { return select.unsupported(format!("a load of {ty}")) };
     let at = select.memory(root.inst, arg, offset.into())?;
-    let to = select.result()?;
+    let (code, to) = match select.raised.remove(&root.inst) {
+        Some(raised) => raised,
+        None => (code, select.result()?),
+    };
     select.x86_mem(code, &[Opnd::Def(to), Opnd::Mem(at.mem)], at);
     Ok(true)
 }
@@ -66,6 +70,7 @@ pub(super) fn store(select: &mut Select<'_>, root: &Root) -> Fits {
     let code = match ty {
         types::F32 => Code::VEX_Vmovss_m32_xmm,
         types::F64 => Code::VEX_Vmovsd_m64_xmm,
+        _ if is_vector(ty) && !ty.lane_type().is_float() => Code::VEX_Vmovdqu_xmmm128_xmm,
         _ if is_vector(ty) => Code::VEX_Vmovups_xmmm128_xmm,
         _ => return select.unsupported(format!("a store of {ty}")),
     };

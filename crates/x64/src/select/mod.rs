@@ -3,7 +3,7 @@
 //! Blocks are walked backwards, so that a value is made only where a tile before it asked for it:
 //! what all users folded into themselves is never emitted. Tiles are tried cheapest first; the
 //! first that fits is taken. Order of effects is that of the CLIF; a load moves only to its one
-//! user, over instructions that neither write memory nor can trap.
+//! user, over instructions that neither write memory nor can trap, or that moved further still.
 //!
 //! Allocates no registers and emits no bytes.
 
@@ -12,6 +12,7 @@ mod calls;
 mod compare;
 mod control;
 mod convert;
+mod extension;
 mod float;
 mod integer;
 mod memory;
@@ -83,8 +84,14 @@ struct Select<'a> {
     user: SecondaryMap<Value, Option<ClifInst>>,
     /// Number of effects in the block before each instruction.
     effects: SecondaryMap<ClifInst, u32>,
+    /// Effects before the point that the backward walk has reached, sunk loads included.
+    reached: u32,
     /// Loads that became operands of other instructions.
     sunk: EntitySet<ClifInst>,
+    /// Loads that do their one user's work at their own place: the instruction, and its result.
+    raised: FxHashMap<ClifInst, (Code, VReg)>,
+    /// Block parameters of 32 bits whose registers have zeros above, on every edge.
+    zero_extended: EntitySet<Value>,
     /// The block in which each CLIF block's code goes.
     blocks: SecondaryMap<Block, Option<BlockId>>,
     /// Pointer to the area for results on the stack.
@@ -194,7 +201,9 @@ impl<'a> Select<'a> {
     fn zero_extended(&self, value: Value) -> bool {
         let dfg = &self.func.dfg;
         let value = dfg.resolve_aliases(value);
-        let ValueDef::Result(inst, 0) = dfg.value_def(value) else { return false };
+        let ValueDef::Result(inst, 0) = dfg.value_def(value) else {
+            return self.zero_extended.contains(value);
+        };
         use Opcode as O;
         matches!(
             (dfg.insts[inst].opcode(), dfg.value_type(value)),

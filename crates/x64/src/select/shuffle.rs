@@ -3,7 +3,7 @@
 use super::{Fits, MemRef, Root, Select, Source, is_vector};
 use crate::error::Unsupported;
 use crate::vcode::Opnd;
-use cranelift_codegen::ir::{InstructionData, Opcode, Value, types};
+use cranelift_codegen::ir::{InstructionData, Value, types};
 use iced_x86::Code;
 use regalloc2::VReg;
 
@@ -16,14 +16,7 @@ impl Select<'_> {
     fn narrow_load(&mut self, value: Value, bytes: u32) -> Result<Option<MemRef>, Unsupported> {
         let canonical = self.canonical(value);
         let Some(inst) = self.def(canonical) else { return Ok(None) };
-        let loaded = match self.func.dfg.insts[inst].opcode() {
-            Opcode::Load => self.type_of(canonical).bytes(),
-            Opcode::Uload8 | Opcode::Sload8 => 1,
-            Opcode::Uload16 | Opcode::Sload16 => 2,
-            Opcode::Uload32 | Opcode::Sload32 => 4,
-            _ => return Ok(None),
-        };
-        if loaded != bytes || !self.unobserved(inst) {
+        if self.loaded_bytes(inst) != Some(bytes) || !self.unobserved(inst) {
             return Ok(None);
         }
         self.sink(inst).map(Some)
@@ -50,6 +43,9 @@ pub(super) fn splat(select: &mut Select<'_>, root: &Root) -> Fits {
     if let Some(at) = select.narrow_load(arg, lane.bytes())? {
         select.unary(code, Source::Mem(at), None);
         return done(select);
+    }
+    if select.raise(arg, lane.bytes(), code)? {
+        return Ok(true);
     }
     match lane {
         types::F32 => {
@@ -95,10 +91,13 @@ pub(super) fn scalar_to_vector(select: &mut Select<'_>, root: &Root) -> Fits {
         return Ok(false);
     }
     let wide = ty.bytes() == 8;
+    let load = if wide { Code::VEX_Vmovq_xmm_xmmm64 } else { Code::VEX_Vmovd_xmm_rm32 };
     if let Some(at) = select.narrow_load(arg, ty.bytes())? {
-        let code = if wide { Code::VEX_Vmovq_xmm_xmmm64 } else { Code::VEX_Vmovd_xmm_rm32 };
-        select.unary(code, Source::Mem(at), None);
+        select.unary(load, Source::Mem(at), None);
         return done(select);
+    }
+    if select.raise(arg, ty.bytes(), load)? {
+        return Ok(true);
     }
     let from = select.reg(arg)?;
     match ty {

@@ -6,7 +6,7 @@
 use super::{Fits, Root, Select};
 use super::{calls, compare, convert, float, integer, memory, shuffle, vector};
 use crate::error::Unsupported;
-use cranelift_codegen::ir::{Opcode, Type, types};
+use cranelift_codegen::ir::{Opcode, Type, Value, ValueDef, types};
 use iced_x86::Code;
 use std::sync::OnceLock;
 
@@ -301,7 +301,7 @@ impl Select<'_> {
             }
             Emit::Commutative(code) => {
                 let [mut left, mut right] = root.args[..] else { return Ok(false) };
-                if self.prefers_memory(left, ty) && !self.prefers_memory(right, ty) {
+                if self.memory_rank(left, ty) > self.memory_rank(right, ty) {
                     (left, right) = (right, left);
                 }
                 let left = self.reg(left)?;
@@ -313,9 +313,23 @@ impl Select<'_> {
         Ok(true)
     }
 
-    /// Whether `value` would rather be the memory operand.
-    pub(super) fn prefers_memory(&self, value: cranelift_codegen::ir::Value, ty: Type) -> bool {
-        self.sinkable(value, ty).is_some() || self.vector_constant(value).is_some()
+    /// How much `value` would rather be the operand that can be memory: a load or constant that
+    /// becomes one, or a value from another block, which is the likelier to be spilled.
+    pub(super) fn memory_rank(&self, value: Value, ty: Type) -> u8 {
+        if self.sinkable(value, ty).is_some() {
+            return 3;
+        }
+        if self.vector_constant(value).is_some() {
+            return 2;
+        }
+        let layout = &self.func.layout;
+        let here = layout.inst_block(self.root);
+        let there = match self.func.dfg.value_def(self.canonical(value)) {
+            ValueDef::Result(inst, _) => layout.inst_block(inst),
+            ValueDef::Param(block, _) => Some(block),
+            _ => here,
+        };
+        u8::from(here != there)
     }
 }
 

@@ -255,7 +255,7 @@ pub(super) fn bitwise(select: &mut Select<'_>, root: &Root) -> Fits {
         (_, true) => Code::VEX_Vxorps_xmm_xmm_xmmm128,
     };
     let [mut left, mut right] = root.args[..] else { return Ok(false) };
-    if select.prefers_memory(left, ty) && !select.prefers_memory(right, ty) {
+    if select.memory_rank(left, ty) > select.memory_rank(right, ty) {
         (left, right) = (right, left);
     }
     let left = select.reg(left)?;
