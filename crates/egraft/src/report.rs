@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Functions with a wasm body by index, then Wasmtime's trampolines.
+    /// Functions with a wasm body by index, then Wasmtime's trampolines where they were looked at.
     pub functions: Vec<FunctionReport>,
     /// Why the whole module is stock; `functions` is then empty.
     pub stock_module: Option<String>,
@@ -21,15 +21,16 @@ pub struct Report {
     pub times: Times,
 }
 
-/// Milliseconds of wall time.
+/// Milliseconds. The three overlap where only some functions are taken from Wasmtime: then
+/// `wasmtime_ms` is nearly all there is.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[non_exhaustive]
 pub struct Times {
     /// Taking the functions from Wasmtime.
     pub capture_ms: f64,
-    /// Rewriting and compiling them.
+    /// Rewriting and compiling them, all functions together.
     pub optimize_ms: f64,
-    /// Wasmtime's own run, with the code handed back.
+    /// Wasmtime's own run, with the code handed back, and waiting for it.
     pub wasmtime_ms: f64,
 }
 

@@ -113,7 +113,8 @@ impl FunctionReport {
 /// A module that went through the seam.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SeamReport {
-    /// Functions with a wasm body by index, then trampolines by symbol.
+    /// Functions with a wasm body by index, then trampolines by symbol if the module was captured
+    /// whole.
     pub functions: Vec<FunctionReport>,
     /// Set when the whole module is stock; `functions` is then empty.
     pub stock_module: Option<StockReason>,
@@ -122,9 +123,10 @@ pub struct SeamReport {
     pub store_error: Option<String>,
     /// Microseconds of the capture.
     pub capture_micros: u64,
-    /// Microseconds of deciding and compiling, all functions together, in wall time.
+    /// Microseconds of deciding and compiling: wall time of a module captured whole, else the sum
+    /// over the functions, as these overlap with one another and with the last run.
     pub compile_micros: u64,
-    /// Microseconds of the last run of Wasmtime, which took the code.
+    /// Microseconds of the last run of Wasmtime, which took the code, and may have waited for it.
     pub handback_micros: u64,
 }
 

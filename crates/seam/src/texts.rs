@@ -57,15 +57,18 @@ pub(crate) fn emit(
     let reduced = scan.reduced(wasm, wanted);
     let done = AtomicBool::new(false);
     let ran = std::thread::scope(|scope| {
-        let drain = scope.spawn(|| {
+        let drain = || {
             while !done.load(Ordering::Acquire) {
                 store.drain();
                 std::thread::park_timeout(DRAIN_EVERY);
             }
-        });
+        };
+        let drain = store.tap.is_none().then(|| scope.spawn(drain));
         let ran = run_until_stopped(&engine, &reduced);
         done.store(true, Ordering::Release);
-        drain.thread().unpark();
+        if let Some(drain) = drain {
+            drain.thread().unpark();
+        }
         ran
     });
     let mut state = store.lock();
