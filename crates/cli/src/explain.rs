@@ -44,6 +44,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
         line("taken from the cache, which does not keep rules; run without --cache-dir")?;
     }
     line(format_args!("e-graph: {} nodes in {} classes", function.enodes, function.eclasses))?;
+    if let Some(what) = &function.uncovered {
+        line(format_args!("not by Egraft's own backend: {what}"))?;
+    }
     if let Some(stop) = &function.stop {
         line(format_args!("stopped: {stop}"))?;
     }

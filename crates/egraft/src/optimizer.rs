@@ -1,6 +1,6 @@
 //! The compiler behind the seam: asks `egraft-lower` about each function and notes the answer.
 
-use crate::options::{Effort, Options};
+use crate::options::{Backend, Effort, Options};
 use crate::report::{Cache, Cost, Note, NoteKey, Report, RuleReport};
 use crate::shape::Shape;
 use cranelift_codegen::Context;
@@ -107,6 +107,7 @@ pub fn dump_egraph(func: &Function, isa: &dyn TargetIsa, effort: Effort, format:
 /// [`FunctionCompiler`] for a set of options.
 pub(crate) struct Optimizer {
     effort: Effort,
+    backend: Backend,
     measure_stock: bool,
     notes: Mutex<Notes>,
 }
@@ -121,6 +122,7 @@ impl Optimizer {
     pub(crate) fn new(options: &Options) -> Optimizer {
         Optimizer {
             effort: options.effort,
+            backend: options.backend,
             measure_stock: options.measure_stock,
             notes: Mutex::default(),
         }
@@ -176,7 +178,7 @@ impl Drop for Session<'_> {
 impl FunctionCompiler for Optimizer {
     fn fingerprint(&self) -> Fingerprint {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        let effort = [self.effort.level()];
+        let effort = [self.effort.level(), self.backend as u8];
         let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
         Fingerprint::of(
             [b"egraft".as_slice(), version, &effort].into_iter().chain(rules.map(str::as_bytes)),
@@ -198,15 +200,11 @@ impl FunctionCompiler for Optimizer {
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
         let (optimized, mut note) = run(&function.func, isa, self.effort);
         note.shape = Some(Shape::of(&function.func));
-        let decision = match optimized {
-            Optimized::Improved(func) => {
-                if self.measure_stock {
-                    note.stock_code_bytes = code_bytes(&function.func, isa);
-                }
-                Decision::Replace(func)
-            }
-            Optimized::Unchanged(reason) => Decision::Stock(StockReason::Declined(reason)),
-        };
+        let decision = self.decide(&function.func, optimized, isa, &mut note);
+        let replaced = !matches!(decision, Decision::Stock(_));
+        if self.measure_stock && replaced {
+            note.stock_code_bytes = code_bytes(&function.func, isa);
+        }
         let key = NoteKey {
             symbol: function.symbol.clone(),
             name: function.name.clone(),
@@ -214,6 +212,40 @@ impl FunctionCompiler for Optimizer {
         };
         self.notes().of.insert(key, note);
         decision
+    }
+}
+
+impl Optimizer {
+    /// Chooses who compiles what came out of rewriting.
+    fn decide(
+        &self,
+        func: &Function,
+        optimized: Optimized,
+        isa: &dyn TargetIsa,
+        note: &mut Note,
+    ) -> Decision {
+        let (better, reason) = match optimized {
+            Optimized::Improved(better) => (Some(better), None),
+            Optimized::Unchanged(reason) => (None, Some(reason)),
+        };
+        let own = self.backend == Backend::X64 && self.effort != Effort::Stock;
+        if own && self.wants_shape(note) {
+            let func = better.as_deref().unwrap_or(func);
+            match egraft_x64::compile(func, isa, &egraft_x64::Options::default()) {
+                Ok(compiled) => return Decision::Code(compiled.blob),
+                Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
+            }
+        }
+        match (better, reason) {
+            (Some(better), _) => Decision::Replace(better),
+            (None, reason) => Decision::Stock(StockReason::Declined(reason.unwrap_or_default())),
+        }
+    }
+
+    /// Whether functions of this shape are worked on at this effort.
+    fn wants_shape(&self, note: &Note) -> bool {
+        let shape = note.shape.unwrap_or_default();
+        if self.effort == Effort::Fast { shape.vector_loops > 0 } else { shape.loops > 0 }
     }
 }
 

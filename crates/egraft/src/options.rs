@@ -57,6 +57,19 @@ impl fmt::Display for Effort {
     }
 }
 
+/// Who turns CLIF into machine code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Backend {
+    /// Stock Cranelift, for what was rewritten; the rest is stock code. Any target.
+    #[default]
+    Cranelift,
+    /// Egraft's own, for x86-64 with AVX2, whether or not rewriting changed anything. What it does not
+    /// cover goes to Cranelift, as does everything on other targets.
+    X64,
+}
+
 /// What Egraft does with the modules of a configuration.
 ///
 /// ```
@@ -69,6 +82,8 @@ impl fmt::Display for Effort {
 pub struct Options {
     /// How much compile time to spend.
     pub effort: Effort,
+    /// Who makes the machine code.
+    pub backend: Backend,
     /// Where compiled functions outlive the process. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the cache directory may hold; the entries unused for longest go first.
@@ -84,6 +99,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             effort: Effort::default(),
+            backend: Backend::default(),
             cache_dir: None,
             cache_limit: 1 << 30,
             memory_limit: 256 << 20,
@@ -96,6 +112,12 @@ impl Options {
     /// Sets [`effort`](Self::effort).
     pub fn effort(mut self, effort: Effort) -> Self {
         self.effort = effort;
+        self
+    }
+
+    /// Sets [`backend`](Self::backend).
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
         self
     }
 

@@ -83,6 +83,8 @@ pub struct FunctionReport {
     pub rules: Vec<RuleReport>,
     /// The limit that stopped rewriting, if one did.
     pub stop: Option<String>,
+    /// What Egraft's own backend does not cover, where it was asked for.
+    pub uncovered: Option<String>,
     /// Microseconds spent on it.
     pub micros: u64,
 }
@@ -162,6 +164,7 @@ impl Report {
                     eclasses: note.eclasses,
                     rules: note.rules,
                     stop: note.stop,
+                    uncovered: note.uncovered,
                     micros: function.micros,
                 }
             })
@@ -210,6 +213,7 @@ pub(crate) struct Note {
     pub(crate) eclasses: usize,
     pub(crate) rules: Vec<RuleReport>,
     pub(crate) stop: Option<String>,
+    pub(crate) uncovered: Option<String>,
 }
 
 /// Finds a function's note. Modules compiled at the same time share the notes, and two of them might
