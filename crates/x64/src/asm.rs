@@ -262,13 +262,9 @@ impl Assembler {
         self.note(format_args!("  {label:?}:"));
     }
 
-    /// Fills with instructions that do nothing up to a multiple of `alignment`.
-    pub(crate) fn align(&mut self, alignment: u32) {
-        let here = self.buffer.cur_offset();
-        let mut missing = (here.next_multiple_of(alignment) - here) as usize;
-        if missing == 0 {
-            return;
-        }
+    /// Emits `bytes` bytes of instructions that do nothing.
+    pub(crate) fn pad(&mut self, bytes: u32) {
+        let mut missing = bytes as usize;
         let units = CraneInst::gen_nop_units();
         while missing > 0 {
             let fits = units.iter().rev().find(|unit| unit.len() <= missing);

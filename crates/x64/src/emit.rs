@@ -15,7 +15,7 @@ use regalloc2::{Allocation, PReg, RegClass};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// Emits `vcode`.
+/// Emits `vcode`: once to see how long its innermost loops are, once with these laid out well.
 ///
 /// # Errors
 /// [`Unsupported`] if an instruction cannot be encoded.
@@ -26,20 +26,24 @@ pub(crate) fn emit(
     constants: &VCodeConstants,
     listing: bool,
 ) -> Result<(MachBuffer<CraneInst>, Option<String>), Unsupported> {
-    let mut asm = Assembler::new(listing);
-    asm.buffer.reserve_labels_for_blocks(vcode.blocks.len());
-    asm.buffer.register_constants(constants);
-    asm.buffer.set_log2_min_function_alignment(LOOP_ALIGNMENT.ilog2() as u8);
-    let loops =
-        innermost_loops(vcode).into_iter().map(|header| (header, asm.buffer.get_label())).collect();
-    let mut emitter = Emitter { asm, vcode, allocated, frame, loops, srcloc: None };
-    let (cold, warm): (Vec<_>, Vec<_>) =
-        (0..vcode.blocks.len()).partition(|&block| vcode.blocks[block].cold);
-    for block in warm.into_iter().chain(cold) {
-        emitter.block(block)?;
+    let loops = innermost_loops(vcode);
+    let new = |loops, listing| {
+        let mut asm = Assembler::new(listing);
+        asm.buffer.reserve_labels_for_blocks(vcode.blocks.len());
+        asm.buffer.register_constants(constants);
+        asm.buffer.set_log2_min_function_alignment(CODE_LINE.ilog2() as u8);
+        let starts = FxHashMap::default();
+        Emitter { asm, vcode, allocated, frame, loops, starts, srcloc: None }
+    };
+    let mut lengths = FxHashMap::default();
+    if !loops.is_empty() {
+        let places = new(FxHashMap::default(), false).run()?.1;
+        lengths.extend(loops.into_iter().map(|(header, last)| {
+            let (start, end) = (places[header.index()].0, places[last].1);
+            (header, end.saturating_sub(start))
+        }));
     }
-    let mut asm = emitter.asm;
-    asm.buffer.optimize_branches(&mut Default::default());
+    let asm = new(lengths, listing).run()?.0;
     asm.finish()
 }
 
@@ -60,13 +64,24 @@ impl Allocs<'_> {
     }
 }
 
-/// Innermost loops start at multiples of this, so that they span as few lines of decoded
-/// instructions as they can.
-const LOOP_ALIGNMENT: u32 = 32;
+/// Bytes of code that the processor keeps together once decoded.
+const CODE_LINE: u32 = 64;
+/// Loops longer than this are left where they are.
+const LONGEST_PLACED: u32 = 256;
+/// Padding is executed each time that a loop is entered; more than this is not worth it.
+const MOST_PADDING: u32 = 40;
 
-/// The headers of loops that hold no other loop. Blocks are in reverse postorder, so an edge
-/// backwards closes a loop.
-fn innermost_loops(vcode: &VCode) -> Vec<BlockId> {
+/// The padding that lets a loop of `length` bytes at `start` touch as few code lines as it can.
+fn padding(start: u32, length: u32) -> u32 {
+    let lines = |start: u32| (start % CODE_LINE + length).div_ceil(CODE_LINE);
+    let to_line = start.next_multiple_of(CODE_LINE) - start;
+    let worth = length <= LONGEST_PLACED && to_line <= MOST_PADDING;
+    if worth && lines(start) > lines(start + to_line) { to_line } else { 0 }
+}
+
+/// The headers of loops that hold no other loop, and the last block of each. Blocks are in reverse
+/// postorder, so an edge backwards closes a loop.
+fn innermost_loops(vcode: &VCode) -> Vec<(BlockId, usize)> {
     let mut ends = std::collections::BTreeMap::new();
     for (index, block) in vcode.blocks.iter().enumerate() {
         for edge in &block.succs {
@@ -80,13 +95,15 @@ fn innermost_loops(vcode: &VCode) -> Vec<BlockId> {
         .iter()
         .enumerate()
         .filter(|(at, (_, end))| headers.get(at + 1).is_none_or(|(next, _)| next.index() > *end));
-    innermost.map(|(_, (header, _))| *header).collect()
+    innermost.map(|(_, found)| *found).collect()
 }
 
 struct Emitter<'a> {
     asm: Assembler,
-    /// Where edges backwards go: behind the padding before an aligned loop.
-    loops: FxHashMap<BlockId, MachLabel>,
+    /// Bytes of innermost loops, by their headers.
+    loops: FxHashMap<BlockId, u32>,
+    /// Where edges backwards go: behind the padding before a loop.
+    starts: FxHashMap<BlockId, MachLabel>,
     vcode: &'a VCode,
     allocated: &'a Allocated,
     frame: &'a Frame,
@@ -98,6 +115,21 @@ fn label(block: BlockId) -> MachLabel {
 }
 
 impl Emitter<'_> {
+    /// Emits all blocks; returns where each starts and ends, about.
+    fn run(mut self) -> Result<(Assembler, Vec<(u32, u32)>), Unsupported> {
+        let vcode = self.vcode;
+        let (cold, warm): (Vec<_>, Vec<_>) =
+            (0..vcode.blocks.len()).partition(|&block| vcode.blocks[block].cold);
+        let mut places = vec![(0, 0); vcode.blocks.len()];
+        for block in warm.into_iter().chain(cold) {
+            let start = self.asm.buffer.cur_offset();
+            self.block(block)?;
+            places[block] = (start, self.asm.buffer.cur_offset());
+        }
+        self.asm.buffer.optimize_branches(&mut Default::default());
+        Ok((self.asm, places))
+    }
+
     fn block(&mut self, index: usize) -> Result<(), Unsupported> {
         if index == 0 {
             self.asm.buffer.start_srcloc(RelSourceLoc::default());
@@ -106,9 +138,14 @@ impl Emitter<'_> {
         }
         let id = BlockId(index as u32);
         self.asm.bind(label(id));
-        if let Some(&start) = self.loops.get(&id) {
-            self.asm.align(LOOP_ALIGNMENT);
-            self.asm.bind(start);
+        if let Some(&length) = self.loops.get(&id) {
+            let bytes = padding(self.asm.buffer.cur_offset(), length);
+            if bytes > 0 {
+                self.asm.pad(bytes);
+                let start = self.asm.buffer.get_label();
+                self.asm.bind(start);
+                self.starts.insert(id, start);
+            }
         }
         let (vcode, allocated) = (self.vcode, self.allocated);
         let block = &vcode.blocks[index];
@@ -209,7 +246,7 @@ impl Emitter<'_> {
 
     fn target(&self, block: usize, succ: usize) -> MachLabel {
         let to = self.vcode.blocks[block].succs[succ].to;
-        match self.loops.get(&to) {
+        match self.starts.get(&to) {
             Some(&start) if to.index() <= block => start,
             _ => label(to),
         }

@@ -5,7 +5,9 @@ use crate::asm::{CMOVCC32, CMOVCC64, SETCC};
 use crate::error::Unsupported;
 use crate::vcode::{Cc, Cond, Kind, Opnd};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
-use cranelift_codegen::ir::{Inst as ClifInst, InstructionData, Opcode, Type, Value, types};
+use cranelift_codegen::ir::{
+    BlockArg, Inst as ClifInst, InstructionData, Opcode, Type, Value, ValueDef, types,
+};
 use iced_x86::Code;
 use regalloc2::VReg;
 
@@ -167,6 +169,17 @@ impl Select<'_> {
             (left, right) = (right, left);
             cc = cc.swap_args();
         }
+        if let Some((next, bits)) = self.next_of(cc, left, right, ty) {
+            let reg = self.reg(next)?;
+            let imm = Opnd::Imm(i64::from(bits));
+            let code = if i8::try_from(bits).is_ok() { codes.imm8 } else { codes.imm };
+            if bits == 0 {
+                self.x86(codes.test, &[Opnd::UseReg(reg), Opnd::UseReg(reg)]);
+            } else {
+                self.x86(code, &[Opnd::Use(reg), imm]);
+            }
+            return Ok(Cond::One(int_cc(cc)));
+        }
         let cond = Cond::One(int_cc(cc));
         let unsigned = cc.unsigned() == cc && !matches!(cc, IntCC::Equal | IntCC::NotEqual);
         match self.imm32(right) {
@@ -218,6 +231,31 @@ impl Select<'_> {
             }
         }
         Ok(cond)
+    }
+
+    /// For the comparison at the end of a loop of a parameter with a constant: the parameter's next
+    /// value, and the constant to compare that with instead. The parameter is free then, and the
+    /// next value can be made in its register.
+    fn next_of(&self, cc: IntCC, left: Value, right: Value, ty: Type) -> Option<(Value, i32)> {
+        if !matches!(cc, IntCC::Equal | IntCC::NotEqual) || ty.bits() < 32 {
+            return None;
+        }
+        let limit = self.imm32(right)?;
+        let left = self.canonical(left);
+        let dfg = &self.func.dfg;
+        let ValueDef::Param(header, at) = dfg.value_def(left) else { return None };
+        let data = &dfg.insts[self.root];
+        let calls = data.branch_destination(&dfg.jump_tables, &dfg.exception_tables);
+        let call = calls.iter().find(|call| call.block(&dfg.value_lists) == header)?;
+        let BlockArg::Value(next) = call.args(&dfg.value_lists).nth(at)? else { return None };
+        let args = self.match_op(next, Opcode::Iadd, ty)?;
+        if self.canonical(args[0]) != left {
+            return None;
+        }
+        // Both sides wrap alike.
+        let sum = i64::from(limit).wrapping_add(self.constant(args[1])?);
+        let sum = if ty == types::I32 { sum as i32 } else { i32::try_from(sum).ok()? };
+        Some((next, sum))
     }
 
     fn float_compare(
