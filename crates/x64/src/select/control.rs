@@ -235,11 +235,21 @@ impl Select<'_> {
                 let BlockArg::Value(value) = *arg else { continue };
                 let value = self.canonical(value);
                 let Some(inst) = self.def(value) else { continue };
+                // What is added must be there all along, or its register would be kept for longer.
+                let step = |arg: Value| {
+                    let arg = self.canonical(arg);
+                    arg == param
+                        || self.constant(arg).is_some()
+                        || self.def(arg).is_none_or(|inst| {
+                            func.layout.inst_block(inst) != Some(block)
+                        })
+                };
                 if matches!(dfg.insts[inst].opcode(), Opcode::Iadd | Opcode::Isub)
                     && func.layout.inst_block(inst) == Some(block)
                     && self.regs[value].is_some()
                     && !updates.contains(&inst)
                     && dfg.inst_args(inst).iter().any(|&arg| self.canonical(arg) == param)
+                    && dfg.inst_args(inst).iter().all(|&arg| step(arg))
                     && self.used_at_end_only(block, value)
                 {
                     updates.push(inst);

@@ -321,7 +321,12 @@ impl<'a> Select<'a> {
                 _ => {}
             }
         }
-        if self.all_bytes(value, 0) {
+        // Zeros are made anew, but for those that were moved out of a loop.
+        if self.all_bytes(value, 0)
+            && let layout = &self.func.layout
+            && self.def(value).and_then(|inst| layout.inst_block(inst))
+                == layout.inst_block(self.root)
+        {
             return Ok(self.zero());
         }
         self.value_reg(value)

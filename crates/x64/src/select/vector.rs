@@ -1,7 +1,7 @@
 //! Vector integers.
 
 use super::{Fits, Root, Select, Source, is_vector};
-use crate::vcode::Opnd;
+use crate::vcode::{Kind, Opnd};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::{InstructionData, Opcode, Type, Value, types};
 use iced_x86::Code;
@@ -15,9 +15,15 @@ pub(super) fn constant(select: &mut Select<'_>, root: &Root) -> Fits {
     if bytes.len() != 16 {
         return Ok(false);
     }
-    if bytes.iter().all(|&byte| byte == 0xff) {
-        let ones = select.ones();
-        return select.copy_result(ones).map(|()| true);
+    if bytes.iter().all(|&byte| byte == bytes[0]) && matches!(bytes[0], 0 | 0xff) {
+        let to = select.result()?;
+        let code = if bytes[0] == 0 {
+            Code::VEX_Vpxor_xmm_xmm_xmmm128
+        } else {
+            Code::VEX_Vpcmpeqd_xmm_xmm_xmmm128
+        };
+        select.push(Kind::Idiom { code, to });
+        return Ok(true);
     }
     let source = select.pool_source(&bytes);
     select.unary(Code::VEX_Vmovups_xmm_xmmm128, source, None);
