@@ -7,6 +7,8 @@ use cranelift_codegen::ir::{
     Inst as ClifInst, InstructionData, MemFlagsData, Opcode, Type, Value, types,
 };
 
+/// Instructions of CLIF within which a value counts as young.
+const YOUNG: u32 = 40;
 /// How many additions an address may take in.
 const MAX_TERMS: usize = 6;
 
@@ -214,13 +216,24 @@ impl Select<'_> {
                 return Ok(self.pool_source(&bytes));
             }
         }
-        Ok(Source::Reg(self.reg(value)?))
+        let reg = self.reg(value)?;
+        Ok(if self.is_young(value) { Source::Young(reg) } else { Source::Reg(reg) })
+    }
+
+    /// Whether `value` is a vector made shortly before the root.
+    fn is_young(&self, value: Value) -> bool {
+        let layout = &self.func.layout;
+        self.def(value).is_some_and(|inst| {
+            layout.inst_block(inst) == layout.inst_block(self.root)
+                && self.places[self.root].saturating_sub(self.places[inst]) <= YOUNG
+                && !self.type_of(self.canonical(value)).is_int()
+        })
     }
 
     /// A pool or memory source in a register.
     pub(super) fn source_reg(&mut self, source: Source) -> regalloc2::VReg {
         match source {
-            Source::Reg(reg) => reg,
+            Source::Reg(reg) | Source::Young(reg) => reg,
             Source::Mem(_) => self.unary(iced_x86::Code::VEX_Vmovups_xmm_xmmm128, source, None),
         }
     }

@@ -50,6 +50,7 @@ pub(crate) fn select(
         uses: SecondaryMap::new(),
         user: SecondaryMap::new(),
         effects: SecondaryMap::new(),
+        places: SecondaryMap::new(),
         reached: 0,
         sunk: EntitySet::new(),
         raised: FxHashMap::default(),
@@ -135,7 +136,8 @@ impl Select<'_> {
     fn count_uses(&mut self, block: Block) {
         let func = self.func;
         let mut effects = 0;
-        for inst in func.layout.block_insts(block) {
+        for (place, inst) in func.layout.block_insts(block).enumerate() {
+            self.places[inst] = place as u32;
             self.effects[inst] = effects;
             if self.has_effect(inst) || self.can_trap_in_order(inst) {
                 effects += 1;
@@ -240,9 +242,9 @@ impl Select<'_> {
                     let arg = self.canonical(arg);
                     arg == param
                         || self.constant(arg).is_some()
-                        || self.def(arg).is_none_or(|inst| {
-                            func.layout.inst_block(inst) != Some(block)
-                        })
+                        || self
+                            .def(arg)
+                            .is_none_or(|inst| func.layout.inst_block(inst) != Some(block))
                 };
                 if matches!(dfg.insts[inst].opcode(), Opcode::Iadd | Opcode::Isub)
                     && func.layout.inst_block(inst) == Some(block)

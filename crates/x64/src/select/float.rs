@@ -46,7 +46,7 @@ impl Select<'_> {
     /// the operand itself, or from zeros, so that no other register is waited for.
     pub(super) fn scalar_unary(&mut self, code: Code, source: Source, imm: Option<i64>) -> VReg {
         let upper = match source {
-            Source::Reg(reg) => reg,
+            Source::Reg(reg) | Source::Young(reg) => reg,
             Source::Mem(_) => self.zero(),
         };
         self.binary(code, upper, source, imm)

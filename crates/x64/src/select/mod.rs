@@ -54,7 +54,10 @@ struct MemRef {
 /// The last operand of many instructions: a register or memory.
 #[derive(Debug, Clone, Copy)]
 enum Source {
+    /// A register that may be read from its slot when it is spilled.
     Reg(VReg),
+    /// A register whose value is so young that a slot would only add the time to store it.
+    Young(VReg),
     Mem(MemRef),
 }
 
@@ -84,6 +87,8 @@ struct Select<'a> {
     user: SecondaryMap<Value, Option<ClifInst>>,
     /// Number of effects in the block before each instruction.
     effects: SecondaryMap<ClifInst, u32>,
+    /// Place of each instruction in its block.
+    places: SecondaryMap<ClifInst, u32>,
     /// Effects before the point that the backward walk has reached, sunk loads included.
     reached: u32,
     /// Loads that became operands of other instructions.
@@ -382,6 +387,11 @@ impl<'a> Select<'a> {
                 ops.extend_from_slice(after);
                 self.x86(code, &ops);
             }
+            Source::Young(reg) => {
+                ops.push(Opnd::UseReg(reg));
+                ops.extend_from_slice(after);
+                self.x86(code, &ops);
+            }
             Source::Mem(at) => {
                 ops.push(Opnd::Mem(at.mem));
                 ops.extend_from_slice(after);
@@ -408,7 +418,7 @@ impl<'a> Select<'a> {
 
     /// Emits `code to, left, right` into a new vector register.
     fn binary_regs(&mut self, code: Code, left: VReg, right: VReg) -> VReg {
-        self.binary(code, left, Source::Reg(right), None)
+        self.binary(code, left, Source::Young(right), None)
     }
 
     /// Emits `code to, from, count` into a new vector register.
