@@ -9,6 +9,7 @@ use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::loop_analysis::LoopAnalysis;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Whether `func` makes a vector in a loop.
 fn has_vector_loop(func: &Function) -> bool {
@@ -30,6 +31,8 @@ struct Tally {
     taken: usize,
     bytes: usize,
     stock_bytes: usize,
+    time: Duration,
+    stock_time: Duration,
 }
 
 fn main() {
@@ -49,7 +52,9 @@ fn main() {
             let name = function.name.as_deref().unwrap_or(&function.symbol);
             let listing = shown.as_deref().is_some_and(|shown| name.contains(shown));
             let options = egraft_x64::Options { listing, ..Default::default() };
+            let start = Instant::now();
             let result = egraft_x64::compile(&function.func, &*captured.isa, &options);
+            let time = start.elapsed();
             let loops = has_vector_loop(&function.func);
             let mut tallies = vec![&mut all];
             if loops {
@@ -58,18 +63,23 @@ fn main() {
             let stock = result.as_ref().ok().and_then(|_| {
                 let mut context = cranelift_codegen::Context::for_function(function.func.clone());
                 context.set_disasm(listing);
+                let start = Instant::now();
                 let code = context.compile(&*captured.isa, &mut Default::default()).ok()?;
                 if let Some(text) = &code.vcode {
                     println!("{path}: stock code of {name}\n{text}");
                 }
-                Some(code.code_buffer().len())
+                Some((code.code_buffer().len(), start.elapsed()))
             });
             for tally in tallies {
                 tally.functions += 1;
                 if let Ok(compiled) = &result {
                     tally.taken += 1;
                     tally.bytes += compiled.code_bytes;
-                    tally.stock_bytes += stock.unwrap_or(0);
+                    tally.time += time;
+                    if let Some((bytes, time)) = stock {
+                        tally.stock_bytes += bytes;
+                        tally.stock_time += time;
+                    }
                 }
             }
             match result {
@@ -88,12 +98,14 @@ fn main() {
     }
     for (what, tally) in [("functions", &all), ("functions with vector code in loops", &vector)] {
         println!(
-            "{} of {} {what} taken ({:.1} %), {} bytes of code where stock has {}",
+            "{} of {} {what} taken ({:.1} %): {} bytes of code in {:.1?}, stock {} in {:.1?}",
             tally.taken,
             tally.functions,
             100.0 * tally.taken as f64 / tally.functions.max(1) as f64,
             tally.bytes,
+            tally.time,
             tally.stock_bytes,
+            tally.stock_time,
         );
     }
     let mut reasons: Vec<_> = reasons.into_iter().collect();
