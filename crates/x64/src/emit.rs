@@ -203,8 +203,14 @@ impl Emitter<'_> {
                 self.asm.put(*code, &args);
             }
             Kind::Args(_) => {}
-            Kind::Ret(_) => self.frame.epilogue(&mut self.asm),
-            Kind::Call(call) => self.call(call, allocs),
+            Kind::Ret(_) => {
+                self.clear_uppers();
+                self.frame.epilogue(&mut self.asm);
+            }
+            Kind::Call(call) => {
+                self.clear_uppers();
+                self.call(call, allocs);
+            }
             Kind::Jump => self.asm.jmp(self.target(block, 0)),
             Kind::Branch(cond) => self.branch(*cond, self.target(block, 0), self.target(block, 1)),
             Kind::JumpTable { .. } => self.jump_table(block, allocs),
@@ -313,8 +319,11 @@ impl Emitter<'_> {
             (Some(from), Some(to)) => match to.class() {
                 RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), Arg::Reg(gpr64(from))]),
                 _ => {
-                    let vector = |reg: PReg| Arg::Reg(Register::XMM0 + reg.hw_enc() as u32);
-                    (Code::VEX_Vmovaps_xmm_xmmm128, [vector(to), vector(from)])
+                    let code = match self.vcode.wide {
+                        true => Code::VEX_Vmovaps_ymm_ymmm256,
+                        false => Code::VEX_Vmovaps_xmm_xmmm128,
+                    };
+                    (code, [self.vector(to), self.vector(from)])
                 }
             },
             (None, Some(to)) => {
@@ -323,8 +332,11 @@ impl Emitter<'_> {
                 match to.class() {
                     RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), slot]),
                     _ => {
-                        let to = Arg::Reg(Register::XMM0 + to.hw_enc() as u32);
-                        (Code::VEX_Vmovups_xmm_xmmm128, [to, slot])
+                        let code = match self.vcode.wide {
+                            true => Code::VEX_Vmovups_ymm_ymmm256,
+                            false => Code::VEX_Vmovups_xmm_xmmm128,
+                        };
+                        (code, [self.vector(to), slot])
                     }
                 }
             }
@@ -334,8 +346,11 @@ impl Emitter<'_> {
                 match from.class() {
                     RegClass::Int => (Code::Mov_rm64_r64, [slot, Arg::Reg(gpr64(from))]),
                     _ => {
-                        let from = Arg::Reg(Register::XMM0 + from.hw_enc() as u32);
-                        (Code::VEX_Vmovups_xmmm128_xmm, [slot, from])
+                        let code = match self.vcode.wide {
+                            true => Code::VEX_Vmovups_ymmm256_ymm,
+                            false => Code::VEX_Vmovups_xmmm128_xmm,
+                        };
+                        (code, [slot, self.vector(from)])
                     }
                 }
             }
@@ -343,6 +358,19 @@ impl Emitter<'_> {
         };
         self.asm.set_tile("move");
         self.asm.put(code, &args);
+    }
+
+    /// All of a vector register that the function uses.
+    fn vector(&self, reg: PReg) -> Arg {
+        let first = if self.vcode.wide { Register::YMM0 } else { Register::XMM0 };
+        Arg::Reg(first + reg.hw_enc() as u32)
+    }
+
+    /// Other code may mix in instructions without VEX, which are slow while upper halves are in use.
+    fn clear_uppers(&mut self) {
+        if self.vcode.wide {
+            self.asm.put(Code::VEX_Vzeroupper, &[]);
+        }
     }
 
     fn call(&mut self, call: &Call, allocs: &mut Allocs<'_>) {

@@ -14,6 +14,7 @@ mod emit;
 mod error;
 mod features;
 mod frame;
+mod pack;
 mod regalloc;
 mod regs;
 mod select;
@@ -32,13 +33,15 @@ use cranelift_codegen::isa::TargetIsa;
 pub struct Options {
     /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
     pub optimize: bool,
+    /// Whether pairs of 128-bit instructions become 256 bits wide.
+    pub pack: bool,
     /// Whether to write a listing of the code with the tile behind each instruction.
     pub listing: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { optimize: true, listing: false }
+        Options { optimize: true, pack: true, listing: false }
     }
 }
 
@@ -75,7 +78,10 @@ pub fn compile(
     }
     let func = &context.func;
     let stack_slots = frame::StackSlots::new(func)?;
-    let (vcode, constants) = select::select(func, features, &abi, &stack_slots)?;
+    let (mut vcode, mut constants) = select::select(func, features, &abi, &stack_slots)?;
+    if options.pack {
+        pack::pack(&mut vcode, &mut constants);
+    }
     let allocated = regalloc::allocate(&vcode)?;
     let body = emit::body(&vcode, &allocated);
     let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;

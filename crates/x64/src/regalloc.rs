@@ -12,6 +12,8 @@ use regalloc2::{
 
 /// 8-byte spill slots of a vector register.
 const VECTOR_SPILL_SLOTS: usize = 2;
+/// The same where some are 256 bits wide.
+const WIDE_SPILL_SLOTS: usize = 4;
 
 /// The function as regalloc2 reads it: instructions numbered through.
 struct Flat<'a> {
@@ -112,7 +114,11 @@ impl Function for Flat<'_> {
     }
 
     fn spillslot_size(&self, class: RegClass) -> usize {
-        if class == RegClass::Int { 1 } else { VECTOR_SPILL_SLOTS }
+        match class {
+            RegClass::Int => 1,
+            _ if self.vcode.wide => WIDE_SPILL_SLOTS,
+            _ => VECTOR_SPILL_SLOTS,
+        }
     }
 }
 

@@ -319,4 +319,6 @@ pub(crate) struct VCode {
     pub(crate) outgoing_args: u32,
     /// Whether it calls anything.
     pub(crate) calls: bool,
+    /// Whether some vector registers hold 256 bits.
+    pub(crate) wide: bool,
 }

@@ -1,0 +1,100 @@
+//! Where registers of a function are made and used, and how deep in loops its blocks are.
+
+use crate::vcode::{Inst, Opnd, Kind, VCode};
+use regalloc2::{Operand, OperandKind, VReg};
+
+/// An instruction: its block and its place there.
+pub(super) type Place = (usize, usize);
+
+/// What makes a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Def {
+    /// Nothing that is known.
+    Unknown,
+    Inst(Place),
+    /// A parameter of a block.
+    Param(usize, usize),
+}
+
+/// What reads a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Use {
+    Inst(Place),
+    /// An argument of an edge: the block, the successor, the argument.
+    Edge(usize, usize, usize),
+}
+
+pub(super) struct Facts {
+    defs: Vec<Def>,
+    uses: Vec<Vec<Use>>,
+    /// How many loops are around each block.
+    levels: Vec<u32>,
+    /// Edges into each block: the block, the successor.
+    pub(super) preds: Vec<Vec<(usize, usize)>>,
+}
+
+impl Facts {
+    pub(super) fn new(vcode: &VCode) -> Facts {
+        let count = vcode.blocks.len();
+        let mut facts = Facts {
+            defs: vec![Def::Unknown; vcode.vregs],
+            uses: vec![Vec::new(); vcode.vregs],
+            levels: vec![0; count],
+            preds: vec![Vec::new(); count],
+        };
+        let mut operands: Vec<Operand> = Vec::new();
+        for (block, code) in vcode.blocks.iter().enumerate() {
+            for (at, param) in code.params.iter().enumerate() {
+                facts.defs[param.vreg()] = Def::Param(block, at);
+            }
+            for (at, inst) in code.insts.iter().enumerate() {
+                operands.clear();
+                inst.operands(&mut operands);
+                for operand in &operands {
+                    let reg = operand.vreg().vreg();
+                    match operand.kind() {
+                        OperandKind::Def => facts.defs[reg] = Def::Inst((block, at)),
+                        OperandKind::Use => facts.uses[reg].push(Use::Inst((block, at))),
+                    }
+                }
+            }
+            for (succ, edge) in code.succs.iter().enumerate() {
+                facts.preds[edge.to.index()].push((block, succ));
+                for (at, arg) in edge.args.iter().enumerate() {
+                    facts.uses[arg.vreg()].push(Use::Edge(block, succ, at));
+                }
+                // Blocks are in reverse postorder, so an edge backwards closes a loop.
+                if edge.to.index() <= block {
+                    facts.levels[edge.to.index()..=block].iter_mut().for_each(|level| *level += 1);
+                }
+            }
+        }
+        facts
+    }
+
+    pub(super) fn def(&self, reg: VReg) -> Def {
+        self.defs.get(reg.vreg()).copied().unwrap_or(Def::Unknown)
+    }
+
+    pub(super) fn uses(&self, reg: VReg) -> &[Use] {
+        self.uses.get(reg.vreg()).map_or(&[], Vec::as_slice)
+    }
+
+    /// How deep in loops a block is.
+    pub(super) fn level(&self, block: usize) -> u32 {
+        self.levels[block]
+    }
+
+    /// How much more often a block runs than one outside loops.
+    pub(super) fn weight(&self, block: usize) -> i64 {
+        16_i64.pow(self.levels[block].min(6))
+    }
+}
+
+/// The operands of an x86 instruction without hidden ones.
+pub(super) fn x86(inst: &Inst) -> Option<(iced_x86::Code, &[Opnd])> {
+    match &inst.kind {
+        Kind::X86 { code, ops, implicit } if implicit.is_empty() => Some((*code, ops)),
+        _ => None,
+    }
+}

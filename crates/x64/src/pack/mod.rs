@@ -1,0 +1,628 @@
+//! Pairs of equal 128-bit instructions become one instruction of 256 bits.
+//!
+//! Works on selected machine code, where nearly all of AVX2 does to each half of a register what the
+//! 128-bit form does to the whole: so two instructions of one kind in a block, that do not depend on
+//! one another, are one instruction on pairs of operands. Pairs are grown from seeds (values that are
+//! stored one after the other, both operands of one instruction, parameters of a loop) down to their
+//! operands, and kept if they save more than it costs to put operands together and take halves out.
+//! The order is that of superword-level parallelism (Larsen and Amarasinghe, PLDI 2000), one level
+//! lower.
+//!
+//! Memory is accessed as before: every load and store keeps its width, place, trap and source
+//! location.
+//!
+//! Invariant: the lower half of a wide register is the first value of a pair, and may be read as it
+//! is by 128-bit instructions.
+
+mod facts;
+mod lanes;
+mod rebuild;
+
+use crate::vcode::{Kind, Mem, Opnd, VCode};
+use cranelift_codegen::{VCodeConstant, VCodeConstants};
+use facts::{Def, Facts, Place, Use, x86};
+use iced_x86::Code;
+use lanes::{WIDENINGS, wide};
+use regalloc2::{RegClass, VReg};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// How many pairs may hang on one another.
+const DEPTH: usize = 48;
+/// Instructions looked at to see whether one depends on another.
+const SEARCH: usize = 300;
+/// How far apart in a list of stores two may be.
+const STORE_REACH: usize = 4;
+
+/// Costs in quarters of an instruction, before loops weigh in.
+const INST: i64 = 4;
+/// To put two registers together.
+const JOIN: i64 = 5;
+/// To load the upper half where it was loaded anyway.
+const JOIN_LOAD: i64 = 2;
+/// To load halves that both were operands of what used them.
+const UNFOLD: i64 = 8;
+/// To take the upper half out, and to store it instead of a register.
+const SPLIT: i64 = 5;
+const SPLIT_STORE: i64 = 2;
+
+/// Packs what pays. Returns whether anything became 256 bits wide.
+pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) -> bool {
+    let facts = Facts::new(vcode);
+    let mut packer = Packer {
+        vregs: vcode.vregs,
+        vcode,
+        facts,
+        packs: Vec::new(),
+        member: FxHashMap::default(),
+        joins: Vec::new(),
+        join_of: FxHashMap::default(),
+        unfolded: FxHashMap::default(),
+        stores: FxHashMap::default(),
+        journal: Vec::new(),
+    };
+    packer.seed_stores();
+    packer.seed_operands();
+    packer.seed_params();
+    if packer.packs.is_empty() {
+        return false;
+    }
+    let packed = rebuild::rebuild(packer, constants);
+    *vcode = packed;
+    true
+}
+
+/// Where a wide operand comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// Made wide: by index in [`Packer::packs`].
+    Pack(usize),
+    /// Put together: by index in [`Packer::joins`].
+    Join(usize),
+}
+
+/// An operand of a packed instruction.
+#[derive(Clone, Copy, Debug)]
+enum Wide {
+    Def,
+    Use(Source),
+    /// Read and written.
+    Mod(Source),
+    /// The same for both halves: a count, or what a widening reads.
+    Scalar(VReg),
+    Imm(i64),
+    Constants(VCodeConstant, VCodeConstant),
+}
+
+#[derive(Debug)]
+enum How {
+    Insts { lo: Place, hi: Place, code: Code, ops: Vec<Wide> },
+    /// All zeros or all ones.
+    Idiom { lo: Place, hi: Place, code: Code },
+    /// The sources by edge into the block.
+    Params { block: usize, edges: Vec<Source> },
+}
+
+/// Two registers that become one.
+#[derive(Debug)]
+struct Pack {
+    lo: VReg,
+    hi: VReg,
+    to: VReg,
+    how: How,
+}
+
+/// Two registers that are put together.
+#[derive(Debug, Clone, Copy)]
+struct Join {
+    lo: VReg,
+    hi: VReg,
+    to: VReg,
+}
+
+enum Step {
+    Pack,
+    Join,
+    Unfolded(Place),
+    Store(Place),
+}
+
+struct Packer<'a> {
+    vcode: &'a VCode,
+    facts: Facts,
+    vregs: usize,
+    packs: Vec<Pack>,
+    /// The pack of each register that is a half of one.
+    member: FxHashMap<VReg, usize>,
+    joins: Vec<Join>,
+    join_of: FxHashMap<(VReg, VReg), usize>,
+    /// Registers for memory operands that become loads of their own.
+    unfolded: FxHashMap<Place, VReg>,
+    /// Stores of the upper half of a pack.
+    stores: FxHashMap<Place, usize>,
+    /// What was done, to be undone.
+    journal: Vec<Step>,
+}
+
+impl<'a> Packer<'a> {
+    fn new_reg(&mut self) -> VReg {
+        let reg = VReg::new(self.vregs, RegClass::Float);
+        self.vregs += 1;
+        reg
+    }
+
+    fn inst(&self, place: Place) -> &'a crate::vcode::Inst {
+        &self.vcode.blocks[place.0].insts[place.1]
+    }
+
+    fn is_member(&self, reg: VReg) -> bool {
+        self.member.contains_key(&reg)
+    }
+
+    /// Values that are stored close to one another.
+    fn seed_stores(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            if self.facts.level(block) == 0 {
+                continue;
+            }
+            let stored = |at: usize| match x86(self.inst((block, at)))? {
+                (
+                    Code::VEX_Vmovups_xmmm128_xmm | Code::VEX_Vmovdqu_xmmm128_xmm,
+                    &[Opnd::Mem(_), Opnd::Use(reg) | Opnd::UseReg(reg)],
+                ) => Some((at, reg)),
+                _ => None,
+            };
+            let stores: Vec<(usize, VReg)> =
+                (0..self.vcode.blocks[block].insts.len()).filter_map(stored).collect();
+            for (at, (_, lo)) in stores.iter().enumerate() {
+                for (place, hi) in stores[at + 1..].iter().take(STORE_REACH) {
+                    if self.is_member(*lo) || self.is_member(*hi) || lo == hi {
+                        continue;
+                    }
+                    self.attempt(|this| {
+                        if let Source::Pack(pack) = this.source(*lo, *hi, 0) {
+                            this.stores.insert((block, *place), pack);
+                            this.journal.push(Step::Store((block, *place)));
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Both operands of an instruction.
+    fn seed_operands(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            if self.facts.level(block) == 0 {
+                continue;
+            }
+            for at in (0..self.vcode.blocks[block].insts.len()).rev() {
+                let Some((_, ops)) = x86(self.inst((block, at))) else { continue };
+                let regs: Vec<VReg> = ops
+                    .iter()
+                    .filter_map(|op| match op {
+                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => Some(*reg),
+                        _ => None,
+                    })
+                    .filter(|reg| reg.class() == RegClass::Float)
+                    .collect();
+                if let [lo, hi] = regs[..]
+                    && lo != hi
+                    && !self.is_member(lo)
+                    && !self.is_member(hi)
+                {
+                    self.attempt(|this| {
+                        this.source(lo, hi, 0);
+                    });
+                }
+            }
+        }
+    }
+
+    /// What a loop carries round.
+    fn seed_params(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            let params = &self.vcode.blocks[block].params;
+            let carries = self.facts.preds[block].iter().any(|(pred, _)| *pred >= block);
+            if !carries {
+                continue;
+            }
+            for (at, lo) in params.iter().enumerate() {
+                for hi in &params[at + 1..] {
+                    let vectors = lo.class() == RegClass::Float && hi.class() == RegClass::Float;
+                    if vectors && !self.is_member(*lo) && !self.is_member(*hi) {
+                        self.attempt(|this| {
+                            this.source(*lo, *hi, 0);
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does something, and undoes it unless it pays and leaves an order.
+    fn attempt(&mut self, what: impl FnOnce(&mut Self)) {
+        let (packs, joins) = (self.packs.len(), self.joins.len());
+        self.journal.clear();
+        what(self);
+        if self.packs.len() > packs && self.gain(packs, joins) > 0 && self.has_order(packs) {
+            return;
+        }
+        for step in std::mem::take(&mut self.journal) {
+            match step {
+                Step::Pack => {
+                    let pack = self.packs.pop().expect("one for each step");
+                    self.member.remove(&pack.lo);
+                    self.member.remove(&pack.hi);
+                }
+                Step::Join => {
+                    let join = self.joins.pop().expect("one for each step");
+                    self.join_of.remove(&(join.lo, join.hi));
+                }
+                Step::Unfolded(place) => {
+                    self.unfolded.remove(&place);
+                }
+                Step::Store(place) => {
+                    self.stores.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// The register whose halves are `lo` and `hi`.
+    fn source(&mut self, lo: VReg, hi: VReg, depth: usize) -> Source {
+        match (self.member.get(&lo), self.member.get(&hi)) {
+            (Some(&one), Some(&other)) if one == other && self.packs[one].lo == lo && lo != hi => {
+                return Source::Pack(one);
+            }
+            (None, None) if lo != hi && depth < DEPTH => {
+                let pack = match (self.facts.def(lo), self.facts.def(hi)) {
+                    (Def::Inst(one), Def::Inst(other)) if one.0 == other.0 && one != other => {
+                        self.pair(lo, hi, one, other, depth)
+                    }
+                    (Def::Param(one, lo_at), Def::Param(other, hi_at)) if one == other => {
+                        self.pair_params(lo, hi, one, (lo_at, hi_at), depth)
+                    }
+                    _ => None,
+                };
+                if let Some(pack) = pack {
+                    return Source::Pack(pack);
+                }
+            }
+            _ => {}
+        }
+        self.join(lo, hi)
+    }
+
+    fn join(&mut self, lo: VReg, hi: VReg) -> Source {
+        if let Some(&join) = self.join_of.get(&(lo, hi)) {
+            return Source::Join(join);
+        }
+        let to = self.new_reg();
+        let join = self.joins.len();
+        self.joins.push(Join { lo, hi, to });
+        self.join_of.insert((lo, hi), join);
+        self.journal.push(Step::Join);
+        Source::Join(join)
+    }
+
+    fn push(&mut self, lo: VReg, hi: VReg, how: How) -> usize {
+        let to = self.new_reg();
+        let pack = self.packs.len();
+        self.packs.push(Pack { lo, hi, to, how });
+        self.member.insert(lo, pack);
+        self.member.insert(hi, pack);
+        self.journal.push(Step::Pack);
+        pack
+    }
+
+    /// Packs the instructions that make `lo` and `hi`, if they are alike and independent.
+    fn pair(&mut self, lo: VReg, hi: VReg, one: Place, other: Place, depth: usize) -> Option<usize> {
+        if let (Kind::Idiom { code, .. }, Kind::Idiom { code: same, .. }) =
+            (&self.inst(one).kind, &self.inst(other).kind)
+        {
+            let code = wide(*code).filter(|_| code == same)?;
+            return Some(self.push(lo, hi, How::Idiom { lo: one, hi: other, code }));
+        }
+        if let Some((code, from)) = self.widening(one, other) {
+            let ops = vec![Wide::Def, Wide::Scalar(from)];
+            return Some(self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops }));
+        }
+        let (narrow, one_ops) = x86(self.inst(one))?;
+        let (same, other_ops) = x86(self.inst(other))?;
+        let code = wide(narrow).filter(|_| narrow == same && one_ops.len() == other_ops.len())?;
+        let fits = |at: usize| {
+            let both = self.is_wide_operand(code, at);
+            match (one_ops[at], other_ops[at]) {
+                (Opnd::Def(_), Opnd::Def(_)) => at == 0,
+                (Opnd::Mod { .. }, Opnd::Mod { .. }) => at == 0,
+                (Opnd::Imm(one), Opnd::Imm(other)) => one == other,
+                (Opnd::Use(one) | Opnd::UseReg(one), Opnd::Use(other) | Opnd::UseReg(other)) => {
+                    both || one == other
+                }
+                (Opnd::Mem(Mem::Constant(_)), Opnd::Mem(Mem::Constant(_))) => both,
+                (Opnd::Mem(Mem::Address { .. }), Opnd::Mem(Mem::Address { .. })) => {
+                    both && one_ops.len() > 2
+                }
+                _ => false,
+            }
+        };
+        if !(0..one_ops.len()).all(fits) || self.depends(one, other) || self.depends(other, one) {
+            return None;
+        }
+        let pack = self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops: Vec::new() });
+        let mut all = Vec::with_capacity(one_ops.len());
+        for at in 0..one_ops.len() {
+            let op = match (one_ops[at], other_ops[at]) {
+                (Opnd::Mod { from, .. }, Opnd::Mod { from: other, .. }) => {
+                    Wide::Mod(self.source(from, other, depth + 1))
+                }
+                (Opnd::Imm(imm), _) => Wide::Imm(imm),
+                (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(other) | Opnd::UseReg(other)) => {
+                    if self.is_wide_operand(code, at) {
+                        Wide::Use(self.source(from, other, depth + 1))
+                    } else {
+                        Wide::Scalar(from)
+                    }
+                }
+                (Opnd::Mem(Mem::Constant(one)), Opnd::Mem(Mem::Constant(other))) => {
+                    Wide::Constants(one, other)
+                }
+                (Opnd::Mem(_), Opnd::Mem(_)) => {
+                    let (from, other) = (self.unfold(one), self.unfold(other));
+                    Wide::Use(self.join(from, other))
+                }
+                _ => Wide::Def,
+            };
+            all.push(op);
+        }
+        if let How::Insts { ops, .. } = &mut self.packs[pack].how {
+            *ops = all;
+        }
+        Some(pack)
+    }
+
+    fn is_wide_operand(&self, code: Code, at: usize) -> bool {
+        use iced_x86::OpCodeOperandKind as K;
+        matches!(
+            code.op_code().op_kind(at as u32),
+            K::ymm_or_mem | K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4
+        )
+    }
+
+    fn unfold(&mut self, place: Place) -> VReg {
+        let reg = self.new_reg();
+        self.unfolded.insert(place, reg);
+        self.journal.push(Step::Unfolded(place));
+        reg
+    }
+
+    /// The instruction that widens a whole register of which two widen the halves.
+    fn widening(&self, one: Place, other: Place) -> Option<(Code, VReg)> {
+        let (low, low_ops) = x86(self.inst(one))?;
+        let (high, high_ops) = x86(self.inst(other))?;
+        let widening = WIDENINGS.iter().find(|widening| widening.low == low)?;
+        let reg = |op: Option<&Opnd>| match op {
+            Some(Opnd::Use(reg) | Opnd::UseReg(reg)) => Some(*reg),
+            _ => None,
+        };
+        let from = reg(low_ops.get(1))?;
+        let made = |reg: VReg| match self.facts.def(reg) {
+            Def::Inst(place) => Some(self.inst(place)),
+            _ => None,
+        };
+        let whole = if Some(high) == widening.high {
+            let zero = made(reg(high_ops.get(2))?)?;
+            let is_zero =
+                matches!(zero.kind, Kind::Idiom { code: Code::VEX_Vpxor_xmm_xmm_xmmm128, .. });
+            is_zero && reg(high_ops.get(1)) == Some(from)
+        } else {
+            let down = reg(high_ops.get(1)).filter(|_| high == low)?;
+            let (moved, ops) = x86(made(down)?)?;
+            let upper = matches!(ops.get(2), Some(Opnd::Imm(0b11_10 | 0b11_10_11_10)));
+            moved == Code::VEX_Vpshufd_xmm_xmmm128_imm8 && upper && reg(ops.get(1)) == Some(from)
+        };
+        whole.then_some((widening.whole, from))
+    }
+
+    /// Packs two parameters of a block and what edges pass for them.
+    fn pair_params(
+        &mut self,
+        lo: VReg,
+        hi: VReg,
+        block: usize,
+        (lo_at, hi_at): (usize, usize),
+        depth: usize,
+    ) -> Option<usize> {
+        if lo.class() != RegClass::Float || hi.class() != RegClass::Float {
+            return None;
+        }
+        let how = How::Params { block, edges: Vec::new() };
+        let pack = self.push(lo, hi, how);
+        let mut sources = Vec::new();
+        for (pred, succ) in self.facts.preds[block].clone() {
+            let args = &self.vcode.blocks[pred].succs[succ].args;
+            sources.push(self.source(args[lo_at], args[hi_at], depth + 1));
+        }
+        if let How::Params { edges, .. } = &mut self.packs[pack].how {
+            *edges = sources;
+        }
+        Some(pack)
+    }
+
+    /// Whether `later` reads what `earlier` makes, in the same block, or might.
+    fn depends(&self, later: Place, earlier: Place) -> bool {
+        if later.1 < earlier.1 {
+            return false;
+        }
+        let mut seen = FxHashSet::default();
+        let mut stack = vec![later];
+        let mut operands = Vec::new();
+        while let Some(place) = stack.pop() {
+            if place == earlier || seen.len() > SEARCH {
+                return true;
+            }
+            if !seen.insert(place) {
+                continue;
+            }
+            operands.clear();
+            self.inst(place).operands(&mut operands);
+            for operand in &operands {
+                if operand.kind() == regalloc2::OperandKind::Use
+                    && let Def::Inst(def) = self.facts.def(operand.vreg())
+                    && def.0 == earlier.0
+                    && def.1 >= earlier.1
+                {
+                    stack.push(def);
+                }
+            }
+        }
+        false
+    }
+
+    /// The block in which two registers are first both known.
+    fn join_block(&self, join: &Join) -> usize {
+        self.place_of(join.lo).max(self.place_of(join.hi)).0
+    }
+
+    /// Where a register is made once packs are; parameters come before all instructions.
+    fn place_of(&self, reg: VReg) -> (usize, usize) {
+        if let Some(&pack) = self.member.get(&reg) {
+            return match self.packs[pack].how {
+                How::Insts { lo, hi, .. } | How::Idiom { lo, hi, .. } => after(lo.max(hi)),
+                How::Params { block, .. } => (block, 0),
+            };
+        }
+        match self.facts.def(reg) {
+            Def::Inst(place) => after(place),
+            Def::Param(block, _) => (block, 0),
+            Def::Unknown => {
+                let unfolded = self.unfolded.iter().find(|(_, made)| **made == reg);
+                unfolded.map_or((0, 0), |(place, _)| after(*place))
+            }
+        }
+    }
+
+    /// What the packs and joins from these on save, in weighted quarters of an instruction.
+    fn gain(&self, packs: usize, joins: usize) -> i64 {
+        let mut gain = 0;
+        for (at, pack) in self.packs.iter().enumerate().skip(packs) {
+            match &pack.how {
+                How::Insts { lo, .. } => gain += INST * self.facts.weight(lo.0),
+                How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
+                How::Params { .. } => {}
+            }
+            let block = self.place_of(pack.lo).0;
+            if self.needs_half(at) {
+                gain -= SPLIT * self.facts.weight(block);
+            }
+            let stored = self.stores.values().filter(|stored| **stored == at).count();
+            gain -= SPLIT_STORE * self.facts.weight(block) * stored as i64;
+        }
+        for join in &self.joins[joins..] {
+            let weight = self.facts.weight(self.join_block(join));
+            let unfolded = self.unfolded.values().any(|reg| *reg == join.hi);
+            gain -= weight * if unfolded { UNFOLD } else { self.join_cost(join) };
+        }
+        gain
+    }
+
+    fn join_cost(&self, join: &Join) -> i64 {
+        let loaded = |reg: VReg| match self.facts.def(reg) {
+            Def::Inst(place) => matches!(
+                x86(self.inst(place)),
+                Some((
+                    Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
+                    [_, Opnd::Mem(_)]
+                ))
+            ),
+            _ => false,
+        };
+        let once = self.facts.uses(join.hi).len() == 1;
+        if loaded(join.lo) && loaded(join.hi) && once { JOIN_LOAD } else { JOIN }
+    }
+
+    /// Whether anything reads the upper half of a pack but packs and stores.
+    fn needs_half(&self, pack: usize) -> bool {
+        let hi = self.packs[pack].hi;
+        let joined = self.joins.iter().any(|join| join.lo == hi || join.hi == hi);
+        joined || self.facts.uses(hi).iter().any(|reader| !self.reads_whole(pack, *reader))
+    }
+
+    /// Whether a reader of the upper half reads the whole of a pack now.
+    fn reads_whole(&self, pack: usize, reader: Use) -> bool {
+        let takes = |source: &Source| *source == Source::Pack(pack);
+        match reader {
+            Use::Inst(place) => {
+                let user = self.pack_at(place).map(|user| &self.packs[user].how);
+                self.stores.get(&place) == Some(&pack)
+                    || match user {
+                        Some(How::Insts { hi, ops, .. }) if *hi == place => ops.iter().any(
+                            |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
+                        ),
+                        _ => false,
+                    }
+            }
+            Use::Edge(from, succ, at) => {
+                let to = self.vcode.blocks[from].succs[succ].to.index();
+                let param = self.vcode.blocks[to].params[at];
+                let user = self.member.get(&param).map(|user| &self.packs[*user]);
+                match user {
+                    Some(Pack { hi, how: How::Params { edges, .. }, .. }) if *hi == param => {
+                        let edge = self.facts.preds[to].iter().position(|pred| *pred == (from, succ));
+                        edge.is_some_and(|edge| edges.get(edge).is_some_and(takes))
+                    }
+                    _ => false,
+                }
+            }
+        }
+    }
+
+    /// Whether everything that packs from here on make is made before it is read.
+    fn has_order(&self, from: usize) -> bool {
+        self.packs[from..].iter().all(|pack| {
+            let made = self.place_of(pack.lo);
+            let reads_later = |reader: &Use| match reader {
+                Use::Inst(place) => {
+                    let moved = self.moved(*place);
+                    moved.0 != made.0 || after(moved) > made
+                }
+                Use::Edge(..) => true,
+            };
+            [pack.lo, pack.hi].iter().all(|reg| self.facts.uses(*reg).iter().all(reads_later))
+        })
+    }
+
+    /// Where the work of an instruction is done now.
+    fn moved(&self, place: Place) -> Place {
+        match self.pack_at(place).map(|pack| &self.packs[pack].how) {
+            Some(How::Insts { lo, hi, .. } | How::Idiom { lo, hi, .. }) => *lo.max(hi),
+            _ => place,
+        }
+    }
+
+    /// The pack that an instruction is in.
+    fn pack_at(&self, place: Place) -> Option<usize> {
+        let to = match &self.inst(place).kind {
+            Kind::X86 { ops, .. } => match ops.first()? {
+                Opnd::Def(to) | Opnd::Mod { to, .. } => *to,
+                _ => return None,
+            },
+            Kind::Idiom { to, .. } => *to,
+            _ => return None,
+        };
+        self.member.get(&to).copied()
+    }
+
+    /// The instruction that makes a register and is in no pack.
+    fn made_by(&self, reg: VReg) -> Option<Place> {
+        match self.facts.def(reg) {
+            Def::Inst(place) if !self.is_member(reg) => Some(place),
+            _ => None,
+        }
+    }
+}
+
+/// The point behind an instruction, in an order in which parameters have 0.
+fn after(place: Place) -> (usize, usize) {
+    (place.0, place.1 + 1)
+}

@@ -1,0 +1,272 @@
+//! Writes the function anew with what was packed. Decides nothing.
+
+use super::facts::{Place, x86};
+use super::{How, Join, Pack, Packer, Source, Wide, after};
+use crate::vcode::{Block, Edge, Inst, Kind, Mem, Opnd, Opnds, VCode};
+use cranelift_codegen::ir::{ConstantData, RelSourceLoc};
+use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
+use iced_x86::Code;
+use regalloc2::VReg;
+use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
+
+const TILE: &str = "pack";
+
+/// The function with its packs in place of the pairs.
+pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) -> VCode {
+    let halves = (0..packer.packs.len())
+        .map(|pack| packer.needs_half(pack).then(|| packer.new_reg()))
+        .collect();
+    let mut joins: FxHashMap<(usize, usize), Vec<Join>> = FxHashMap::default();
+    for join in &packer.joins {
+        let place = packer.place_of(join.lo).max(packer.place_of(join.hi));
+        joins.entry(place).or_default().push(*join);
+    }
+    let mut rebuilder = Rebuilder { packer, constants, halves, joins, out: Vec::new() };
+    let count = rebuilder.packer.vcode.blocks.len();
+    let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
+    let packer = rebuilder.packer;
+    VCode {
+        blocks,
+        vregs: packer.vregs,
+        outgoing_args: packer.vcode.outgoing_args,
+        calls: packer.vcode.calls,
+        wide: true,
+    }
+}
+
+struct Rebuilder<'a, 'c> {
+    packer: Packer<'a>,
+    constants: &'c mut VCodeConstants,
+    /// A register for the upper half of each pack that needs one.
+    halves: Vec<Option<VReg>>,
+    /// What is to be put together behind each point.
+    joins: FxHashMap<(usize, usize), Vec<Join>>,
+    out: Vec<Inst>,
+}
+
+impl Rebuilder<'_, '_> {
+    fn block(&mut self, at: usize) -> Block {
+        let vcode = self.packer.vcode;
+        let block = &vcode.blocks[at];
+        let mut params = Vec::new();
+        for param in &block.params {
+            match self.packer.member.get(param) {
+                Some(&pack) if self.packer.packs[pack].lo == *param => {
+                    params.push(self.packer.packs[pack].to);
+                    self.take_half(pack, RelSourceLoc::default());
+                }
+                Some(_) => {}
+                None => params.push(*param),
+            }
+        }
+        self.put_together((at, 0), RelSourceLoc::default());
+        for (index, inst) in block.insts.iter().enumerate() {
+            self.inst((at, index), inst);
+            self.put_together(after((at, index)), inst.srcloc);
+        }
+        let succs = block.succs.iter().enumerate().map(|(succ, edge)| self.edge(at, succ, edge));
+        let succs: SmallVec<[Edge; 2]> = succs.collect();
+        Block { params, insts: std::mem::take(&mut self.out), succs, cold: block.cold }
+    }
+
+    fn inst(&mut self, place: Place, inst: &Inst) {
+        if let Some(&reg) = self.packer.unfolded.get(&place)
+            && let Some((_, ops)) = x86(inst)
+            && let Some(Opnd::Mem(mem)) = ops.iter().find(|op| matches!(op, Opnd::Mem(_)))
+        {
+            let ops = smallvec![Opnd::Def(reg), Opnd::Mem(*mem)];
+            self.put_as(inst, Code::VEX_Vmovups_xmm_xmmm128, ops);
+        }
+        if let Some(&pack) = self.packer.stores.get(&place)
+            && let Some((_, [Opnd::Mem(mem), _])) = x86(inst)
+        {
+            let wide = self.packer.packs[pack].to;
+            let ops = smallvec![Opnd::Mem(*mem), Opnd::UseReg(wide), Opnd::Imm(1)];
+            return self.put_as(inst, Code::VEX_Vextracti128_xmmm128_ymm_imm8, ops);
+        }
+        let Some(pack) = self.packer.pack_at(place) else {
+            let mut inst = inst.clone();
+            self.rewrite(&mut inst.kind);
+            return self.out.push(inst);
+        };
+        let Pack { to, how, .. } = &self.packer.packs[pack];
+        let to = *to;
+        match how {
+            How::Insts { lo, hi, code, ops } if *lo.max(hi) == place => {
+                let (code, ops) = (*code, ops.clone());
+                let ops: Opnds = ops.iter().map(|op| self.operand(op, to)).collect();
+                self.put(inst.srcloc, code, ops);
+                self.take_half(pack, inst.srcloc);
+            }
+            How::Idiom { lo, hi, code } if *lo.max(hi) == place => {
+                let kind = Kind::Idiom { code: *code, to };
+                self.out.push(Inst { kind, srcloc: inst.srcloc, trap: None, tile: TILE });
+                self.take_half(pack, inst.srcloc);
+            }
+            _ => {}
+        }
+    }
+
+    fn operand(&mut self, op: &Wide, to: VReg) -> Opnd {
+        match *op {
+            Wide::Def => Opnd::Def(to),
+            Wide::Use(source) => Opnd::Use(self.source(source)),
+            Wide::Mod(source) => Opnd::Mod { from: self.source(source), to },
+            Wide::Scalar(reg) => Opnd::Use(self.reg(reg)),
+            Wide::Imm(imm) => Opnd::Imm(imm),
+            Wide::Constants(lo, hi) => Opnd::Mem(self.constant(lo, hi)),
+        }
+    }
+
+    fn source(&self, source: Source) -> VReg {
+        match source {
+            Source::Pack(pack) => self.packer.packs[pack].to,
+            Source::Join(join) => self.packer.joins[join].to,
+        }
+    }
+
+    fn constant(&mut self, lo: VCodeConstant, hi: VCodeConstant) -> Mem {
+        let bytes = [self.constants.get(lo).as_slice(), self.constants.get(hi).as_slice()].concat();
+        let data = VCodeConstantData::Generated(ConstantData::from(&bytes[..]));
+        Mem::Constant(self.constants.insert(data))
+    }
+
+    /// The register that holds what `reg` held.
+    fn reg(&self, reg: VReg) -> VReg {
+        match self.packer.member.get(&reg) {
+            Some(&pack) if self.packer.packs[pack].lo == reg => self.packer.packs[pack].to,
+            Some(&pack) => self.halves[pack].expect("a half that something reads"),
+            None => reg,
+        }
+    }
+
+    fn rewrite(&self, kind: &mut Kind) {
+        let rewrite = |reg: &mut VReg| *reg = self.reg(*reg);
+        match kind {
+            Kind::X86 { ops, implicit, .. } => {
+                for op in ops.iter_mut().chain(implicit) {
+                    match op {
+                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::UseFixed(reg, _) => rewrite(reg),
+                        Opnd::Mod { from, .. } => rewrite(from),
+                        _ => {}
+                    }
+                }
+            }
+            Kind::Ret(uses) => uses.iter_mut().for_each(|(reg, _)| rewrite(reg)),
+            Kind::Call(call) => call.uses.iter_mut().for_each(|(reg, _)| rewrite(reg)),
+            Kind::SelectVector { yes, no, .. } => [yes, no].into_iter().for_each(rewrite),
+            Kind::Move { from, .. } => rewrite(from),
+            _ => {}
+        }
+    }
+
+    fn edge(&self, from: usize, succ: usize, edge: &Edge) -> Edge {
+        let to = edge.to.index();
+        let params = &self.packer.vcode.blocks[to].params;
+        let mut args = Vec::with_capacity(edge.args.len());
+        for (param, arg) in params.iter().zip(&edge.args) {
+            match self.packer.member.get(param) {
+                Some(&pack) if self.packer.packs[pack].lo == *param => {
+                    let preds = &self.packer.facts.preds[to];
+                    let at = preds.iter().position(|pred| *pred == (from, succ));
+                    if let (How::Params { edges, .. }, Some(at)) =
+                        (&self.packer.packs[pack].how, at)
+                    {
+                        args.push(self.source(edges[at]));
+                    }
+                }
+                Some(_) => {}
+                None => args.push(self.reg(*arg)),
+            }
+        }
+        Edge { to: edge.to, args }
+    }
+
+    /// Takes the upper half of a pack out, if something reads it.
+    fn take_half(&mut self, pack: usize, srcloc: RelSourceLoc) {
+        if let Some(half) = self.halves[pack] {
+            let wide = self.packer.packs[pack].to;
+            let ops = smallvec![Opnd::Def(half), Opnd::UseReg(wide), Opnd::Imm(1)];
+            self.put(srcloc, Code::VEX_Vextracti128_xmmm128_ymm_imm8, ops);
+        }
+    }
+
+    /// Puts registers together of which the later was made just now.
+    fn put_together(&mut self, point: (usize, usize), srcloc: RelSourceLoc) {
+        for join in self.joins.remove(&point).unwrap_or_default() {
+            if join.lo == join.hi && self.broadcast(&join, srcloc) {
+                continue;
+            }
+            let lo = self.reg(join.lo);
+            // An upper half that was loaded for this alone is loaded into place.
+            if let Some(last) = self.out.last_mut()
+                && self.packer.facts.uses(join.hi).len() <= 1
+                && join.lo != join.hi
+                && let Kind::X86 { code, ops, .. } = &mut last.kind
+                && matches!(*code, Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128)
+                && let [Opnd::Def(to), Opnd::Mem(mem)] = ops[..]
+                && to == join.hi
+            {
+                *code = Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8;
+                *ops = smallvec![
+                    Opnd::Def(join.to),
+                    Opnd::UseReg(lo),
+                    Opnd::Mem(mem),
+                    Opnd::Imm(1)
+                ];
+                continue;
+            }
+            let hi = self.reg(join.hi);
+            let ops = smallvec![
+                Opnd::Def(join.to),
+                Opnd::UseReg(lo),
+                Opnd::UseReg(hi),
+                Opnd::Imm(1)
+            ];
+            self.put(srcloc, Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8, ops);
+        }
+    }
+
+    /// Makes a wide register of one whose lanes are all alike by what made it.
+    fn broadcast(&mut self, join: &Join, srcloc: RelSourceLoc) -> bool {
+        let Some(place) = self.packer.made_by(join.lo) else { return false };
+        let Some((code, ops)) = x86(self.packer.inst(place)) else { return false };
+        match (code, ops) {
+            (
+                Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
+                &[_, Opnd::Mem(Mem::Constant(constant))],
+            ) => {
+                let mem = self.constant(constant, constant);
+                let ops = smallvec![Opnd::Def(join.to), Opnd::Mem(mem)];
+                self.put(srcloc, Code::VEX_Vmovups_ymm_ymmm256, ops);
+                true
+            }
+            (code, &[_, Opnd::Use(from) | Opnd::UseReg(from)]) => {
+                let wide = match code {
+                    Code::VEX_Vpbroadcastb_xmm_xmmm8 => Code::VEX_Vpbroadcastb_ymm_xmmm8,
+                    Code::VEX_Vpbroadcastw_xmm_xmmm16 => Code::VEX_Vpbroadcastw_ymm_xmmm16,
+                    Code::VEX_Vpbroadcastd_xmm_xmmm32 => Code::VEX_Vpbroadcastd_ymm_xmmm32,
+                    Code::VEX_Vpbroadcastq_xmm_xmmm64 => Code::VEX_Vpbroadcastq_ymm_xmmm64,
+                    Code::VEX_Vbroadcastss_xmm_xmm => Code::VEX_Vbroadcastss_ymm_xmm,
+                    _ => return false,
+                };
+                let ops = smallvec![Opnd::Def(join.to), Opnd::UseReg(self.reg(from))];
+                self.put(srcloc, wide, ops);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn put(&mut self, srcloc: RelSourceLoc, code: Code, ops: Opnds) {
+        let kind = Kind::X86 { code, ops, implicit: SmallVec::new() };
+        self.out.push(Inst { kind, srcloc, trap: None, tile: TILE });
+    }
+
+    /// Emits an access to memory that means what `like` meant.
+    fn put_as(&mut self, like: &Inst, code: Code, ops: Opnds) {
+        let kind = Kind::X86 { code, ops, implicit: SmallVec::new() };
+        self.out.push(Inst { kind, srcloc: like.srcloc, trap: like.trap, tile: TILE });
+    }
+}
