@@ -39,6 +39,9 @@ struct Arguments {
     /// Highest effort; cases of higher ones run with this.
     #[arg(long, default_value_t = 3)]
     max_effort: u8,
+    /// Who makes Egraft's code.
+    #[arg(long, value_enum, default_value = "cranelift")]
+    backend: Maker,
     /// Failures after which to stop; each is saved.
     #[arg(long, default_value_t = 1)]
     failures: u64,
@@ -48,6 +51,23 @@ struct Arguments {
     /// Runs that one failure may take to be made smaller.
     #[arg(long, default_value_t = 2000)]
     tries: usize,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Maker {
+    /// Stock Cranelift, for what was rewritten.
+    Cranelift,
+    /// Egraft's own backend.
+    X64,
+}
+
+impl Arguments {
+    fn oracle(&self) -> Oracle {
+        Oracle::with_max_effort(self.max_effort).backend(match self.backend {
+            Maker::Cranelift => egraft::Backend::Cranelift,
+            Maker::X64 => egraft::Backend::X64,
+        })
+    }
 }
 
 struct Soak {
@@ -61,7 +81,7 @@ struct Soak {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let (Some(path), Some(kind)) = (&arguments.replay, arguments.kind) {
-        return replay(path, kind, arguments.max_effort);
+        return replay(path, kind, &mut arguments.oracle());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(cores);
@@ -89,7 +109,7 @@ fn main() -> ExitCode {
     if total.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn replay(path: &Path, kind: Kind, max_effort: u8) -> ExitCode {
+fn replay(path: &Path, kind: Kind, oracle: &mut Oracle) -> ExitCode {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -97,7 +117,7 @@ fn replay(path: &Path, kind: Kind, max_effort: u8) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match check(&mut Oracle::with_max_effort(max_effort), kind, &bytes) {
+    match check(oracle, kind, &bytes) {
         Verdict::Failed(failure) => {
             println!("{failure}");
             ExitCode::FAILURE
@@ -111,7 +131,7 @@ fn replay(path: &Path, kind: Kind, max_effort: u8) -> ExitCode {
 
 impl Soak {
     fn work(&self) {
-        let mut oracle = Oracle::with_max_effort(self.arguments.max_effort);
+        let mut oracle = self.arguments.oracle();
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             if self.arguments.cases.is_some_and(|cases| index >= self.arguments.first + cases) {

@@ -9,7 +9,7 @@
 mod host;
 
 use crate::settings::Settings;
-use egraft::{ConfigExt, Effort, Handle, Report};
+use egraft::{Backend, ConfigExt, Effort, Handle, Report};
 use host::{Host, Side};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -108,6 +108,7 @@ impl Failure {
 pub struct Oracle {
     engines: HashMap<Settings, Pair>,
     max_effort: u8,
+    backend: Backend,
 }
 
 impl Default for Oracle {
@@ -123,11 +124,11 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(settings: &Settings) -> Pair {
+    fn new(settings: &Settings, backend: Backend) -> Pair {
         let mut config = settings.config();
         let stock = Engine::new(&config).expect("settings make valid configurations");
-        let handle =
-            config.egraft(settings.options()).expect("a plain configuration has room for Egraft");
+        let options = settings.options().backend(backend);
+        let handle = config.egraft(options).expect("a plain configuration has room for Egraft");
         let egraft = Engine::new(&config).expect("settings make valid configurations");
         Pair { stock, egraft, handle }
     }
@@ -136,7 +137,13 @@ impl Pair {
 impl Oracle {
     /// An oracle that runs cases of higher efforts with this one.
     pub fn with_max_effort(max_effort: u8) -> Oracle {
-        Oracle { engines: HashMap::new(), max_effort }
+        Oracle { engines: HashMap::new(), max_effort, backend: Backend::default() }
+    }
+
+    /// Lets this backend make Egraft's code.
+    pub fn backend(mut self, backend: Backend) -> Oracle {
+        self.backend = backend;
+        self
     }
 
     /// Runs `wasm` under `settings` on both sides and compares. `seed` decides arguments and memory.
@@ -145,7 +152,9 @@ impl Oracle {
         if self.engines.len() >= ENGINES && !self.engines.contains_key(settings) {
             self.engines.clear();
         }
-        let pair = self.engines.entry(*settings).or_insert_with(|| Pair::new(settings));
+        let backend = self.backend;
+        let pair =
+            self.engines.entry(*settings).or_insert_with(|| Pair::new(settings, backend));
         compare(pair, settings, wasm, seed).unwrap_or_else(|verdict| verdict)
     }
 }
