@@ -33,7 +33,8 @@ pub(crate) fn probe(isa: &dyn TargetIsa, shape: &Shape, compiler: &mut Compiler)
     // Some backends panic on what wasm never asks of them: such a shape has no price either.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
         let code = compiler.compile_stencil(isa, &mut ControlPlane::default()).ok()?;
-        code.vcode.clone()
+        // A call of a library function is nothing that Wasmtime would link.
+        code.vcode.clone().filter(|_| code.buffer.relocs().is_empty())
     }));
     if compiled.is_err() {
         *compiler = Compiler::new();
@@ -227,4 +228,29 @@ pub(crate) fn retype(cursor: &mut FuncCursor<'_>, value: Value, ty: Type) -> Val
     }
     let little = MemFlagsData::new().with_endianness(ir::Endianness::Little);
     cursor.ins().bitcast(ty, little, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cranelift_codegen::isa::lookup_by_name;
+    use cranelift_codegen::settings::{self, Configurable as _};
+
+    #[test]
+    fn what_needs_a_library_call_has_no_price() {
+        let price = |ssse3: bool| {
+            let mut builder = lookup_by_name("x86_64").expect("the target is built in");
+            if ssse3 {
+                builder.enable("has_ssse3").expect("a known flag");
+            }
+            let flags = settings::Flags::new(settings::builder());
+            let isa = builder.finish(flags).expect("flags fit");
+            let swizzle = Item::Op { op: Op::Swizzle, ty: Ty::I8X16, from: Ty::I8X16, imm: 0 };
+            let items = vec![swizzle, Item::Reg(Ty::I8X16, 0), Item::Reg(Ty::I8X16, 1)];
+            let shape = Shape { context: Context::Value, items };
+            probe(&*isa, &shape, &mut Compiler::new())
+        };
+        assert_eq!(price(false), None);
+        assert!(price(true).is_some());
+    }
 }
