@@ -26,10 +26,16 @@ struct State {
     sharing: HashMap<CacheKey, Vec<u32>>,
     /// The first key of each function that is waited for.
     first: HashMap<u32, CacheKey>,
-    /// What was decided, by function index, and the key of what was compiled.
-    decided: HashMap<u32, (CacheKey, Option<Arc<[u8]>>)>,
+    /// What was decided, by function index.
+    decided: HashMap<u32, Decided>,
     fates: BTreeMap<u32, Fate>,
     closed: bool,
+}
+
+/// A function's code, `None` for stock, and the key of what was compiled.
+struct Decided {
+    key: CacheKey,
+    code: Option<Arc<[u8]>>,
 }
 
 /// What Wasmtime did with a function's code.
@@ -59,7 +65,7 @@ impl Exchange {
     /// Gives the code for a function, compiled from what has `key`, which must be the first of its
     /// keys; `None` if Wasmtime shall compile it.
     pub(crate) fn decide(&self, index: u32, key: CacheKey, code: Option<Arc<[u8]>>) {
-        self.lock().decided.insert(index, (key, code));
+        self.lock().decided.insert(index, Decided { key, code });
         self.arrived.notify_all();
     }
 
@@ -86,7 +92,7 @@ impl Exchange {
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let code_of = |index| {
-            let (key, code) = state.decided.get(index)?;
+            let Decided { key, code } = state.decided.get(index)?;
             code.clone().filter(|_| state.first.get(index) == Some(key))
         };
         let code = code_of(&sharing[0]);

@@ -42,7 +42,7 @@ macro_rules! tap_writes {
         /// As the C library's: `count` bytes at `bytes` can be read.
         #[cfg(target_os = "linux")]
         #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn write(
+        unsafe extern "C" fn write(
             file: ::std::ffi::c_int,
             bytes: *const ::std::ffi::c_void,
             count: usize,
