@@ -241,9 +241,10 @@ impl Assembler {
         self.buffer.put_data(&bytes);
     }
 
-    /// `call name`, without the call site.
-    pub(crate) fn call(&mut self, name: &ExternalName) {
-        let Some(bytes) = self.branch_bytes(Code::Call_rel32_64) else { return };
+    /// `call name` or, as a tail call, `jmp name`, without the call site.
+    pub(crate) fn call(&mut self, name: &ExternalName, tail: bool) {
+        let code = if tail { Code::Jmp_rel32_64 } else { Code::Call_rel32_64 };
+        let Some(bytes) = self.branch_bytes(code) else { return };
         self.buffer.put_data(&bytes);
         let field = self.buffer.cur_offset() - 4;
         let kind = cranelift_codegen::binemit::Reloc::X86CallPCRel4;

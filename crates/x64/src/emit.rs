@@ -374,19 +374,25 @@ impl Emitter<'_> {
     }
 
     fn call(&mut self, call: &Call, allocs: &mut Allocs<'_>) {
+        if call.tail {
+            self.frame.restore(&mut self.asm);
+        }
         match call.callee {
-            Callee::Named(name) => self.asm.call(&ExternalName::User(name)),
+            Callee::Named(name) => self.asm.call(&ExternalName::User(name), call.tail),
             Callee::Address(_) => {
                 let allocation = allocs.next();
                 let callee = match allocation.as_stack() {
                     Some(slot) => Arg::Mem(self.spill_slot(slot.index())),
                     None => Arg::Reg(gpr64(allocation.as_reg().expect("a register or a slot"))),
                 };
-                self.asm.put(Code::Call_rm64, &[callee]);
+                let code = if call.tail { Code::Jmp_rm64 } else { Code::Call_rm64 };
+                self.asm.put(code, &[callee]);
             }
         }
         self.asm.buffer.add_call_site();
-        adjust(&mut self.asm, true, call.callee_pops);
+        if !call.tail {
+            adjust(&mut self.asm, true, call.callee_pops);
+        }
     }
 
     fn branch(&mut self, cond: Cond, yes: MachLabel, no: MachLabel) {

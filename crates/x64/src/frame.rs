@@ -170,14 +170,19 @@ impl Frame {
         }
     }
 
-    /// Emits the epilogue and the return.
-    pub(crate) fn epilogue(&self, asm: &mut Assembler) {
+    /// Emits what undoes the prologue, up to the return address.
+    pub(crate) fn restore(&self, asm: &mut Assembler) {
         asm.set_tile("epilogue");
         for (at, &reg) in self.saved.iter().enumerate() {
             asm.put(Code::Mov_r64_rm64, &[Arg::Reg(gpr64(reg)), self.saved_slot(at)]);
         }
         asm.put(Code::Mov_r64_rm64, &[Arg::Reg(Register::RSP), Arg::Reg(Register::RBP)]);
         asm.put(Code::Pop_r64, &[Arg::Reg(Register::RBP)]);
+    }
+
+    /// Emits the epilogue and the return.
+    pub(crate) fn epilogue(&self, asm: &mut Assembler) {
+        self.restore(asm);
         if self.pops == 0 {
             asm.put(Code::Retnq, &[]);
         } else {

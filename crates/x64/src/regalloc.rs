@@ -86,7 +86,11 @@ impl Function for Flat<'_> {
     }
 
     fn is_ret(&self, inst: InstIndex) -> bool {
-        matches!(self.insts[inst.index()].kind, Kind::Ret(_) | Kind::Trap(_))
+        match &self.insts[inst.index()].kind {
+            Kind::Ret(_) | Kind::Trap(_) => true,
+            Kind::Call(call) => call.tail,
+            _ => false,
+        }
     }
 
     fn is_branch(&self, inst: InstIndex) -> bool {

@@ -7,6 +7,7 @@
 //! Invariant: every virtual register has one definition, and the operand list that
 //! [`Inst::operands`] makes is the one that emission walks, in the same order.
 
+use crate::regs::R11;
 use cranelift_codegen::VCodeConstant;
 use cranelift_codegen::ir::{RelSourceLoc, TrapCode, UserExternalNameRef};
 use iced_x86::{Code, OpCodeOperandKind};
@@ -161,6 +162,8 @@ pub(crate) struct Call {
     pub(crate) clobbers: PRegSet,
     /// Bytes of stack arguments that the callee pops.
     pub(crate) callee_pops: u32,
+    /// Whether the callee takes this function's place and returns to its caller.
+    pub(crate) tail: bool,
 }
 
 /// What an instruction does.
@@ -244,8 +247,13 @@ impl Inst {
             Kind::Args(defs) => fixed_defs(out, defs),
             Kind::Ret(uses) => fixed_uses(out, uses),
             Kind::Call(call) => {
-                if let Callee::Address(vreg) = call.callee {
-                    out.push(Operand::any_use(vreg));
+                match call.callee {
+                    Callee::Named(_) => {}
+                    // Not a register that is restored before the jump.
+                    Callee::Address(vreg) if call.tail => {
+                        out.push(Operand::reg_fixed_use(vreg, R11));
+                    }
+                    Callee::Address(vreg) => out.push(Operand::any_use(vreg)),
                 }
                 fixed_uses(out, &call.uses);
                 fixed_defs(out, &call.defs);

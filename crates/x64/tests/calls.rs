@@ -255,6 +255,44 @@ fn memory_globals_and_tables() {
     );
 }
 
+#[test]
+fn tail_calls() {
+    check(
+        r#"(module
+        (type $step (func (param i32 i64) (result i64)))
+        (table 3 funcref)
+        (elem (i32.const 0) $even $odd $count)
+        (func $even (type $step)
+          (if (result i64) (i32.eqz (local.get 0)) (then (local.get 1))
+            (else (return_call $odd (i32.sub (local.get 0) (i32.const 1))
+              (i64.add (local.get 1) (i64.const 3))))))
+        (func $odd (type $step)
+          (if (result i64) (i32.eqz (local.get 0)) (then (i64.const -1))
+            (else (return_call $even (i32.sub (local.get 0) (i32.const 1))
+              (i64.mul (local.get 1) (i64.const 5))))))
+        (func $count (type $step)
+          (return_call_indirect (type $step) (local.get 0) (local.get 1)
+            (i32.rem_u (local.get 0) (i32.const 2))))
+        (func (export "pingpong") (param i32 i64) (result i64)
+          (return_call $even (i32.and (local.get 0) (i32.const 65535)) (local.get 1)))
+        (func (export "indirect") (param i32 i64) (result i64)
+          (return_call_indirect (type $step)
+            (i32.and (local.get 0) (i32.const 4095)) (local.get 1)
+            (i32.and (local.get 0) (i32.const 3))))
+        (func $many (param i32 i32 i32 i32 i32 i32 i32 i64 f64) (result i64 f64)
+          (if (result i64 f64) (i32.le_s (local.get 0) (i32.const 0))
+            (then (i64.add (local.get 7) (i64.extend_i32_s (local.get 6))) (local.get 8))
+            (else (return_call $many (i32.sub (local.get 0) (i32.const 1)) (local.get 2)
+              (local.get 3) (local.get 4) (local.get 5) (local.get 6) (local.get 1)
+              (i64.add (local.get 7) (i64.extend_i32_s (local.get 5)))
+              (f64.add (local.get 8) (f64.convert_i32_s (local.get 4)))))))
+        (func (export "many") (param i32 i64 f64) (result i64 f64)
+          (call $many (i32.and (local.get 0) (i32.const 1023)) (i32.const 1) (i32.const 2)
+            (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (local.get 1)
+            (local.get 2))))"#,
+    );
+}
+
 /// CLIF that wasm has no single instruction for: Cranelift's mid-end makes it of these.
 #[test]
 fn idioms() {

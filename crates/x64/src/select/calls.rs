@@ -78,10 +78,59 @@ impl Select<'_> {
         self.vcode.calls = true;
         self.vcode.outgoing_args = self.vcode.outgoing_args.max(abi.arg_bytes + abi.ret_bytes);
         let callee_pops = if abi.callee_pops { abi.arg_bytes } else { 0 };
-        self.push(Kind::Call(Box::new(Call { callee, uses, defs, clobbers, callee_pops })));
+        let tail = false;
+        self.push(Kind::Call(Box::new(Call { callee, uses, defs, clobbers, callee_pops, tail })));
         for (ty, reg, offset) in loads {
             self.load_slot(reg, ty, Mem::OutgoingArg(offset))?;
         }
+        Ok(())
+    }
+
+    /// `return_call` and `return_call_indirect`, where the callee's stack arguments fill this
+    /// function's own exactly.
+    pub(super) fn tail_call(&mut self) -> Done {
+        let dfg = &self.func.dfg;
+        let args = dfg.inst_args(self.root);
+        let (signature, callee, args) = match dfg.insts[self.root] {
+            InstructionData::Call { func_ref, .. } => {
+                let callee = &dfg.ext_funcs[func_ref];
+                let ExternalName::User(name) = callee.name else {
+                    return self.unsupported("a callee that is not of the module");
+                };
+                if !callee.colocated || callee.patchable {
+                    return self.unsupported("a callee that may be far away");
+                }
+                (callee.signature, Callee::Named(name), args)
+            }
+            InstructionData::CallIndirect { sig_ref, .. } => {
+                let address = self.reg(args[0])?;
+                (sig_ref, Callee::Address(address), &args[1..])
+            }
+            _ => return self.unsupported("such a tail call"),
+        };
+        let abi = Abi::new(&dfg.signatures[signature])?;
+        if !abi.callee_pops || !self.abi.callee_pops || abi.arg_bytes != self.abi.arg_bytes {
+            return self.unsupported("a tail call with another size of stack arguments");
+        }
+        let mut uses: SmallVec<[(VReg, regalloc2::PReg); 8]> = SmallVec::new();
+        let mut stores = Vec::new();
+        for (slot, &arg) in abi.args.iter().zip(args) {
+            let reg = self.extended(arg, slot.extension)?;
+            match slot.place {
+                Place::Reg(preg) => uses.push((reg, preg)),
+                Place::Stack(offset) => stores.push((reg, slot.ty, Mem::IncomingArg(offset))),
+            }
+        }
+        for (reg, ty, mem) in stores {
+            self.store_slot(reg, ty, mem)?;
+        }
+        if let (Some(Place::Reg(preg)), Some(area)) = (abi.ret_area, self.ret_area) {
+            uses.push((area, preg));
+        }
+        self.vcode.calls = true;
+        let (defs, clobbers) = (SmallVec::new(), regalloc2::PRegSet::empty());
+        let call = Call { callee, uses, defs, clobbers, callee_pops: 0, tail: true };
+        self.push(Kind::Call(Box::new(call)));
         Ok(())
     }
 

@@ -391,6 +391,10 @@ impl Select<'_> {
                 self.tile = "return";
                 self.ret()?;
             }
+            _ if matches!(data.opcode(), Opcode::ReturnCall | Opcode::ReturnCallIndirect) => {
+                self.tile = "return_call";
+                self.tail_call()?;
+            }
             _ => return self.unsupported(format!("the terminator {}", data.opcode())),
         }
         Ok(())
