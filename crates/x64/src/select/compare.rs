@@ -360,9 +360,10 @@ pub(super) fn choose(select: &mut Select<'_>, root: &Root) -> Fits {
 /// Scalar `smin`, `smax`, `umin` and `umax`.
 pub(super) fn min_max(select: &mut Select<'_>, root: &Root) -> Fits {
     let ty = root.ty;
-    if !matches!(ty, types::I32 | types::I64) {
+    if !matches!(ty, types::I8 | types::I16 | types::I32 | types::I64) {
         return Ok(false);
     }
+    let signed = matches!(root.op, Opcode::Smin | Opcode::Smax);
     let cc = match root.op {
         Opcode::Smin => IntCC::SignedLessThan,
         Opcode::Smax => IntCC::SignedGreaterThan,
@@ -370,7 +371,8 @@ pub(super) fn min_max(select: &mut Select<'_>, root: &Root) -> Fits {
         _ => IntCC::UnsignedGreaterThan,
     };
     let [left, right] = root.args[..] else { return Ok(false) };
-    let (yes, no) = (select.reg(left)?, select.reg(right)?);
+    let yes = select.widened(left, ty, signed)?;
+    let no = select.widened(right, ty, signed)?;
     let code = if ty == types::I64 { Code::Cmp_r64_rm64 } else { Code::Cmp_r32_rm32 };
     select.x86_source(code, &[Opnd::UseReg(yes)], Source::Reg(no), &[]);
     select.cmov(Cond::One(int_cc(cc)), yes, no, ty == types::I64);

@@ -94,15 +94,19 @@ impl Select<'_> {
         to
     }
 
-    /// `value` of `ty` extended to 32 or 64 bits.
-    fn widened(&mut self, value: Value, ty: Type, signed: bool) -> Result<VReg, Unsupported> {
+    /// `value` of `ty`, 8 or 16 bits, extended to 32; wider ones as they are.
+    pub(super) fn widened(
+        &mut self,
+        value: Value,
+        ty: Type,
+        signed: bool,
+    ) -> Result<VReg, Unsupported> {
         let from = self.reg(value)?;
         let code = match (ty, signed) {
             (types::I8, true) => Code::Movsx_r32_rm8,
             (types::I16, true) => Code::Movsx_r32_rm16,
             (types::I8, false) => Code::Movzx_r32_rm8,
             (types::I16, false) => Code::Movzx_r32_rm16,
-            (types::I32, false) if !self.zero_extended(value) => Code::Mov_r32_rm32,
             _ => return Ok(from),
         };
         Ok(self.unary_gpr(code, from))
@@ -163,7 +167,10 @@ pub(super) fn from_unsigned(select: &mut Select<'_>, root: &Root) -> Fits {
     let to = select.type_of(select.func.dfg.first_result(root.inst));
     match (from, to) {
         (types::I8 | types::I16 | types::I32, types::F32 | types::F64) => {
-            let source = select.widened(arg, from, false)?;
+            let mut source = select.widened(arg, from, false)?;
+            if from == types::I32 && !select.zero_extended(arg) {
+                source = select.unary_gpr(Code::Mov_r32_rm32, source);
+            }
             let zero = select.zero();
             select.binary_regs(int_to_float(true, to == types::F64), zero, source);
         }

@@ -328,6 +328,12 @@ pub(super) fn rotate(select: &mut Select<'_>, root: &Root) -> Fits {
 /// `clz`, `ctz` and `popcnt`.
 pub(super) fn count_bits(select: &mut Select<'_>, root: &Root) -> Fits {
     let ty = root.ty;
+    if root.op == Opcode::Popcnt && matches!(ty, types::I8 | types::I16) && select.features.popcnt {
+        let from = select.widened(root.args[0], ty, false)?;
+        let to = select.result()?;
+        select.x86(Code::Popcnt_r32_rm32, &[Opnd::Def(to), Opnd::Use(from)]);
+        return Ok(true);
+    }
     if !matches!(ty, types::I32 | types::I64) {
         return Ok(false);
     }

@@ -386,6 +386,17 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
         }
     }
     let lookup = Code::VEX_Vpshufb_xmm_xmm_xmmm128;
+    if let Some((imm, indices)) = blend_then_lookup(mask)
+        && !select.all_bytes(b, 0)
+    {
+        let left = select.reg(a)?;
+        let source = select.source(b, root.ty)?;
+        let blend = Code::VEX_Vpblendw_xmm_xmm_xmmm128_imm8;
+        let blended = select.binary(blend, left, source, Some(imm));
+        let indices = select.pool_source(&indices);
+        select.binary(lookup, blended, indices, None);
+        return done(select);
+    }
     let first_indices = mask.map(|byte| if byte < 16 { byte } else { 0x80 });
     let first = select.reg(a)?;
     if select.all_bytes(b, 0) {
@@ -401,6 +412,23 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
     let second = select.binary(lookup, second, indices, None);
     select.binary_regs(Code::VEX_Vpor_xmm_xmm_xmmm128, first, second);
     done(select)
+}
+
+/// Where the two vectors are needed at different 16-bit lanes: the blend that keeps what is needed
+/// of both, and the places of the result's bytes in it.
+fn blend_then_lookup(mask: &[u8; 16]) -> Option<(i64, [u8; 16])> {
+    let mut from_second = [None; 8];
+    for &byte in mask {
+        let (lane, second) = (usize::from(byte & 15) / 2, byte >= 16);
+        if *from_second[lane].get_or_insert(second) != second {
+            return None;
+        }
+    }
+    let imm = from_second
+        .iter()
+        .enumerate()
+        .fold(0, |imm, (lane, second)| imm | i64::from(*second == Some(true)) << lane);
+    Some((imm, mask.map(|byte| byte & 15)))
 }
 
 /// A blend: every lane stays in its place.
