@@ -11,7 +11,7 @@ use crate::probe::{emit_const, emit_op, insert, retype};
 use crate::seed::Seeded;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
-use cranelift_codegen::ir::{Block, Function, Inst, Value, ValueDef};
+use cranelift_codegen::ir::{Block, Function, Inst, Opcode, Value, ValueDef, types};
 use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{EGraph, Matcher};
 use egraft_ir::{ClassId, Node, Op};
@@ -69,6 +69,14 @@ pub(crate) fn elaborate<M: Matcher>(
     this.replaced
 }
 
+/// Whether `inst` is the first of the two instructions that wasm's `trunc_sat` of `f64x2` becomes. No
+/// target has it alone: it stays as it is, and nothing else may read it.
+fn is_half(func: &Function, inst: Inst) -> bool {
+    let opcode = func.dfg.insts[inst].opcode();
+    let converts = matches!(opcode, Opcode::FcvtToUintSat | Opcode::FcvtToSintSat);
+    converts && func.dfg.value_type(func.dfg.first_result(inst)) == types::I64X2
+}
+
 struct Elaborator<'a> {
     graph: &'a EGraph,
     domtree: &'a DominatorTree,
@@ -103,6 +111,9 @@ impl Elaborator<'_> {
         };
         let same = !self.extraction.is_computed(class)
             || self.extraction.chosen(class) == self.graph.canonical(*node);
+        if is_half(func, inst) {
+            return;
+        }
         if same || !self.available(func, block, class, 0) {
             self.note(seeded, block, result);
             return;
