@@ -144,28 +144,3 @@ fn dumps_hold_the_alternatives() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     assert!(json["nodes"].as_object().is_some_and(|nodes| nodes.len() > 20));
 }
-
-#[test]
-fn half_of_a_conversion_serves_nothing_else() {
-    let isa = isa("x86_64");
-    // The conversion gives all ones, and so does the comparison; the conversion cannot be lowered
-    // without what narrows it.
-    let text = TAPS.replacen(
-        "    store v26, v1\n",
-        "    store v26, v1
-    v40 = vconst.f64x2 0x47efffffe000000047efffffe0000000
-    v41 = fcvt_to_uint_sat.i64x2 v40
-    v42 = vconst.i64x2 0x00000000000000000000000000000000
-    v43 = uunarrow v41, v42
-    store v43, v1
-    v44 = icmp eq v20, v20
-    store v44, v1\n",
-        1,
-    );
-    let func = parse(&text);
-    let Outcome::Improved(improved) = optimize(&func, &*isa, &LowerOptions::default()) else {
-        panic!("left alone");
-    };
-    let mut compiler = Context::for_function(improved.func);
-    compiler.compile(&*isa, &mut Default::default()).expect("the target lowers all of it");
-}
