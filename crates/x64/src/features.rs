@@ -20,6 +20,9 @@ impl Features {
         if isa.name() != "x64" {
             return Err(Unsupported::new("target", format!("architecture {}", isa.name())));
         }
+        if isa.flags().enable_pinned_reg() {
+            return Err(Unsupported::new("target", "a pinned register"));
+        }
         let flags = isa.isa_flags();
         let has =
             |name: &str| flags.iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));

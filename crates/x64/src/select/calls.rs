@@ -42,6 +42,9 @@ impl Select<'_> {
         callee: Callee,
         args: &[Value],
     ) -> Done {
+        if self.func.dfg.user_stack_map_entries(self.root).is_some() {
+            return self.unsupported("a stack map");
+        }
         let abi = Abi::new(&self.func.dfg.signatures[signature])?;
         let mut uses: SmallVec<[(VReg, regalloc2::PReg); 8]> = SmallVec::new();
         for (slot, &arg) in abi.args.iter().zip(args) {

@@ -125,6 +125,14 @@ pub(super) fn two_operand(select: &mut Select<'_>, root: &Root) -> Fits {
     if let Some(imm) = select.imm32(right) {
         let from = select.reg(left)?;
         let to = select.result()?;
+        if root.op == Opcode::Isub
+            && let Some(disp) = imm.checked_neg()
+        {
+            let mem = Mem::Address { base: from, index: None, disp };
+            let code = by_width(ty, Code::Lea_r32_m, Code::Lea_r64_m);
+            select.x86(code, &[Opnd::Def(to), Opnd::Mem(mem)]);
+            return Ok(true);
+        }
         let code = if i8::try_from(imm).is_ok() { codes.imm8 } else { codes.imm32 };
         select.x86(code[wide], &[Opnd::Mod { from, to }, Opnd::Imm(i64::from(imm))]);
         return Ok(true);

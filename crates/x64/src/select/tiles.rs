@@ -52,7 +52,7 @@ macro_rules! tiles {
 static TILES: &[Tile] = tiles! {
     // Integers.
     Iadd: With(integer::add) 8 "iadd: lea or add";
-    Isub: With(integer::two_operand) 4 "isub: sub";
+    Isub: With(integer::two_operand) 4 "isub: sub or lea";
     Band: With(integer::and_not) 8 "band of bnot: andn";
     Band: With(integer::two_operand) 4 "band: and";
     Bor: With(integer::two_operand) 4 "bor: or";
