@@ -1,6 +1,6 @@
 //! Where registers of a function are made and used, and how deep in loops its blocks are.
 
-use crate::vcode::{Inst, Opnd, Kind, VCode};
+use crate::vcode::{Inst, Kind, Opnd, VCode};
 use regalloc2::{Operand, OperandKind, VReg};
 
 /// An instruction: its block and its place there.

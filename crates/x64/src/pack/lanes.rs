@@ -25,8 +25,10 @@ static WIDE: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
         let form = (info.op_code(), info.op_count(), info.w(), store, info.group_index());
         (code.mnemonic(), info.table() as u32, info.mandatory_prefix() as u32, form)
     };
-    let narrow: HashMap<_, _> =
-        forms(0).filter(|code| is_lanewise(code.mnemonic())).map(|code| (key(code), code)).collect();
+    let narrow: HashMap<_, _> = forms(0)
+        .filter(|code| is_lanewise(code.mnemonic()))
+        .map(|code| (key(code), code))
+        .collect();
     forms(1).filter_map(|code| narrow.get(&key(code)).map(|narrow| (*narrow, code))).collect()
 });
 
@@ -34,27 +36,163 @@ fn is_lanewise(mnemonic: Mnemonic) -> bool {
     use Mnemonic::*;
     matches!(
         mnemonic,
-        Vaddpd | Vaddps | Vandnpd | Vandnps | Vandpd | Vandps | Vblendpd | Vblendps | Vblendvpd
-            | Vblendvps | Vcmppd | Vcmpps | Vcvtdq2ps | Vcvtps2dq | Vcvttps2dq | Vdivpd | Vdivps
-            | Vfmadd132pd | Vfmadd132ps | Vfmadd213pd | Vfmadd213ps | Vfmadd231pd | Vfmadd231ps
-            | Vfmsub213pd | Vfmsub213ps | Vfnmadd213pd | Vfnmadd213ps | Vfnmsub213pd
-            | Vfnmsub213ps | Vhaddpd | Vhaddps | Vmaxpd | Vmaxps | Vminpd | Vminps | Vmovddup
-            | Vmovaps | Vmovdqa | Vmovdqu | Vmovshdup | Vmovsldup | Vmovups | Vmulpd | Vmulps
-            | Vorpd | Vorps | Vpabsb | Vpabsd | Vpabsw | Vpackssdw | Vpacksswb | Vpackusdw
-            | Vpackuswb | Vpaddb | Vpaddd | Vpaddq | Vpaddsb | Vpaddsw | Vpaddusb | Vpaddusw
-            | Vpaddw | Vpalignr | Vpand | Vpandn | Vpavgb | Vpavgw | Vpblendd | Vpblendvb
-            | Vpblendw | Vpcmpeqb | Vpcmpeqd | Vpcmpeqq | Vpcmpeqw | Vpcmpgtb | Vpcmpgtd
-            | Vpcmpgtq | Vpcmpgtw | Vpermilpd | Vpermilps | Vphaddd | Vphaddw | Vpmaddubsw
-            | Vpmaddwd | Vpmaxsb | Vpmaxsd | Vpmaxsw | Vpmaxub | Vpmaxud | Vpmaxuw | Vpminsb
-            | Vpminsd | Vpminsw | Vpminub | Vpminud | Vpminuw | Vpmuldq | Vpmulhrsw | Vpmulhuw
-            | Vpmulhw | Vpmulld | Vpmullw | Vpmuludq | Vpor | Vpsadbw | Vpshufb | Vpshufd
-            | Vpshufhw | Vpshuflw | Vpsignb | Vpsignd | Vpsignw | Vpslld | Vpslldq | Vpsllq
-            | Vpsllvd | Vpsllvq | Vpsllw | Vpsrad | Vpsravd | Vpsraw | Vpsrld | Vpsrldq | Vpsrlq
-            | Vpsrlvd | Vpsrlvq | Vpsrlw | Vpsubb | Vpsubd | Vpsubq | Vpsubsb | Vpsubsw | Vpsubusb
-            | Vpsubusw | Vpsubw | Vpunpckhbw | Vpunpckhdq | Vpunpckhqdq | Vpunpckhwd | Vpunpcklbw
-            | Vpunpckldq | Vpunpcklqdq | Vpunpcklwd | Vpxor | Vroundpd | Vroundps | Vshufpd
-            | Vshufps | Vsqrtpd | Vsqrtps | Vsubpd | Vsubps | Vunpckhpd | Vunpckhps | Vunpcklpd
-            | Vunpcklps | Vxorpd | Vxorps
+        Vaddpd
+            | Vaddps
+            | Vandnpd
+            | Vandnps
+            | Vandpd
+            | Vandps
+            | Vblendpd
+            | Vblendps
+            | Vblendvpd
+            | Vblendvps
+            | Vcmppd
+            | Vcmpps
+            | Vcvtdq2ps
+            | Vcvtps2dq
+            | Vcvttps2dq
+            | Vdivpd
+            | Vdivps
+            | Vfmadd132pd
+            | Vfmadd132ps
+            | Vfmadd213pd
+            | Vfmadd213ps
+            | Vfmadd231pd
+            | Vfmadd231ps
+            | Vfmsub213pd
+            | Vfmsub213ps
+            | Vfnmadd213pd
+            | Vfnmadd213ps
+            | Vfnmsub213pd
+            | Vfnmsub213ps
+            | Vhaddpd
+            | Vhaddps
+            | Vmaxpd
+            | Vmaxps
+            | Vminpd
+            | Vminps
+            | Vmovddup
+            | Vmovaps
+            | Vmovdqa
+            | Vmovdqu
+            | Vmovshdup
+            | Vmovsldup
+            | Vmovups
+            | Vmulpd
+            | Vmulps
+            | Vorpd
+            | Vorps
+            | Vpabsb
+            | Vpabsd
+            | Vpabsw
+            | Vpackssdw
+            | Vpacksswb
+            | Vpackusdw
+            | Vpackuswb
+            | Vpaddb
+            | Vpaddd
+            | Vpaddq
+            | Vpaddsb
+            | Vpaddsw
+            | Vpaddusb
+            | Vpaddusw
+            | Vpaddw
+            | Vpalignr
+            | Vpand
+            | Vpandn
+            | Vpavgb
+            | Vpavgw
+            | Vpblendd
+            | Vpblendvb
+            | Vpblendw
+            | Vpcmpeqb
+            | Vpcmpeqd
+            | Vpcmpeqq
+            | Vpcmpeqw
+            | Vpcmpgtb
+            | Vpcmpgtd
+            | Vpcmpgtq
+            | Vpcmpgtw
+            | Vpermilpd
+            | Vpermilps
+            | Vphaddd
+            | Vphaddw
+            | Vpmaddubsw
+            | Vpmaddwd
+            | Vpmaxsb
+            | Vpmaxsd
+            | Vpmaxsw
+            | Vpmaxub
+            | Vpmaxud
+            | Vpmaxuw
+            | Vpminsb
+            | Vpminsd
+            | Vpminsw
+            | Vpminub
+            | Vpminud
+            | Vpminuw
+            | Vpmuldq
+            | Vpmulhrsw
+            | Vpmulhuw
+            | Vpmulhw
+            | Vpmulld
+            | Vpmullw
+            | Vpmuludq
+            | Vpor
+            | Vpsadbw
+            | Vpshufb
+            | Vpshufd
+            | Vpshufhw
+            | Vpshuflw
+            | Vpsignb
+            | Vpsignd
+            | Vpsignw
+            | Vpslld
+            | Vpslldq
+            | Vpsllq
+            | Vpsllvd
+            | Vpsllvq
+            | Vpsllw
+            | Vpsrad
+            | Vpsravd
+            | Vpsraw
+            | Vpsrld
+            | Vpsrldq
+            | Vpsrlq
+            | Vpsrlvd
+            | Vpsrlvq
+            | Vpsrlw
+            | Vpsubb
+            | Vpsubd
+            | Vpsubq
+            | Vpsubsb
+            | Vpsubsw
+            | Vpsubusb
+            | Vpsubusw
+            | Vpsubw
+            | Vpunpckhbw
+            | Vpunpckhdq
+            | Vpunpckhqdq
+            | Vpunpckhwd
+            | Vpunpcklbw
+            | Vpunpckldq
+            | Vpunpcklqdq
+            | Vpunpcklwd
+            | Vpxor
+            | Vroundpd
+            | Vroundps
+            | Vshufpd
+            | Vshufps
+            | Vsqrtpd
+            | Vsqrtps
+            | Vsubpd
+            | Vsubps
+            | Vunpckhpd
+            | Vunpckhps
+            | Vunpcklpd
+            | Vunpcklps
+            | Vxorpd
+            | Vxorps
     )
 }
 
@@ -106,7 +244,10 @@ mod tests {
         assert_eq!(wide(VEX_Vpsllw_xmm_xmm_imm8), Some(VEX_Vpsllw_ymm_ymm_imm8));
         assert_eq!(wide(VEX_Vpsllw_xmm_xmm_xmmm128), Some(VEX_Vpsllw_ymm_ymm_xmmm128));
         assert_eq!(wide(VEX_Vpshufd_xmm_xmmm128_imm8), Some(VEX_Vpshufd_ymm_ymmm256_imm8));
-        assert_eq!(wide(VEX_Vpblendvb_xmm_xmm_xmmm128_xmm), Some(VEX_Vpblendvb_ymm_ymm_ymmm256_ymm));
+        assert_eq!(
+            wide(VEX_Vpblendvb_xmm_xmm_xmmm128_xmm),
+            Some(VEX_Vpblendvb_ymm_ymm_ymmm256_ymm)
+        );
         assert_eq!(wide(VEX_Vmovups_xmm_xmmm128), Some(VEX_Vmovups_ymm_ymmm256));
         assert_eq!(wide(VEX_Vpmovzxbw_xmm_xmmm64), None);
         assert_eq!(wide(VEX_Vptest_xmm_xmmm128), None);

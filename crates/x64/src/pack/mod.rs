@@ -56,7 +56,9 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) -> bool {
         member: FxHashMap::default(),
         joins: Vec::new(),
         join_of: FxHashMap::default(),
+        joined: FxHashMap::default(),
         unfolded: FxHashMap::default(),
+        unfolds: FxHashMap::default(),
         stores: FxHashMap::default(),
         journal: Vec::new(),
     };
@@ -95,11 +97,23 @@ enum Wide {
 
 #[derive(Debug)]
 enum How {
-    Insts { lo: Place, hi: Place, code: Code, ops: Vec<Wide> },
+    Insts {
+        lo: Place,
+        hi: Place,
+        code: Code,
+        ops: Vec<Wide>,
+    },
     /// All zeros or all ones.
-    Idiom { lo: Place, hi: Place, code: Code },
+    Idiom {
+        lo: Place,
+        hi: Place,
+        code: Code,
+    },
     /// The sources by edge into the block.
-    Params { block: usize, edges: Vec<Source> },
+    Params {
+        block: usize,
+        edges: Vec<Source>,
+    },
 }
 
 /// Two registers that become one.
@@ -135,8 +149,12 @@ struct Packer<'a> {
     member: FxHashMap<VReg, usize>,
     joins: Vec<Join>,
     join_of: FxHashMap<(VReg, VReg), usize>,
+    /// How many joins read a register.
+    joined: FxHashMap<VReg, usize>,
     /// Registers for memory operands that become loads of their own.
     unfolded: FxHashMap<Place, VReg>,
+    /// The same, the other way round.
+    unfolds: FxHashMap<VReg, Place>,
     /// Stores of the upper half of a pack.
     stores: FxHashMap<Place, usize>,
     /// What was done, to be undone.
@@ -200,7 +218,9 @@ impl<'a> Packer<'a> {
                 let regs: Vec<VReg> = ops
                     .iter()
                     .filter_map(|op| match op {
-                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => Some(*reg),
+                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => {
+                            Some(*reg)
+                        }
                         _ => None,
                     })
                     .filter(|reg| reg.class() == RegClass::Float)
@@ -257,9 +277,14 @@ impl<'a> Packer<'a> {
                 Step::Join => {
                     let join = self.joins.pop().expect("one for each step");
                     self.join_of.remove(&(join.lo, join.hi));
+                    for reg in [join.lo, join.hi] {
+                        *self.joined.entry(reg).or_default() -= 1;
+                    }
                 }
                 Step::Unfolded(place) => {
-                    self.unfolded.remove(&place);
+                    if let Some(reg) = self.unfolded.remove(&place) {
+                        self.unfolds.remove(&reg);
+                    }
                 }
                 Step::Store(place) => {
                     self.stores.remove(&place);
@@ -301,6 +326,9 @@ impl<'a> Packer<'a> {
         let join = self.joins.len();
         self.joins.push(Join { lo, hi, to });
         self.join_of.insert((lo, hi), join);
+        for reg in [lo, hi] {
+            *self.joined.entry(reg).or_default() += 1;
+        }
         self.journal.push(Step::Join);
         Source::Join(join)
     }
@@ -316,7 +344,14 @@ impl<'a> Packer<'a> {
     }
 
     /// Packs the instructions that make `lo` and `hi`, if they are alike and independent.
-    fn pair(&mut self, lo: VReg, hi: VReg, one: Place, other: Place, depth: usize) -> Option<usize> {
+    fn pair(
+        &mut self,
+        lo: VReg,
+        hi: VReg,
+        one: Place,
+        other: Place,
+        depth: usize,
+    ) -> Option<usize> {
         if let (Kind::Idiom { code, .. }, Kind::Idiom { code: same, .. }) =
             (&self.inst(one).kind, &self.inst(other).kind)
         {
@@ -392,6 +427,7 @@ impl<'a> Packer<'a> {
     fn unfold(&mut self, place: Place) -> VReg {
         let reg = self.new_reg();
         self.unfolded.insert(place, reg);
+        self.unfolds.insert(reg, place);
         self.journal.push(Step::Unfolded(place));
         reg
     }
@@ -495,10 +531,7 @@ impl<'a> Packer<'a> {
         match self.facts.def(reg) {
             Def::Inst(place) => after(place),
             Def::Param(block, _) => (block, 0),
-            Def::Unknown => {
-                let unfolded = self.unfolded.iter().find(|(_, made)| **made == reg);
-                unfolded.map_or((0, 0), |(place, _)| after(*place))
-            }
+            Def::Unknown => self.unfolds.get(&reg).map_or((0, 0), |place| after(*place)),
         }
     }
 
@@ -520,7 +553,7 @@ impl<'a> Packer<'a> {
         }
         for join in &self.joins[joins..] {
             let weight = self.facts.weight(self.join_block(join));
-            let unfolded = self.unfolded.values().any(|reg| *reg == join.hi);
+            let unfolded = self.unfolds.contains_key(&join.hi);
             gain -= weight * if unfolded { UNFOLD } else { self.join_cost(join) };
         }
         gain
@@ -544,7 +577,7 @@ impl<'a> Packer<'a> {
     /// Whether anything reads the upper half of a pack but packs and stores.
     fn needs_half(&self, pack: usize) -> bool {
         let hi = self.packs[pack].hi;
-        let joined = self.joins.iter().any(|join| join.lo == hi || join.hi == hi);
+        let joined = self.joined.get(&hi).is_some_and(|joins| *joins > 0);
         joined || self.facts.uses(hi).iter().any(|reader| !self.reads_whole(pack, *reader))
     }
 
@@ -554,13 +587,12 @@ impl<'a> Packer<'a> {
         match reader {
             Use::Inst(place) => {
                 let user = self.pack_at(place).map(|user| &self.packs[user].how);
-                self.stores.get(&place) == Some(&pack)
-                    || match user {
-                        Some(How::Insts { hi, ops, .. }) if *hi == place => ops.iter().any(
-                            |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
-                        ),
-                        _ => false,
-                    }
+                self.stores.get(&place) == Some(&pack) || match user {
+                    Some(How::Insts { hi, ops, .. }) if *hi == place => ops.iter().any(
+                        |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
+                    ),
+                    _ => false,
+                }
             }
             Use::Edge(from, succ, at) => {
                 let to = self.vcode.blocks[from].succs[succ].to.index();
@@ -568,7 +600,8 @@ impl<'a> Packer<'a> {
                 let user = self.member.get(&param).map(|user| &self.packs[*user]);
                 match user {
                     Some(Pack { hi, how: How::Params { edges, .. }, .. }) if *hi == param => {
-                        let edge = self.facts.preds[to].iter().position(|pred| *pred == (from, succ));
+                        let edge =
+                            self.facts.preds[to].iter().position(|pred| *pred == (from, succ));
                         edge.is_some_and(|edge| edges.get(edge).is_some_and(takes))
                     }
                     _ => false,

@@ -209,21 +209,13 @@ impl Rebuilder<'_, '_> {
                 && to == join.hi
             {
                 *code = Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8;
-                *ops = smallvec![
-                    Opnd::Def(join.to),
-                    Opnd::UseReg(lo),
-                    Opnd::Mem(mem),
-                    Opnd::Imm(1)
-                ];
+                *ops =
+                    smallvec![Opnd::Def(join.to), Opnd::UseReg(lo), Opnd::Mem(mem), Opnd::Imm(1)];
                 continue;
             }
             let hi = self.reg(join.hi);
-            let ops = smallvec![
-                Opnd::Def(join.to),
-                Opnd::UseReg(lo),
-                Opnd::UseReg(hi),
-                Opnd::Imm(1)
-            ];
+            let ops =
+                smallvec![Opnd::Def(join.to), Opnd::UseReg(lo), Opnd::UseReg(hi), Opnd::Imm(1)];
             self.put(srcloc, Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8, ops);
         }
     }
