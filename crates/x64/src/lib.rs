@@ -82,7 +82,14 @@ pub fn compile(
     if options.pack {
         pack::pack(&mut vcode, &mut constants);
     }
-    let allocated = regalloc::allocate(&vcode)?;
+    let allocated = match regalloc::allocate(&vcode) {
+        // Better narrow than not at all.
+        Err(_) if options.pack => {
+            (vcode, constants) = select::select(func, features, &abi, &stack_slots)?;
+            regalloc::allocate(&vcode)?
+        }
+        allocated => allocated?,
+    };
     let body = emit::body(&vcode, &allocated);
     let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;
     let (buffer, listing) = emit::emit(&vcode, &allocated, &frame, &constants, options.listing)?;

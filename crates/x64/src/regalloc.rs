@@ -174,7 +174,9 @@ impl Allocated {
 pub(crate) fn allocate(vcode: &VCode) -> Result<Allocated, Unsupported> {
     let flat = Flat::new(vcode);
     let env = machine_env();
-    let options = RegallocOptions { validate_ssa: cfg!(debug_assertions), ..Default::default() };
+    // Always: what comes here may have been rewritten, and code that is not in SSA form would be
+    // allocated to something wrong.
+    let options = RegallocOptions { validate_ssa: true, ..Default::default() };
     let output = regalloc2::run(&flat, &env, &options)
         .map_err(|error| Unsupported::new("register allocation", format!("{error:?}")))?;
     if cfg!(debug_assertions) {

@@ -6,10 +6,55 @@ mod common;
 use egraft_kernels::{Instance, Kernel};
 use std::collections::BTreeMap;
 use std::path::Path;
-use wasmtime::{Engine, Module};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use wasmtime::{Config, Engine, Module};
 
 /// The fewest kernels the folder may have.
 const FEWEST_KERNELS: usize = 28;
+
+#[derive(Default)]
+struct Tally {
+    taken: usize,
+    refused: BTreeMap<String, usize>,
+    compared: usize,
+    failures: Vec<String>,
+}
+
+/// Runs one kernel at every size under both compilers.
+fn compare(path: &Path, config: &Config, engine: &Engine, tally: &Mutex<Tally>) {
+    let kernel = Kernel::read(path).unwrap();
+    let name = &kernel.name;
+    let wasm = kernel.read_wasm().unwrap();
+    let expected = Module::new(engine, &wasm).unwrap();
+    let (module, backend) = common::compile(config, engine, &wasm);
+    let mut failures = Vec::new();
+    for size in 0..kernel.sizes.len() {
+        let run = |module: &Module| {
+            let mut instance = Instance::new(module, &kernel, size)
+                .map_err(|error| format!("{name}, size {size}: {error}"))?;
+            instance.prepare();
+            instance.call().map_err(|error| format!("{name}, size {size}: {error}"))?;
+            Ok::<_, String>(instance)
+        };
+        let outputs = run(&expected).unwrap().outputs();
+        match run(&module) {
+            Ok(instance) => {
+                if let Some(difference) = instance.first_difference(&outputs) {
+                    failures.push(format!("{name}, size {size}: {difference}"));
+                }
+            }
+            Err(error) => failures.push(error),
+        }
+    }
+    let mut tally = tally.lock().unwrap();
+    tally.taken += backend.taken.into_inner().unwrap();
+    for (_, error) in backend.refused.into_inner().unwrap() {
+        *tally.refused.entry(error.what).or_default() += 1;
+    }
+    tally.compared += kernel.sizes.len();
+    tally.failures.extend(failures);
+}
 
 #[test]
 fn outputs_equal_stock_to_the_bit() {
@@ -28,38 +73,18 @@ fn outputs_equal_stock_to_the_bit() {
 
     let config = common::config();
     let engine = Engine::new(&config).unwrap();
-    let (mut taken, mut refused, mut compared) = (0, BTreeMap::<String, usize>::new(), 0);
-    let mut failures = Vec::new();
-    for path in &paths {
-        let kernel = Kernel::read(path).unwrap();
-        let name = &kernel.name;
-        let wasm = kernel.read_wasm().unwrap();
-        let expected = Module::new(&engine, &wasm).unwrap();
-        let (module, backend) = common::compile(&config, &engine, &wasm);
-        taken += *backend.taken.lock().unwrap();
-        for (_, error) in backend.refused.lock().unwrap().iter() {
-            *refused.entry(error.what.clone()).or_default() += 1;
-        }
-        for size in 0..kernel.sizes.len() {
-            let run = |module: &Module| {
-                let mut instance = Instance::new(module, &kernel, size)
-                    .map_err(|error| format!("{name}, size {size}: {error}"))?;
-                instance.prepare();
-                instance.call().map_err(|error| format!("{name}, size {size}: {error}"))?;
-                Ok::<_, String>(instance)
-            };
-            let outputs = run(&expected).unwrap().outputs();
-            match run(&module) {
-                Ok(instance) => {
-                    if let Some(difference) = instance.first_difference(&outputs) {
-                        failures.push(format!("{name}, size {size}: {difference}"));
-                    }
+    let tally = Mutex::new(Tally::default());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    compare(path, &config, &engine, &tally);
                 }
-                Err(error) => failures.push(error),
-            }
-            compared += 1;
+            });
         }
-    }
+    });
+    let Tally { taken, refused, compared, failures } = tally.into_inner().unwrap();
     let stock: usize = refused.values().sum();
     println!("{compared} runs; {taken} of {} functions taken", taken + stock);
     for (what, count) in refused {
