@@ -5,8 +5,8 @@
 //! [`tap_writes!`](crate::tap_writes) keeps these bytes in the process; std's own calls then reach
 //! that definition. In other programs nothing is tapped, and captures go through a pipe.
 //!
-//! Invariant: bytes are taken only on the thread of an open [`Tap`], and only those for a file whose
-//! first bytes are [`HEAD`]; every other call goes to the kernel as before.
+//! Invariant: bytes are taken only on the thread of an open tap, and only those for a file whose
+//! first bytes are those of Wasmtime's CLIF; every other call goes to the kernel as before.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;

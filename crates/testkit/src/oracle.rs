@@ -153,8 +153,7 @@ impl Oracle {
             self.engines.clear();
         }
         let backend = self.backend;
-        let pair =
-            self.engines.entry(*settings).or_insert_with(|| Pair::new(settings, backend));
+        let pair = self.engines.entry(*settings).or_insert_with(|| Pair::new(settings, backend));
         compare(pair, settings, wasm, seed).unwrap_or_else(|verdict| verdict)
     }
 }
