@@ -83,8 +83,9 @@ pub fn compile(
         pack::pack(&mut vcode, &mut constants);
     }
     let allocated = match regalloc::allocate(&vcode) {
-        // Better narrow than not at all.
-        Err(_) if options.pack => {
+        // Better narrow than not at all; but it is a bug of packing.
+        Err(error) if options.pack => {
+            debug_assert!(false, "packed code has no allocation: {error}");
             (vcode, constants) = select::select(func, features, &abi, &stack_slots)?;
             regalloc::allocate(&vcode)?
         }

@@ -18,11 +18,18 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
         .map(|pack| packer.needs_half(pack).then(|| packer.new_reg()))
         .collect();
     let mut joins: FxHashMap<(usize, usize), Vec<Join>> = FxHashMap::default();
+    let mut loaded: FxHashMap<Place, Vec<Join>> = FxHashMap::default();
     for join in &packer.joins {
-        let place = packer.place_of(join.lo).max(packer.place_of(join.hi));
-        joins.entry(place).or_default().push(*join);
+        let later = match packer.place_of(join.lo) > packer.place_of(join.hi) {
+            true => join.lo,
+            false => join.hi,
+        };
+        match packer.unfolds.get(&later) {
+            Some(place) => loaded.entry(*place).or_default().push(*join),
+            None => joins.entry(packer.place_of(later)).or_default().push(*join),
+        }
     }
-    let mut rebuilder = Rebuilder { packer, constants, halves, joins, out: Vec::new() };
+    let mut rebuilder = Rebuilder { packer, constants, halves, joins, loaded, out: Vec::new() };
     let count = rebuilder.packer.vcode.blocks.len();
     let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
     let packer = rebuilder.packer;
@@ -42,6 +49,8 @@ struct Rebuilder<'a, 'c> {
     halves: Vec<Option<VReg>>,
     /// What is to be put together behind each point.
     joins: FxHashMap<(usize, usize), Vec<Join>>,
+    /// What is to be put together once an operand of an instruction is loaded, before the rest of it.
+    loaded: FxHashMap<Place, Vec<Join>>,
     out: Vec<Inst>,
 }
 
@@ -60,10 +69,12 @@ impl Rebuilder<'_, '_> {
                 None => params.push(*param),
             }
         }
-        self.put_together((at, 0), RelSourceLoc::default());
+        let joins = self.joins.remove(&(at, 0)).unwrap_or_default();
+        self.put_together(joins, RelSourceLoc::default());
         for (index, inst) in block.insts.iter().enumerate() {
             self.inst((at, index), inst);
-            self.put_together(after((at, index)), inst.srcloc);
+            let joins = self.joins.remove(&after((at, index))).unwrap_or_default();
+            self.put_together(joins, inst.srcloc);
         }
         let succs = block.succs.iter().enumerate().map(|(succ, edge)| self.edge(at, succ, edge));
         let succs: SmallVec<[Edge; 2]> = succs.collect();
@@ -77,6 +88,8 @@ impl Rebuilder<'_, '_> {
         {
             let ops = smallvec![Opnd::Def(reg), Opnd::Mem(*mem)];
             self.put_as(inst, Code::VEX_Vmovups_xmm_xmmm128, ops);
+            let joins = self.loaded.remove(&place).unwrap_or_default();
+            self.put_together(joins, inst.srcloc);
         }
         if let Some(&pack) = self.packer.stores.get(&place)
             && let Some((_, [Opnd::Mem(mem), _])) = x86(inst)
@@ -193,8 +206,8 @@ impl Rebuilder<'_, '_> {
     }
 
     /// Puts registers together of which the later was made just now.
-    fn put_together(&mut self, point: (usize, usize), srcloc: RelSourceLoc) {
-        for join in self.joins.remove(&point).unwrap_or_default() {
+    fn put_together(&mut self, joins: Vec<Join>, srcloc: RelSourceLoc) {
+        for join in joins {
             if join.lo == join.hi && self.broadcast(&join, srcloc) {
                 continue;
             }
