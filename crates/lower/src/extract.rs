@@ -24,8 +24,8 @@ const LOOKAHEAD: usize = 2;
 const CYCLE_SEARCH: usize = 20_000;
 
 /// How many tiles may be taken while improving, for each tile in use and in all at least. The search
-/// is exponential where many choices hang together; most functions need a tenth of this.
-const TILES_PER_TILE: usize = 32;
+/// is exponential where many choices hang together; most functions need less than half of this.
+const TILES_PER_TILE: usize = 16;
 const TILES_AT_LEAST: usize = 4_000;
 
 /// Classes visited in searches for cycles that count as one tile.
