@@ -159,6 +159,15 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) fn function(&self, function: &CapturedFunction) -> Compiled {
+        self.function_beside(function, || self.stock(&function.func))
+    }
+
+    /// The same, with stock Cranelift's code from elsewhere if that is needed.
+    pub(crate) fn function_beside(
+        &self,
+        function: &CapturedFunction,
+        stock: impl FnOnce() -> Result<(Vec<u8>, usize), StockReason>,
+    ) -> Compiled {
         let report = FunctionReport {
             name: function.name.clone(),
             symbol: function.symbol.clone(),
@@ -166,7 +175,7 @@ impl<'a> Job<'a> {
             clif_bytes: function.clif.len(),
             ..FunctionReport::default()
         };
-        self.run(report, function.key, &function.func, || self.decide(function))
+        self.run(report, function.key, &function.func, || self.decide(function), stock)
     }
 
     fn trampoline(&self, trampoline: Trampoline) -> Compiled {
@@ -175,7 +184,9 @@ impl<'a> Job<'a> {
             clif_bytes: trampoline.clif_bytes,
             ..FunctionReport::default()
         };
-        self.run(report, trampoline.key, &trampoline.func, || Err((StockReason::Trampoline, true)))
+        let decide = || Err((StockReason::Trampoline, true));
+        let stock = || self.stock(&trampoline.func);
+        self.run(report, trampoline.key, &trampoline.func, decide, stock)
     }
 
     /// Gets code from the store, or else by `decide`, or else from stock Cranelift.
@@ -185,6 +196,7 @@ impl<'a> Job<'a> {
         key: CacheKey,
         func: &Function,
         decide: impl FnOnce() -> Decided,
+        stock: impl FnOnce() -> Result<(Vec<u8>, usize), StockReason>,
     ) -> Compiled {
         let start = Instant::now();
         let store_key = StoreKey::new(&key, func, &self.fingerprint);
@@ -213,7 +225,7 @@ impl<'a> Job<'a> {
                     answer = Some((key, code));
                 }
                 Err((reason, lasting)) => {
-                    if let Ok((code, bytes)) = self.stock(func) {
+                    if let Ok((code, bytes)) = stock() {
                         report.code_bytes = bytes;
                         to_store = lasting.then(|| {
                             let (reason, code) = (reason.to_string(), code.clone());
@@ -240,7 +252,7 @@ impl<'a> Job<'a> {
     }
 
     /// Stock Cranelift's code for a captured function.
-    fn stock(&self, func: &Function) -> Result<(Vec<u8>, usize), StockReason> {
+    pub(crate) fn stock(&self, func: &Function) -> Result<(Vec<u8>, usize), StockReason> {
         let code = catch_unwind(AssertUnwindSafe(|| compile_stock(func.clone(), self.isa)))
             .unwrap_or_else(|payload| Err(StockReason::Panicked(panic_message(&*payload))))?;
         let bytes = check_code(func, func, &code)?;

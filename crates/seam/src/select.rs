@@ -165,6 +165,9 @@ fn stock(body: &BodySummary, reason: StockReason) -> FunctionReport {
 /// Bytes of CLIF from where on a thread of its own is worth its while.
 const LONG_TEXT: usize = 100_000;
 
+/// Bytes of CLIF from where on stock code is compiled before it is known whether it is needed.
+const LONGER_TEXT: usize = 300_000;
+
 type Keys = BTreeMap<u32, Vec<CacheKey>>;
 
 /// One module on its way.
@@ -302,10 +305,19 @@ impl Run<'_> {
             Err(function) => return uncaptured(function),
         };
         let whole = || prints_back(&function.func, &text);
-        let (whole, compiled) = if self.prepared.parallel && text.len() > LONG_TEXT {
+        let length = if self.prepared.parallel { text.len() } else { 0 };
+        let (whole, compiled) = if length > LONG_TEXT {
             std::thread::scope(|scope| {
+                // Stock code is what most long functions end with; they would wait for it.
+                let stock =
+                    (length > LONGER_TEXT).then(|| scope.spawn(|| self.job.stock(&function.func)));
                 let whole = scope.spawn(whole);
-                let compiled = self.job.function(&function);
+                let compiled = self.job.function_beside(&function, || match stock {
+                    Some(stock) => stock.join().unwrap_or_else(|payload| {
+                        Err(StockReason::Panicked(panic_message(&*payload)))
+                    }),
+                    None => self.job.stock(&function.func),
+                });
                 (whole.join().unwrap_or(false), compiled)
             })
         } else {
