@@ -187,12 +187,8 @@ impl FunctionCompiler for Optimizer {
 
     /// What `egraft-lower` would leave alone is not captured, except for inspection.
     fn wants(&self, body: &BodySummary) -> Result<(), StockReason> {
-        let refuse = |reason: &str| Err(StockReason::Declined(reason.to_owned()));
-        match (self.effort, body.loops, body.vector_loops) {
-            _ if self.measure_stock => Ok(()),
-            (Effort::Stock, _, _) => refuse("effort is 0"),
-            (_, 0, _) => refuse("no loop"),
-            (Effort::Fast, _, 0) => refuse("no vector code in a loop (effort 2 takes it)"),
+        match self.refuses(body.loops, body.vector_loops) {
+            Some(reason) if !self.measure_stock => Err(StockReason::Declined(reason.to_owned())),
             _ => Ok(()),
         }
     }
@@ -228,8 +224,9 @@ impl Optimizer {
             Optimized::Improved(better) => (Some(better), None),
             Optimized::Unchanged(reason) => (None, Some(reason)),
         };
-        let own = self.backend == Backend::X64 && self.effort != Effort::Stock;
-        if own && self.wants_shape(note) {
+        let shape = note.shape.unwrap_or_default();
+        let refused = self.refuses(shape.loops, shape.vector_loops).is_some();
+        if self.backend == Backend::X64 && !refused {
             let func = better.as_deref().unwrap_or(func);
             match egraft_x64::compile(func, isa, &egraft_x64::Options::default()) {
                 Ok(compiled) => return Decision::Code(compiled.blob),
@@ -242,10 +239,14 @@ impl Optimizer {
         }
     }
 
-    /// Whether functions of this shape are worked on at this effort.
-    fn wants_shape(&self, note: &Note) -> bool {
-        let shape = note.shape.unwrap_or_default();
-        if self.effort == Effort::Fast { shape.vector_loops > 0 } else { shape.loops > 0 }
+    /// Why a function with so many loops is left alone at this effort, if it is.
+    fn refuses(&self, loops: usize, vector_loops: usize) -> Option<&'static str> {
+        match (self.effort, loops, vector_loops) {
+            (Effort::Stock, _, _) => Some("effort is 0"),
+            (_, 0, _) => Some("no loop"),
+            (Effort::Fast, _, 0) => Some("no vector code in a loop (effort 2 takes it)"),
+            _ => None,
+        }
     }
 }
 

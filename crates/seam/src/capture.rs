@@ -308,6 +308,11 @@ fn find_isa(
         .ok_or_else(|| StockReason::UnknownIsa("no recomputed key is Wasmtime's".to_owned()))
 }
 
+/// Wasmtime's symbol of a wasm function without a name.
+pub(crate) fn symbol(index: u32) -> String {
+    format!("wasm[0]::function[{index}]")
+}
+
 /// One file of the `emit_clif` directory and the key it belongs to.
 pub(crate) struct Emitted {
     pub(crate) key: CacheKey,

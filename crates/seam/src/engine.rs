@@ -15,8 +15,8 @@ use crate::error::{SeamError, precompile};
 use crate::handback::HandBack;
 use crate::key::CacheKey;
 use crate::names::hide_names;
-use crate::report::{Outcome, SeamReport, StockReason};
-use crate::select::Selection;
+use crate::report::{Outcome, SeamReport};
+use crate::select::{Selection, precompile_stock};
 use crate::store::CodeStore;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -56,10 +56,7 @@ fn precompile_with(
         if !selection.is_empty() {
             return selection.precompile(config, wasm, compiler, store, handback);
         }
-        let start = Instant::now();
-        let cwasm = precompile(&Engine::new(config)?, wasm)?;
-        let handback_micros = start.elapsed().as_micros() as u64;
-        return Ok((cwasm, SeamReport { handback_micros, ..selection.into_report() }));
+        return precompile_stock(config, wasm, selection.into_report());
     }
     let prepared = Prepared::new(config, wasm, compiler, store, handback);
     let mut config = config.clone();
@@ -229,18 +226,11 @@ impl Prepared {
         self.report.handback_micros = start.elapsed().as_micros() as u64;
         for (at, key) in &self.offered {
             let function = &mut self.report.functions[*at];
-            if function.outcome != Outcome::Replaced {
-                continue;
+            let contested = handback.is_contested(key);
+            let taken = !contested && handback.times_taken(key) > 0;
+            if function.outcome == Outcome::Replaced && !taken {
+                function.was_not_taken(contested);
             }
-            let reason = if handback.is_contested(key) {
-                StockReason::SharedKey
-            } else if handback.times_taken(key) == 0 {
-                StockReason::NotAsked
-            } else {
-                continue;
-            };
-            function.outcome = Outcome::Stock(reason);
-            function.code_bytes = 0;
         }
         self.report
     }

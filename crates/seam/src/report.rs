@@ -110,6 +110,15 @@ impl FunctionReport {
     }
 }
 
+impl FunctionReport {
+    /// Corrects the report on a function whose code was ready.
+    pub(crate) fn was_not_taken(&mut self, contested: bool) {
+        let reason = if contested { StockReason::SharedKey } else { StockReason::NotAsked };
+        self.outcome = Outcome::Stock(reason);
+        self.code_bytes = 0;
+    }
+}
+
 /// A module that went through the seam.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SeamReport {

@@ -9,7 +9,7 @@
 //! Invariant: the module differs from what stock Wasmtime makes of it in nothing but the code of
 //! wanted functions, and a wanted function whose capture fails is stock.
 
-use crate::capture::{Emitted, Prepared, prepare, prints_back, read};
+use crate::capture::{Emitted, Prepared, prepare, prints_back, read, symbol};
 use crate::compile::{Compiled, FunctionCompiler, Job, uncaptured};
 use crate::error::{SeamError, panic_message, precompile};
 use crate::exchange::{Exchange, Fate};
@@ -32,7 +32,6 @@ pub(crate) struct Selection {
     scan: Scan,
     /// The module without names.
     hidden: Vec<u8>,
-    names: HashMap<u32, String>,
     wanted: BTreeSet<u32>,
     unwanted: Vec<FunctionReport>,
 }
@@ -58,7 +57,7 @@ impl Selection {
         }
         let reducible = wanted.iter().all(|index| !scan.summary(*index).needs_whole);
         let selects = !unwanted.is_empty() && reducible;
-        selects.then_some(Selection { scan, hidden, names, wanted, unwanted })
+        selects.then_some(Selection { scan, hidden, wanted, unwanted })
     }
 
     /// Whether nothing is wanted, so that the module is stock.
@@ -82,14 +81,19 @@ impl Selection {
     ) -> Result<(Vec<u8>, SeamReport), SeamError> {
         let prepared = match prepare(config) {
             Ok(prepared) => prepared,
-            Err(error) => return self.stock_module(config, wasm, error),
+            Err(error) => {
+                let stock_module = Some(error.into_reason());
+                return precompile_stock(
+                    config,
+                    wasm,
+                    SeamReport { stock_module, ..SeamReport::default() },
+                );
+            }
         };
-        let names = std::mem::take(&mut self.names);
         let run = Run {
             selection: &self,
             prepared: &prepared,
             job: Job::new(compiler, store, &*prepared.isa),
-            names,
             exchange: Arc::default(),
         };
         let mut done = if prepared.parallel {
@@ -113,11 +117,7 @@ impl Selection {
                         taken.offer(*key, code.clone());
                     }
                 } else {
-                    function.code_bytes = 0;
-                    function.outcome = Outcome::Stock(match fate {
-                        Some(Fate::Contested) => StockReason::SharedKey,
-                        _ => StockReason::NotAsked,
-                    });
+                    function.was_not_taken(fate == Some(Fate::Contested));
                 }
             }
             report.functions.push(function);
@@ -133,29 +133,25 @@ impl Selection {
         report.functions.sort_by_key(|function| function.index);
         Ok((cwasm, report))
     }
+}
 
-    fn stock_module(
-        self,
-        config: &Config,
-        wasm: &[u8],
-        error: SeamError,
-    ) -> Result<(Vec<u8>, SeamReport), SeamError> {
-        let start = Instant::now();
-        let cwasm = precompile(&Engine::new(config)?, wasm)?;
-        let report = SeamReport {
-            stock_module: Some(error.into_reason()),
-            handback_micros: start.elapsed().as_micros() as u64,
-            ..SeamReport::default()
-        };
-        Ok((cwasm, report))
-    }
+/// Leaves all of `wasm` to Wasmtime; its time goes into `report`.
+pub(crate) fn precompile_stock(
+    config: &Config,
+    wasm: &[u8],
+    report: SeamReport,
+) -> Result<(Vec<u8>, SeamReport), SeamError> {
+    let start = Instant::now();
+    let cwasm = precompile(&Engine::new(config)?, wasm)?;
+    let handback_micros = start.elapsed().as_micros() as u64;
+    Ok((cwasm, SeamReport { handback_micros, ..report }))
 }
 
 /// The report on a function that nobody works on.
 fn stock(body: &BodySummary, reason: StockReason) -> FunctionReport {
     FunctionReport {
         name: body.name.clone(),
-        symbol: format!("wasm[0]::function[{}]", body.index),
+        symbol: symbol(body.index),
         index: Some(body.index),
         outcome: Outcome::Stock(reason),
         ..FunctionReport::default()
@@ -175,7 +171,6 @@ struct Run<'a> {
     selection: &'a Selection,
     prepared: &'a Prepared,
     job: Job<'a>,
-    names: HashMap<u32, String>,
     exchange: Arc<Exchange>,
 }
 
@@ -299,7 +294,7 @@ impl Run<'_> {
     fn compile(&self, index: u32, emitted: Emitted) -> Compiled {
         let text = thin(&emitted.clif).into_owned();
         let parsed = read(&text);
-        let name = self.names.get(&index).cloned();
+        let name = self.selection.scan.summary(index).name.clone();
         let function = match emitted.into_function(index, name, parsed) {
             Ok(function) => function,
             Err(function) => return uncaptured(function),

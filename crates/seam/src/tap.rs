@@ -14,7 +14,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 /// What Wasmtime writes first into a file of CLIF, in one piece.
-const HEAD: &[u8] = b";; Intermediate Representation of function <";
+pub(crate) const HEAD: &str = ";; Intermediate Representation of function <";
 
 /// What is tapped on a thread: nothing, the next file of CLIF, or the file with this descriptor.
 const NOTHING: c_int = -1;
@@ -64,7 +64,7 @@ pub unsafe fn write(file: c_int, bytes: *const u8, count: usize) -> isize {
     if tapped == file || tapped == NEXT {
         // SAFETY: the caller's promise.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, count) };
-        if tapped == file || bytes == HEAD {
+        if tapped == file || bytes == HEAD.as_bytes() {
             FILE.set(file);
             TAKEN.with_borrow_mut(|taken| taken.extend_from_slice(bytes));
             return count as isize;
@@ -83,8 +83,8 @@ impl Tap {
         let mut null = OpenOptions::new().write(true).open("/dev/null").ok()?;
         let tap = Tap(());
         tap.take();
-        null.write_all(HEAD).ok()?;
-        (tap.take() == HEAD).then_some(tap)
+        null.write_all(HEAD.as_bytes()).ok()?;
+        (tap.take() == HEAD.as_bytes()).then_some(tap)
     }
 
     /// What was written into the file since the last call, or since the tap was opened.
@@ -113,14 +113,14 @@ mod tests {
         let mut other = tempfile::tempfile().unwrap();
         let tap = Tap::open().expect("this program defines `write`");
         other.write_all(b"before").unwrap();
-        clif.write_all(HEAD).unwrap();
-        other.write_all(HEAD).unwrap();
+        clif.write_all(HEAD.as_bytes()).unwrap();
+        other.write_all(HEAD.as_bytes()).unwrap();
         clif.write_all(b"f>").unwrap();
-        assert_eq!(tap.take(), [HEAD, b"f>"].concat());
+        assert_eq!(tap.take(), [HEAD, "f>"].concat().as_bytes());
         clif.write_all(b"rest").unwrap();
         assert_eq!(tap.take(), b"");
         drop(tap);
-        clif.write_all(HEAD).unwrap();
+        clif.write_all(HEAD.as_bytes()).unwrap();
         let length = |file: &std::fs::File| file.metadata().unwrap().len() as usize;
         assert_eq!((length(&clif), length(&other)), (4 + HEAD.len(), 6 + HEAD.len()));
     }

@@ -8,12 +8,12 @@
 //! Invariant: a text goes out with the key of its function. Without exports there is one question
 //! for each function, in order, and the head of each text names its function; both are checked.
 
-use crate::capture::{Emitted, Prepared, private_directory};
+use crate::capture::{Emitted, Prepared, private_directory, symbol};
 use crate::error::{SeamError, panic_message};
 use crate::key::CacheKey;
 use crate::scan::Scan;
 use crate::sink::{Sink, discard, text};
-use crate::tap::Tap;
+use crate::tap::{HEAD, Tap};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -103,7 +103,7 @@ pub(crate) fn run_until_stopped(engine: &Engine, wasm: &[u8]) -> Result<(), Seam
 }
 
 fn stem(index: u32) -> String {
-    format!("wasm[0]--function[{index}]")
+    symbol(index).replace("::", "--")
 }
 
 fn file_name(index: u32) -> String {
@@ -146,10 +146,7 @@ impl TextStore {
     fn take(&self, state: &mut State) {
         let tapped = self.tap.as_ref().map(Tap::take).unwrap_or_default();
         let Some((index, key, sink)) = state.pending.take() else { return };
-        let head = format!(
-            ";; Intermediate Representation of function <{}>:\n",
-            stem(index).replace('-', ":")
-        );
+        let head = format!("{HEAD}{}>:\n", symbol(index));
         let text = match sink {
             Some(sink) => sink.finish(),
             None => text(tapped),

@@ -45,8 +45,8 @@ const UNFOLD: i64 = 8;
 const SPLIT: i64 = 5;
 const SPLIT_STORE: i64 = 2;
 
-/// Packs what pays. Returns whether anything became 256 bits wide.
-pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) -> bool {
+/// Packs what pays.
+pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
     let facts = Facts::new(vcode);
     let mut packer = Packer {
         vregs: vcode.vregs,
@@ -65,12 +65,9 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) -> bool {
     packer.seed_stores();
     packer.seed_operands();
     packer.seed_params();
-    if packer.packs.is_empty() {
-        return false;
+    if !packer.packs.is_empty() {
+        *vcode = rebuild::rebuild(packer, constants);
     }
-    let packed = rebuild::rebuild(packer, constants);
-    *vcode = packed;
-    true
 }
 
 /// Where a wide operand comes from.

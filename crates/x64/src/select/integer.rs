@@ -163,17 +163,8 @@ pub(super) fn and_not(select: &mut Select<'_>, root: &Root) -> Fits {
     if !matches!(ty, types::I32 | types::I64) {
         return Ok(false);
     }
-    let (kept, negated) = {
-        let negation = |value: Value| {
-            let args = select.match_op(value, Opcode::Bnot, ty)?;
-            (select.uses[select.canonical(value)] == 1).then_some(args[0])
-        };
-        match (negation(root.args[0]), negation(root.args[1])) {
-            (_, Some(inner)) => (root.args[0], inner),
-            (Some(inner), None) => (root.args[1], inner),
-            (None, None) => return Ok(false),
-        }
-    };
+    let negation = |value| Some(select.match_op(value, Opcode::Bnot, ty)?[0]);
+    let Some((kept, negated)) = select.and_not_operands(root, negation) else { return Ok(false) };
     let negated = select.reg(negated)?;
     let source = select.source(kept, ty)?;
     let to = select.result()?;

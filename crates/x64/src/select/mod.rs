@@ -161,6 +161,21 @@ impl<'a> Select<'a> {
         (self.type_of(result) == ty).then(|| self.func.dfg.inst_args(inst))
     }
 
+    /// `x` and `y` of a root that is `x & ~y`, if nothing else uses the negation; `negation` gives
+    /// what a value is the negation of.
+    fn and_not_operands(
+        &self,
+        root: &Root,
+        negation: impl Fn(Value) -> Option<Value>,
+    ) -> Option<(Value, Value)> {
+        let once = |value| negation(value).filter(|_| self.uses[self.canonical(value)] == 1);
+        match (once(root.args[0]), once(root.args[1])) {
+            (_, Some(inner)) => Some((root.args[0], inner)),
+            (Some(inner), None) => Some((root.args[1], inner)),
+            (None, None) => None,
+        }
+    }
+
     /// The value that holds the same bits in the same register as `value`.
     fn canonical(&self, value: Value) -> Value {
         let dfg = &self.func.dfg;

@@ -275,17 +275,11 @@ pub(super) fn and_not(select: &mut Select<'_>, root: &Root) -> Fits {
     if !is_vector(root.ty) {
         return Ok(false);
     }
-    let (kept, negated) = {
-        let negation = |value: Value| {
-            let inst = select.def_of(value, Opcode::Bnot)?;
-            (select.uses[select.canonical(value)] == 1).then(|| select.func.dfg.inst_args(inst)[0])
-        };
-        match (negation(root.args[0]), negation(root.args[1])) {
-            (_, Some(inner)) => (root.args[0], inner),
-            (Some(inner), None) => (root.args[1], inner),
-            (None, None) => return Ok(false),
-        }
+    let negation = |value| {
+        let inst = select.def_of(value, Opcode::Bnot)?;
+        Some(select.func.dfg.inst_args(inst)[0])
     };
+    let Some((kept, negated)) = select.and_not_operands(root, negation) else { return Ok(false) };
     let negated = select.reg(negated)?;
     let source = select.source(kept, root.ty)?;
     select.binary(Code::VEX_Vpandn_xmm_xmm_xmmm128, negated, source, None);
