@@ -27,12 +27,15 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
+use egraft_loops::Versioned;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
     pub optimize: bool,
+    /// Whether loops get a second version, in which no access traps.
+    pub version: bool,
     /// Whether pairs of 128-bit instructions become 256 bits wide.
     pub pack: bool,
     /// Whether to write a listing of the code with the tile behind each instruction.
@@ -41,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { optimize: true, pack: true, listing: false }
+        Options { optimize: true, version: true, pack: true, listing: false }
     }
 }
 
@@ -76,9 +79,13 @@ pub fn compile(
             .optimize(isa, &mut Default::default())
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
-    let func = &context.func;
+    let versioned = match options.version {
+        true => egraft_loops::version(&mut context.func),
+        false => Versioned::default(),
+    };
+    let (func, accesses) = (&context.func, &versioned.accesses);
     let stack_slots = frame::StackSlots::new(func)?;
-    let (mut vcode, mut constants) = select::select(func, features, &abi, &stack_slots)?;
+    let (mut vcode, mut constants) = select::select(func, accesses, features, &abi, &stack_slots)?;
     if options.pack {
         pack::pack(&mut vcode, &mut constants);
     }
@@ -86,7 +93,7 @@ pub fn compile(
         // Better narrow than not at all; but it is a bug of packing.
         Err(error) if options.pack => {
             debug_assert!(false, "packed code has no allocation: {error}");
-            (vcode, constants) = select::select(func, features, &abi, &stack_slots)?;
+            (vcode, constants) = select::select(func, accesses, features, &abi, &stack_slots)?;
             regalloc::allocate(&vcode)?
         }
         allocated => allocated?,

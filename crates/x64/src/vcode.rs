@@ -10,6 +10,7 @@
 use crate::regs::R11;
 use cranelift_codegen::VCodeConstant;
 use cranelift_codegen::ir::{RelSourceLoc, TrapCode, UserExternalNameRef};
+use egraft_loops::Access;
 use iced_x86::{Code, OpCodeOperandKind};
 use regalloc2::{Operand, PReg, PRegSet, VReg};
 use smallvec::SmallVec;
@@ -203,6 +204,8 @@ pub(crate) struct Inst {
     pub(crate) srcloc: RelSourceLoc,
     /// The trap that a fault of it is.
     pub(crate) trap: Option<TrapCode>,
+    /// What it accesses, in a loop whose accesses are known not to trap.
+    pub(crate) access: Option<Access>,
     /// The tile that emitted it.
     pub(crate) tile: &'static str,
 }
@@ -272,6 +275,28 @@ impl Inst {
                 out.push(Operand::any_use(*from));
                 out.push(Operand::reg_def(*to));
             }
+        }
+    }
+
+    /// Whether it writes to memory outside the function's frame.
+    pub(crate) fn stores(&self) -> bool {
+        match &self.kind {
+            Kind::X86 { ops, .. } => matches!(ops.first(), Some(Opnd::Mem(Mem::Address { .. }))),
+            _ => false,
+        }
+    }
+
+    /// Whether more than its registers depends on where it is done: it accesses memory outside the
+    /// frame, calls, or may trap.
+    pub(crate) fn has_effect(&self) -> bool {
+        match &self.kind {
+            Kind::X86 { ops, .. } => {
+                let outside =
+                    |op: &Opnd| matches!(op, Opnd::Mem(mem) if !matches!(mem, Mem::Constant(_)));
+                self.trap.is_some() || ops.iter().any(outside)
+            }
+            Kind::Call(_) | Kind::TrapIf(..) | Kind::Trap(_) => true,
+            _ => false,
         }
     }
 

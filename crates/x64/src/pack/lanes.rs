@@ -232,10 +232,55 @@ pub(super) const WIDENINGS: [Widening; 6] = {
     ]
 };
 
+/// The immediate of the 256-bit form of `code` that does to each half what these do; in most forms
+/// one immediate is for both halves, in some each bit is for one lane (Intel SDM volume 2).
+pub(super) fn immediate(code: Code, lo: i64, hi: i64) -> Option<i64> {
+    let lanes = match code {
+        Code::VEX_Vpblendd_xmm_xmm_xmmm128_imm8 | Code::VEX_Vblendps_xmm_xmm_xmmm128_imm8 => 4,
+        Code::VEX_Vblendpd_xmm_xmm_xmmm128_imm8
+        | Code::VEX_Vpermilpd_xmm_xmmm128_imm8
+        | Code::VEX_Vshufpd_xmm_xmm_xmmm128_imm8 => 2,
+        _ => return (lo == hi).then_some(lo),
+    };
+    let mask = (1 << lanes) - 1;
+    Some((lo & mask) | (hi & mask) << lanes)
+}
+
+/// The form of a broadcast that fills 256 bits.
+pub(super) fn broadcast(code: Code) -> Option<Code> {
+    Some(match code {
+        Code::VEX_Vpbroadcastb_xmm_xmmm8 => Code::VEX_Vpbroadcastb_ymm_xmmm8,
+        Code::VEX_Vpbroadcastw_xmm_xmmm16 => Code::VEX_Vpbroadcastw_ymm_xmmm16,
+        Code::VEX_Vpbroadcastd_xmm_xmmm32 => Code::VEX_Vpbroadcastd_ymm_xmmm32,
+        Code::VEX_Vpbroadcastq_xmm_xmmm64 => Code::VEX_Vpbroadcastq_ymm_xmmm64,
+        Code::VEX_Vbroadcastss_xmm_xmm => Code::VEX_Vbroadcastss_ymm_xmm,
+        Code::VEX_Vbroadcastss_xmm_m32 => Code::VEX_Vbroadcastss_ymm_m32,
+        _ => return None,
+    })
+}
+
+/// The load that does for adjacent memory what two of `code` do for its halves.
+pub(super) fn load_of_both(code: Code) -> Option<Code> {
+    Some(match code {
+        Code::VEX_Vmovdqu_xmm_xmmm128 => Code::VEX_Vmovdqu_ymm_ymmm256,
+        Code::VEX_Vmovups_xmm_xmmm128 => Code::VEX_Vmovups_ymm_ymmm256,
+        code => WIDENINGS.iter().find(|widening| widening.low == code)?.whole,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use iced_x86::OpCodeOperandKind as K;
+
+    #[test]
+    fn immediates_of_lanes_are_side_by_side() {
+        use Code::*;
+        assert_eq!(immediate(VEX_Vpblendd_xmm_xmm_xmmm128_imm8, 0x8, 0x3), Some(0x38));
+        assert_eq!(immediate(VEX_Vshufpd_xmm_xmm_xmmm128_imm8, 1, 2), Some(0b1001));
+        assert_eq!(immediate(VEX_Vpblendw_xmm_xmm_xmmm128_imm8, 0x81, 0x81), Some(0x81));
+        assert_eq!(immediate(VEX_Vpblendw_xmm_xmm_xmmm128_imm8, 0x81, 0x80), None);
+    }
 
     #[test]
     fn forms_differ_in_width_alone() {

@@ -9,7 +9,8 @@
 //! lower.
 //!
 //! Memory is accessed as before: every load and store keeps its width, place, trap and source
-//! location.
+//! location. But in loops of which it is known that no access traps (`egraft-loops`), adjacent
+//! accesses become one, at the place of the later.
 //!
 //! Invariant: the lower half of a wide register is the first value of a pair, and may be read as it
 //! is by 128-bit instructions.
@@ -22,12 +23,12 @@ use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, x86};
 use iced_x86::Code;
-use lanes::{WIDENINGS, wide};
+use lanes::{WIDENINGS, broadcast, immediate, load_of_both, wide};
 use regalloc2::{RegClass, VReg};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How many pairs may hang on one another.
-const DEPTH: usize = 48;
+const DEPTH: usize = 200;
 /// Instructions looked at to see whether one depends on another.
 const SEARCH: usize = 300;
 /// How far apart in a list of stores two may be.
@@ -60,6 +61,7 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
         unfolded: FxHashMap::default(),
         unfolds: FxHashMap::default(),
         stores: FxHashMap::default(),
+        merges: FxHashMap::default(),
         journal: Vec::new(),
     };
     packer.seed_stores();
@@ -90,6 +92,8 @@ enum Wide {
     Scalar(VReg),
     Imm(i64),
     Constants(VCodeConstant, VCodeConstant),
+    /// The memory that the instruction there accesses, or what begins with it.
+    Memory(Place),
 }
 
 #[derive(Debug)]
@@ -135,6 +139,17 @@ enum Step {
     Join,
     Unfolded(Place),
     Store(Place),
+    Merge([Place; 2]),
+}
+
+/// Two stores that become one.
+#[derive(Debug, Clone, Copy)]
+struct Merge {
+    pack: usize,
+    /// The store of the lower half.
+    lo: Place,
+    /// Where the one store is.
+    at: Place,
 }
 
 struct Packer<'a> {
@@ -154,6 +169,8 @@ struct Packer<'a> {
     unfolds: FxHashMap<VReg, Place>,
     /// Stores of the upper half of a pack.
     stores: FxHashMap<Place, usize>,
+    /// Stores of both halves of a pack at once, by either place.
+    merges: FxHashMap<Place, Merge>,
     /// What was done, to be undone.
     journal: Vec<Step>,
 }
@@ -188,7 +205,11 @@ impl<'a> Packer<'a> {
             };
             let stores: Vec<(usize, VReg)> =
                 (0..self.vcode.blocks[block].insts.len()).filter_map(stored).collect();
-            for (at, (_, lo)) in stores.iter().enumerate() {
+            self.seed_adjacent(block, &stores);
+            for (at, (first, lo)) in stores.iter().enumerate() {
+                if self.merges.contains_key(&(block, *first)) {
+                    continue;
+                }
                 for (place, hi) in stores[at + 1..].iter().take(STORE_REACH) {
                     if self.is_member(*lo) || self.is_member(*hi) || lo == hi {
                         continue;
@@ -202,6 +223,48 @@ impl<'a> Packer<'a> {
                 }
             }
         }
+    }
+
+    /// Values that are stored side by side where stores can be merged.
+    fn seed_adjacent(&mut self, block: usize, stores: &[(usize, VReg)]) {
+        for (lo_at, lo) in stores {
+            for (hi_at, hi) in stores {
+                let (lo_place, hi_place) = ((block, *lo_at), (block, *hi_at));
+                let taken = |place| self.merges.contains_key(place);
+                if taken(&lo_place) || taken(&hi_place) || !self.can_merge(lo_place, hi_place) {
+                    continue;
+                }
+                self.attempt(|this| {
+                    if let Source::Pack(pack) = this.source(*lo, *hi, 0) {
+                        let merge = Merge { pack, lo: lo_place, at: lo_place.max(hi_place) };
+                        this.merges.insert(lo_place, merge);
+                        this.merges.insert(hi_place, merge);
+                        this.journal.push(Step::Merge([lo_place, hi_place]));
+                    }
+                });
+            }
+        }
+    }
+
+    /// Whether two accesses can be one, at the place of the later.
+    fn can_merge(&self, lo: Place, hi: Place) -> bool {
+        let access = |place| self.inst(place).access;
+        let (Some(low), Some(high)) = (access(lo), access(hi)) else { return false };
+        lo.0 == hi.0 && low.precedes(&high) && self.can_move(lo.min(hi), lo.max(hi))
+    }
+
+    /// Whether an access can be made later in its block.
+    fn can_move(&self, from: Place, to: Place) -> bool {
+        let moved = self.inst(from);
+        (from.1 + 1..=to.1).all(|at| {
+            let inst = self.inst((from.0, at));
+            match (moved.access, inst.access) {
+                (Some(one), Some(other)) => {
+                    !(moved.stores() || inst.stores()) || !one.may_meet(&other)
+                }
+                _ => !inst.has_effect(),
+            }
+        })
     }
 
     /// Both operands of an instruction.
@@ -261,7 +324,11 @@ impl<'a> Packer<'a> {
         let (packs, joins) = (self.packs.len(), self.joins.len());
         self.journal.clear();
         what(self);
-        if self.packs.len() > packs && self.gain(packs, joins) > 0 && self.has_order(packs) {
+        let merged = self.journal.iter().any(|step| matches!(step, Step::Merge(_)));
+        if (merged || self.packs.len() > packs)
+            && self.gain(packs, joins) > 0
+            && self.has_order(packs)
+        {
             return;
         }
         for step in std::mem::take(&mut self.journal) {
@@ -286,6 +353,11 @@ impl<'a> Packer<'a> {
                 Step::Store(place) => {
                     self.stores.remove(&place);
                 }
+                Step::Merge(places) => {
+                    for place in places {
+                        self.merges.remove(&place);
+                    }
+                }
             }
         }
     }
@@ -293,8 +365,15 @@ impl<'a> Packer<'a> {
     /// The register whose halves are `lo` and `hi`.
     fn source(&mut self, lo: VReg, hi: VReg, depth: usize) -> Source {
         match (self.member.get(&lo), self.member.get(&hi)) {
-            (Some(&one), Some(&other)) if one == other && self.packs[one].lo == lo && lo != hi => {
+            (Some(&one), Some(&other))
+                if one == other && self.packs[one].lo == lo && self.packs[one].hi == hi =>
+            {
                 return Source::Pack(one);
+            }
+            (None, None) if lo == hi => {
+                if let Some(pack) = self.splat(lo) {
+                    return Source::Pack(pack);
+                }
             }
             (None, None) if lo != hi && depth < DEPTH => {
                 let pack = match (self.facts.def(lo), self.facts.def(hi)) {
@@ -340,6 +419,25 @@ impl<'a> Packer<'a> {
         pack
     }
 
+    /// Fills both halves with what fills the lower one now.
+    fn splat(&mut self, reg: VReg) -> Option<usize> {
+        let Def::Inst(place) = self.facts.def(reg) else { return None };
+        let (narrow, ops) = x86(self.inst(place))?;
+        let (code, from) = match (narrow, ops) {
+            (
+                Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
+                &[_, Opnd::Mem(Mem::Constant(constant))],
+            ) => (Code::VEX_Vmovups_ymm_ymmm256, Wide::Constants(constant, constant)),
+            (code, &[_, Opnd::Use(from) | Opnd::UseReg(from)]) => {
+                (broadcast(code)?, Wide::Scalar(from))
+            }
+            (code, &[_, Opnd::Mem(_)]) => (broadcast(code)?, Wide::Memory(place)),
+            _ => return None,
+        };
+        let ops = vec![Wide::Def, from];
+        Some(self.push(reg, reg, How::Insts { lo: place, hi: place, code, ops }))
+    }
+
     /// Packs the instructions that make `lo` and `hi`, if they are alike and independent.
     fn pair(
         &mut self,
@@ -361,13 +459,20 @@ impl<'a> Packer<'a> {
         }
         let (narrow, one_ops) = x86(self.inst(one))?;
         let (same, other_ops) = x86(self.inst(other))?;
+        if let Some(code) = load_of_both(narrow)
+            && narrow == same
+            && self.can_merge(one, other)
+        {
+            let ops = vec![Wide::Def, Wide::Memory(one)];
+            return Some(self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops }));
+        }
         let code = wide(narrow).filter(|_| narrow == same && one_ops.len() == other_ops.len())?;
         let fits = |at: usize| {
             let both = self.is_wide_operand(code, at);
             match (one_ops[at], other_ops[at]) {
                 (Opnd::Def(_), Opnd::Def(_)) => at == 0,
                 (Opnd::Mod { .. }, Opnd::Mod { .. }) => at == 0,
-                (Opnd::Imm(one), Opnd::Imm(other)) => one == other,
+                (Opnd::Imm(one), Opnd::Imm(other)) => immediate(narrow, one, other).is_some(),
                 (Opnd::Use(one) | Opnd::UseReg(one), Opnd::Use(other) | Opnd::UseReg(other)) => {
                     both || one == other
                 }
@@ -388,7 +493,9 @@ impl<'a> Packer<'a> {
                 (Opnd::Mod { from, .. }, Opnd::Mod { from: other, .. }) => {
                     Wide::Mod(self.source(from, other, depth + 1))
                 }
-                (Opnd::Imm(imm), _) => Wide::Imm(imm),
+                (Opnd::Imm(one), Opnd::Imm(other)) => {
+                    Wide::Imm(immediate(narrow, one, other).unwrap_or(one))
+                }
                 (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(other) | Opnd::UseReg(other)) => {
                     if self.is_wide_operand(code, at) {
                         Wide::Use(self.source(from, other, depth + 1))
@@ -399,6 +506,7 @@ impl<'a> Packer<'a> {
                 (Opnd::Mem(Mem::Constant(one)), Opnd::Mem(Mem::Constant(other))) => {
                     Wide::Constants(one, other)
                 }
+                (Opnd::Mem(_), Opnd::Mem(_)) if self.can_merge(one, other) => Wide::Memory(one),
                 (Opnd::Mem(_), Opnd::Mem(_)) => {
                     let (from, other) = (self.unfold(one), self.unfold(other));
                     Wide::Use(self.join(from, other))
@@ -537,6 +645,7 @@ impl<'a> Packer<'a> {
         let mut gain = 0;
         for (at, pack) in self.packs.iter().enumerate().skip(packs) {
             match &pack.how {
+                How::Insts { lo, hi, .. } if lo == hi => {}
                 How::Insts { lo, .. } => gain += INST * self.facts.weight(lo.0),
                 How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
                 How::Params { .. } => {}
@@ -547,6 +656,11 @@ impl<'a> Packer<'a> {
             }
             let stored = self.stores.values().filter(|stored| **stored == at).count();
             gain -= SPLIT_STORE * self.facts.weight(block) * stored as i64;
+        }
+        for step in &self.journal {
+            if let Step::Merge([place, _]) = step {
+                gain += INST * self.facts.weight(place.0);
+            }
         }
         for join in &self.joins[joins..] {
             let weight = self.facts.weight(self.join_block(join));
@@ -573,7 +687,10 @@ impl<'a> Packer<'a> {
 
     /// Whether anything reads the upper half of a pack but packs and stores.
     fn needs_half(&self, pack: usize) -> bool {
-        let hi = self.packs[pack].hi;
+        let Pack { lo, hi, .. } = self.packs[pack];
+        if lo == hi {
+            return false;
+        }
         let joined = self.joined.get(&hi).is_some_and(|joins| *joins > 0);
         joined || self.facts.uses(hi).iter().any(|reader| !self.reads_whole(pack, *reader))
     }
@@ -584,7 +701,9 @@ impl<'a> Packer<'a> {
         match reader {
             Use::Inst(place) => {
                 let user = self.pack_at(place).map(|user| &self.packs[user].how);
-                self.stores.get(&place) == Some(&pack) || match user {
+                let merge = self.merges.get(&place).map(|merge| merge.pack);
+                let stored = self.stores.get(&place).copied();
+                merge == Some(pack) || stored == Some(pack) || match user {
                     Some(How::Insts { hi, ops, .. }) if *hi == place => ops.iter().any(
                         |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
                     ),
@@ -626,7 +745,7 @@ impl<'a> Packer<'a> {
     fn moved(&self, place: Place) -> Place {
         match self.pack_at(place).map(|pack| &self.packs[pack].how) {
             Some(How::Insts { lo, hi, .. } | How::Idiom { lo, hi, .. }) => *lo.max(hi),
-            _ => place,
+            _ => self.merges.get(&place).map_or(place, |merge| merge.at),
         }
     }
 
@@ -641,14 +760,6 @@ impl<'a> Packer<'a> {
             _ => return None,
         };
         self.member.get(&to).copied()
-    }
-
-    /// The instruction that makes a register and is in no pack.
-    fn made_by(&self, reg: VReg) -> Option<Place> {
-        match self.facts.def(reg) {
-            Def::Inst(place) if !self.is_member(reg) => Some(place),
-            _ => None,
-        }
     }
 }
 

@@ -91,6 +91,21 @@ impl Rebuilder<'_, '_> {
             let joins = self.loaded.remove(&place).unwrap_or_default();
             self.put_together(joins, inst.srcloc);
         }
+        if let Some(merge) = self.packer.merges.get(&place) {
+            if merge.at == place
+                && let first = self.packer.inst(merge.lo)
+                && let Some((code, [Opnd::Mem(mem), _])) = x86(first)
+            {
+                let wide = self.packer.packs[merge.pack].to;
+                let code = match code {
+                    Code::VEX_Vmovups_xmmm128_xmm => Code::VEX_Vmovups_ymmm256_ymm,
+                    _ => Code::VEX_Vmovdqu_ymmm256_ymm,
+                };
+                let ops = smallvec![Opnd::Mem(*mem), Opnd::UseReg(wide)];
+                self.put_as(first, code, ops);
+            }
+            return;
+        }
         if let Some(&pack) = self.packer.stores.get(&place)
             && let Some((_, [Opnd::Mem(mem), _])) = x86(inst)
         {
@@ -108,13 +123,26 @@ impl Rebuilder<'_, '_> {
         match how {
             How::Insts { lo, hi, code, ops } if *lo.max(hi) == place => {
                 let (code, ops) = (*code, ops.clone());
+                let from = ops.iter().find_map(|op| match op {
+                    Wide::Memory(place) => Some(self.packer.inst(*place)),
+                    _ => None,
+                });
                 let ops: Opnds = ops.iter().map(|op| self.operand(op, to)).collect();
-                self.put(inst.srcloc, code, ops);
+                match from {
+                    Some(from) => self.put_as(from, code, ops),
+                    None => self.put(inst.srcloc, code, ops),
+                }
                 self.take_half(pack, inst.srcloc);
             }
             How::Idiom { lo, hi, code } if *lo.max(hi) == place => {
                 let kind = Kind::Idiom { code: *code, to };
-                self.out.push(Inst { kind, srcloc: inst.srcloc, trap: None, tile: TILE });
+                self.out.push(Inst {
+                    kind,
+                    srcloc: inst.srcloc,
+                    trap: None,
+                    access: None,
+                    tile: TILE,
+                });
                 self.take_half(pack, inst.srcloc);
             }
             _ => {}
@@ -129,6 +157,11 @@ impl Rebuilder<'_, '_> {
             Wide::Scalar(reg) => Opnd::Use(self.reg(reg)),
             Wide::Imm(imm) => Opnd::Imm(imm),
             Wide::Constants(lo, hi) => Opnd::Mem(self.constant(lo, hi)),
+            Wide::Memory(place) => {
+                let ops = x86(self.packer.inst(place)).map_or(&[][..], |(_, ops)| ops);
+                let memory = ops.iter().find(|op| matches!(op, Opnd::Mem(_)));
+                *memory.expect("an access to memory")
+            }
         }
     }
 
@@ -208,9 +241,6 @@ impl Rebuilder<'_, '_> {
     /// Puts registers together of which the later was made just now.
     fn put_together(&mut self, joins: Vec<Join>, srcloc: RelSourceLoc) {
         for join in joins {
-            if join.lo == join.hi && self.broadcast(&join, srcloc) {
-                continue;
-            }
             let lo = self.reg(join.lo);
             // An upper half that was loaded for this alone is loaded into place.
             if let Some(last) = self.out.last_mut()
@@ -233,45 +263,15 @@ impl Rebuilder<'_, '_> {
         }
     }
 
-    /// Makes a wide register of one whose lanes are all alike by what made it.
-    fn broadcast(&mut self, join: &Join, srcloc: RelSourceLoc) -> bool {
-        let Some(place) = self.packer.made_by(join.lo) else { return false };
-        let Some((code, ops)) = x86(self.packer.inst(place)) else { return false };
-        match (code, ops) {
-            (
-                Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
-                &[_, Opnd::Mem(Mem::Constant(constant))],
-            ) => {
-                let mem = self.constant(constant, constant);
-                let ops = smallvec![Opnd::Def(join.to), Opnd::Mem(mem)];
-                self.put(srcloc, Code::VEX_Vmovups_ymm_ymmm256, ops);
-                true
-            }
-            (code, &[_, Opnd::Use(from) | Opnd::UseReg(from)]) => {
-                let wide = match code {
-                    Code::VEX_Vpbroadcastb_xmm_xmmm8 => Code::VEX_Vpbroadcastb_ymm_xmmm8,
-                    Code::VEX_Vpbroadcastw_xmm_xmmm16 => Code::VEX_Vpbroadcastw_ymm_xmmm16,
-                    Code::VEX_Vpbroadcastd_xmm_xmmm32 => Code::VEX_Vpbroadcastd_ymm_xmmm32,
-                    Code::VEX_Vpbroadcastq_xmm_xmmm64 => Code::VEX_Vpbroadcastq_ymm_xmmm64,
-                    Code::VEX_Vbroadcastss_xmm_xmm => Code::VEX_Vbroadcastss_ymm_xmm,
-                    _ => return false,
-                };
-                let ops = smallvec![Opnd::Def(join.to), Opnd::UseReg(self.reg(from))];
-                self.put(srcloc, wide, ops);
-                true
-            }
-            _ => false,
-        }
-    }
-
     fn put(&mut self, srcloc: RelSourceLoc, code: Code, ops: Opnds) {
         let kind = Kind::X86 { code, ops, implicit: SmallVec::new() };
-        self.out.push(Inst { kind, srcloc, trap: None, tile: TILE });
+        self.out.push(Inst { kind, srcloc, trap: None, access: None, tile: TILE });
     }
 
     /// Emits an access to memory that means what `like` meant.
     fn put_as(&mut self, like: &Inst, code: Code, ops: Opnds) {
         let kind = Kind::X86 { code, ops, implicit: SmallVec::new() };
-        self.out.push(Inst { kind, srcloc: like.srcloc, trap: like.trap, tile: TILE });
+        let Inst { srcloc, trap, access, .. } = *like;
+        self.out.push(Inst { kind, srcloc, trap, access, tile: TILE });
     }
 }

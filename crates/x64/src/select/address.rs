@@ -33,7 +33,8 @@ impl Select<'_> {
     ) -> Result<MemRef, Unsupported> {
         let trap = self.load_flags(inst).and_then(MemFlagsData::trap_code);
         let mem = self.address(address, offset)?;
-        Ok(MemRef { mem, trap, srcloc: self.func.stencil.srclocs[inst] })
+        let access = self.accesses[inst];
+        Ok(MemRef { mem, trap, access, srcloc: self.func.stencil.srclocs[inst] })
     }
 
     /// The operand for `address + offset`, 64 bits.
@@ -119,7 +120,12 @@ impl Select<'_> {
         {
             return false;
         }
-        if self.can_trap_in_order(inst) && self.effects[inst] + 1 != self.reached {
+        let between = match self.accesses[inst] {
+            // Of what is ordered, only stores matter to it.
+            Some(_) => self.effects[inst] != self.reached,
+            None => self.can_trap_in_order(inst) && self.effects[inst] + 1 != self.reached,
+        };
+        if between {
             return false;
         }
         // Every tile between must be folded into the root and nowhere else.

@@ -14,6 +14,7 @@ use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, Function, Inst as ClifInst, InstructionData, Opcode, RelSourceLoc,
     Value, types,
 };
+use egraft_loops::Accesses;
 use iced_x86::Code;
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
@@ -25,6 +26,7 @@ use smallvec::SmallVec;
 /// [`Unsupported`] with the first thing that is not covered.
 pub(crate) fn select(
     func: &Function,
+    accesses: &Accesses,
     features: Features,
     abi: &Abi,
     stack_slots: &StackSlots,
@@ -40,6 +42,7 @@ pub(crate) fn select(
     }
     let mut select = Select {
         func,
+        accesses,
         features,
         abi,
         stack_slots,
@@ -169,6 +172,7 @@ impl Select<'_> {
     pub(super) fn can_trap_in_order(&self, inst: ClifInst) -> bool {
         let op = self.func.dfg.insts[inst].opcode();
         op.can_load()
+            && self.accesses[inst].is_none()
             && self.load_flags(inst).is_none_or(|flags| !(flags.notrap() && flags.readonly()))
     }
 

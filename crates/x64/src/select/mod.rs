@@ -31,6 +31,7 @@ use cranelift_codegen::ir::{
     TrapCode, Type, Value, ValueDef, types,
 };
 use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
+use egraft_loops::{Access, Accesses};
 use iced_x86::Code;
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
@@ -48,6 +49,7 @@ type Done = Result<(), Unsupported>;
 struct MemRef {
     mem: Mem,
     trap: Option<TrapCode>,
+    access: Option<Access>,
     srcloc: RelSourceLoc,
 }
 
@@ -74,6 +76,7 @@ struct Root {
 
 struct Select<'a> {
     func: &'a Function,
+    accesses: &'a Accesses,
     features: Features,
     abi: &'a Abi,
     stack_slots: &'a StackSlots,
@@ -307,7 +310,7 @@ impl<'a> Select<'a> {
     /// A pool constant as an operand.
     fn pool_source(&mut self, bytes: &[u8]) -> Source {
         let mem = self.pool(bytes);
-        Source::Mem(MemRef { mem, trap: None, srcloc: self.srcloc })
+        Source::Mem(MemRef { mem, trap: None, access: None, srcloc: self.srcloc })
     }
 
     /// A 16-byte pool constant of four equal 32-bit lanes.
@@ -371,7 +374,7 @@ impl<'a> Select<'a> {
 
     fn push(&mut self, kind: Kind) {
         let (srcloc, tile) = (self.srcloc, self.tile);
-        self.code.push(Inst { kind, srcloc, trap: None, tile });
+        self.code.push(Inst { kind, srcloc, trap: None, access: None, tile });
     }
 
     /// Emits an instruction.
@@ -390,6 +393,7 @@ impl<'a> Select<'a> {
         self.x86(code, ops);
         let inst = self.code.last_mut().expect("just pushed");
         inst.trap = at.trap;
+        inst.access = at.access;
         inst.srcloc = at.srcloc;
     }
 

@@ -1,0 +1,108 @@
+//! 32-bit values of a loop as sums: coefficients times values that the loop does not change or
+//! counts up, plus a constant, all modulo 2³².
+
+use cranelift_codegen::ir::{
+    Block, Function, Inst, InstructionData, Opcode, Value, ValueDef, types,
+};
+use smallvec::SmallVec;
+
+/// How many terms a sum may have.
+const MAX_TERMS: usize = 8;
+/// How many instructions are looked through.
+const MAX_DEPTH: usize = 24;
+
+/// A sum modulo 2³². Terms are sorted by value, none is zero.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Affine {
+    pub(crate) terms: SmallVec<[(Value, i32); 4]>,
+    pub(crate) constant: i32,
+}
+
+impl Affine {
+    pub(crate) fn constant(constant: i32) -> Affine {
+        Affine { constant, ..Affine::default() }
+    }
+
+    fn term(value: Value) -> Affine {
+        Affine { terms: SmallVec::from_slice(&[(value, 1)]), constant: 0 }
+    }
+
+    /// `self + other * factor`.
+    pub(crate) fn plus(mut self, other: &Affine, factor: i32) -> Option<Affine> {
+        for &(value, coefficient) in &other.terms {
+            let more = coefficient.wrapping_mul(factor);
+            match self.terms.binary_search_by_key(&value, |term| term.0) {
+                Ok(at) => {
+                    self.terms[at].1 = self.terms[at].1.wrapping_add(more);
+                    if self.terms[at].1 == 0 {
+                        self.terms.remove(at);
+                    }
+                }
+                Err(at) if more != 0 => self.terms.insert(at, (value, more)),
+                Err(_) => {}
+            }
+        }
+        self.constant = self.constant.wrapping_add(other.constant.wrapping_mul(factor));
+        (self.terms.len() <= MAX_TERMS).then_some(self)
+    }
+
+    fn times(&self, factor: i32) -> Option<Affine> {
+        Affine::default().plus(self, factor)
+    }
+}
+
+/// The constant that `value` is, sign-extended from its type.
+pub(crate) fn constant(func: &Function, value: Value) -> Option<i64> {
+    let inst = func.dfg.value_def(value).inst()?;
+    let InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } = func.dfg.insts[inst] else {
+        return None;
+    };
+    let unused = 64_u32.saturating_sub(func.dfg.value_type(value).bits());
+    Some((imm.bits() << unused) >> unused)
+}
+
+/// The instruction in `block` that makes `value`.
+pub(crate) fn made_in(func: &Function, block: Block, value: Value) -> Option<Inst> {
+    match func.dfg.value_def(value) {
+        ValueDef::Result(inst, _) => (func.layout.inst_block(inst) == Some(block)).then_some(inst),
+        _ => None,
+    }
+}
+
+/// Whether `value` is a parameter of `block`.
+pub(crate) fn is_param(func: &Function, block: Block, value: Value) -> bool {
+    matches!(func.dfg.value_def(value), ValueDef::Param(of, _) if of == block)
+}
+
+/// `value`, of type `i32`, as a sum of parameters of `block`, a loop of its own, and of values that
+/// are made outside of it. `None` if other values have a part in it.
+pub(crate) fn affine(func: &Function, block: Block, value: Value) -> Option<Affine> {
+    sum(func, block, value, 0)
+}
+
+fn sum(func: &Function, block: Block, value: Value, depth: usize) -> Option<Affine> {
+    if func.dfg.value_type(value) != types::I32 || depth > MAX_DEPTH {
+        return None;
+    }
+    if let Some(constant) = constant(func, value) {
+        return Some(Affine::constant(constant as i32));
+    }
+    let Some(inst) = made_in(func, block, value) else { return Some(Affine::term(value)) };
+    let args = func.dfg.inst_args(inst);
+    let part = |at: usize| sum(func, block, args[at], depth + 1);
+    match func.dfg.insts[inst].opcode() {
+        Opcode::Iadd => part(0)?.plus(&part(1)?, 1),
+        Opcode::Isub => part(0)?.plus(&part(1)?, -1),
+        Opcode::Ineg => part(0)?.times(-1),
+        Opcode::Imul => match (constant(func, args[0]), constant(func, args[1])) {
+            (_, Some(factor)) => part(0)?.times(factor as i32),
+            (Some(factor), None) => part(1)?.times(factor as i32),
+            (None, None) => None,
+        },
+        Opcode::Ishl => {
+            let count = constant(func, args[1])? as u32 % 32;
+            part(0)?.times(1_i32.wrapping_shl(count))
+        }
+        _ => None,
+    }
+}

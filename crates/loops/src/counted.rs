@@ -1,0 +1,289 @@
+//! Recognises loops of one block that count: their induction variables, how often they run, and
+//! what they access in linear memory.
+
+use crate::affine::{Affine, affine, constant, is_param, made_in};
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
+use cranelift_codegen::ir::{
+    AliasRegion, Block, BlockArg, BlockCall, Function, Inst, InstructionData, MemFlagsData, Opcode,
+    Value, ValueDef, types,
+};
+use rustc_hash::FxHashMap;
+
+/// A loop of one block.
+pub(crate) struct Counted {
+    pub(crate) block: Block,
+    /// What the block jumps back with, by parameter.
+    pub(crate) back: Vec<Value>,
+    /// By how much each parameter changes from one turn to the next, if that is known; the terms
+    /// are made outside the loop.
+    pub(crate) steps: FxHashMap<Value, Affine>,
+    pub(crate) test: Test,
+    pub(crate) accesses: Vec<MemoryAccess>,
+    /// Instructions of the block, without its last.
+    pub(crate) insts: Vec<Inst>,
+}
+
+/// The loop goes on while `counter cc bound`.
+pub(crate) struct Test {
+    pub(crate) cc: IntCC,
+    /// Changes by `step` with each turn.
+    pub(crate) counter: Value,
+    pub(crate) step: i32,
+    pub(crate) bound: Bound,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    Zero,
+    Value(Value),
+}
+
+/// An access to linear memory at `base + zero-extended index + offset`.
+#[derive(Clone)]
+pub(crate) struct MemoryAccess {
+    pub(crate) inst: Inst,
+    pub(crate) base: Value,
+    pub(crate) index: Index,
+    pub(crate) offset: i64,
+    pub(crate) bytes: u32,
+    pub(crate) store: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Index {
+    /// `None` for zero.
+    pub(crate) value: Option<Value>,
+    pub(crate) sum: Affine,
+}
+
+impl Counted {
+    /// The loop that is `block`, if everything in it is understood.
+    pub(crate) fn new(func: &Function, block: Block) -> Option<Counted> {
+        let last = func.layout.last_inst(block)?;
+        let InstructionData::Brif { arg, blocks: [then, other], .. } = func.dfg.insts[last] else {
+            return None;
+        };
+        let to = |call: &BlockCall| call.block(&func.dfg.value_lists);
+        let goes_on = match (to(&then) == block, to(&other) == block) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => return None,
+        };
+        let call = if goes_on { then } else { other };
+        let back = values(func, &call)?;
+        let params = func.dfg.block_params(block);
+        let mut steps = FxHashMap::default();
+        for (param, next) in params.iter().zip(&back) {
+            if let Some(step) = step_of(func, block, *param, *next) {
+                steps.insert(*param, step);
+            }
+        }
+        let mut counted = Counted {
+            block,
+            back,
+            steps,
+            test: Test { cc: IntCC::NotEqual, counter: arg, step: 0, bound: Bound::Zero },
+            accesses: Vec::new(),
+            insts: Vec::new(),
+        };
+        counted.test = counted.find_test(func, arg, goes_on)?;
+        for inst in func.layout.block_insts(block).filter(|inst| *inst != last) {
+            counted.insts.push(inst);
+            let op = func.dfg.insts[inst].opcode();
+            if op.can_load() || op.can_store() {
+                if !is_base(func, block, inst) {
+                    counted.accesses.push(counted.access(func, inst)?);
+                }
+            } else if op.can_trap() || op.other_side_effects() || op.is_call() {
+                return None;
+            }
+        }
+        Some(counted)
+    }
+
+    /// By how much a sum changes with each turn.
+    pub(crate) fn stride(&self, func: &Function, sum: &Affine) -> Option<Affine> {
+        let mut stride = Affine::default();
+        for (value, coefficient) in &sum.terms {
+            if is_param(func, self.block, *value) {
+                stride = stride.plus(self.steps.get(value)?, *coefficient)?;
+            }
+        }
+        Some(stride)
+    }
+
+    fn find_test(&self, func: &Function, arg: Value, goes_on: bool) -> Option<Test> {
+        let (mut cc, counter, bound) = match made_in(func, self.block, arg) {
+            Some(inst) => match func.dfg.insts[inst] {
+                InstructionData::IntCompare { args, cond, .. } => {
+                    if self.is_fixed(func, args[1]) {
+                        (cond, args[0], Bound::Value(args[1]))
+                    } else {
+                        (cond.swap_args(), args[1], Bound::Value(args[0]))
+                    }
+                }
+                _ => (IntCC::NotEqual, arg, Bound::Zero),
+            },
+            None => (IntCC::NotEqual, arg, Bound::Zero),
+        };
+        if !goes_on {
+            cc = cc.complement();
+        }
+        if let Bound::Value(value) = bound
+            && !self.is_fixed(func, value)
+        {
+            return None;
+        }
+        let step = self.stride(func, &affine(func, self.block, counter)?)?;
+        let rises = step.constant > 0;
+        let fits = match cc {
+            IntCC::NotEqual => step.constant != 0,
+            IntCC::SignedLessThan
+            | IntCC::SignedLessThanOrEqual
+            | IntCC::UnsignedLessThan
+            | IntCC::UnsignedLessThanOrEqual => rises,
+            IntCC::SignedGreaterThan
+            | IntCC::SignedGreaterThanOrEqual
+            | IntCC::UnsignedGreaterThan
+            | IntCC::UnsignedGreaterThanOrEqual => step.constant < 0,
+            IntCC::Equal => false,
+        };
+        let power = step.constant.unsigned_abs().is_power_of_two();
+        (step.terms.is_empty() && fits && power).then_some(Test {
+            cc,
+            counter,
+            step: step.constant,
+            bound,
+        })
+    }
+
+    /// Whether `value` is made outside the loop, or a constant.
+    fn is_fixed(&self, func: &Function, value: Value) -> bool {
+        func.dfg.value_type(value) == types::I32
+            && (constant(func, value).is_some()
+                || (!is_param(func, self.block, value)
+                    && made_in(func, self.block, value).is_none()))
+    }
+
+    /// Takes an access to linear memory apart.
+    fn access(&self, func: &Function, inst: Inst) -> Option<MemoryAccess> {
+        let (address, offset, flags) = match func.dfg.insts[inst] {
+            InstructionData::Load { arg, offset, flags, .. } => (arg, offset, flags),
+            InstructionData::Store { args, offset, flags, .. } => (args[1], offset, flags),
+            _ => return None,
+        };
+        if !is_linear_memory(func, func.dfg.mem_flags[flags]) {
+            return None;
+        }
+        let mut base = None;
+        let mut index = None;
+        let mut constants = i64::from(i32::from(offset));
+        let mut terms = vec![address];
+        while let Some(term) = terms.pop() {
+            if let Some(bits) = constant(func, term) {
+                constants = constants.checked_add(bits)?;
+                continue;
+            }
+            let ValueDef::Result(made, _) = func.dfg.value_def(term) else { return None };
+            match func.dfg.insts[made].opcode() {
+                Opcode::Iadd if terms.len() < 4 => terms.extend(func.dfg.inst_args(made)),
+                Opcode::Uextend if index.is_none() => index = Some(func.dfg.inst_args(made)[0]),
+                Opcode::Load if base.is_none() && is_base_load(func, made) => base = Some(term),
+                _ => return None,
+            }
+        }
+        let sum = match index {
+            Some(value) => affine(func, self.block, value)?,
+            None => Affine::default(),
+        };
+        self.stride(func, &sum)?;
+        let op = func.dfg.insts[inst].opcode();
+        let bytes = bytes(func, inst, op)?;
+        // Keeps all later sums within 64 bits.
+        let small = (0..1_i64 << 40).contains(&constants);
+        let index = Index { value: index, sum };
+        small.then_some(MemoryAccess {
+            inst,
+            base: base?,
+            index,
+            offset: constants,
+            bytes,
+            store: op.can_store(),
+        })
+    }
+}
+
+/// The arguments of a block call, if all are values.
+pub(crate) fn values(func: &Function, call: &BlockCall) -> Option<Vec<Value>> {
+    call.args(&func.dfg.value_lists)
+        .map(|arg| match arg {
+            BlockArg::Value(value) => Some(value),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What is added to `param` in one turn, if that is the same in each.
+fn step_of(func: &Function, block: Block, param: Value, next: Value) -> Option<Affine> {
+    if func.dfg.value_type(param) != types::I32 {
+        return None;
+    }
+    let mut step = affine(func, block, next)?;
+    let at = step.terms.binary_search_by_key(&param, |term| term.0).ok()?;
+    if step.terms[at].1 != 1 {
+        return None;
+    }
+    step.terms.remove(at);
+    let fixed = |term: &(Value, i32)| !is_param(func, block, term.0);
+    step.terms.iter().all(fixed).then_some(step)
+}
+
+/// The name that Wasmtime gives to the region of memory that flags speak of.
+fn region(func: &Function, flags: MemFlagsData) -> Option<&str> {
+    let region: AliasRegion = flags.alias_region()?;
+    func.dfg.alias_regions.iter().find(|(at, _)| *at == region).map(|(_, data)| &*data.description)
+}
+
+/// Whether flags are those of plain accesses of wasm to a linear memory.
+fn is_linear_memory(func: &Function, flags: MemFlagsData) -> bool {
+    region(func, flags)
+        .is_some_and(|name| name == "PublicMemory" || name.starts_with("DefinedMemory"))
+}
+
+/// Whether `inst` loads where a linear memory begins.
+fn is_base_load(func: &Function, inst: Inst) -> bool {
+    match func.dfg.insts[inst] {
+        InstructionData::Load { opcode: Opcode::Load, flags, .. } => {
+            let flags = func.dfg.mem_flags[flags];
+            flags.notrap() && region(func, flags) == Some("VMMemoryDefinition+0x0")
+        }
+        _ => None::<()>.is_some(),
+    }
+}
+
+/// Whether `inst`, in `block`, loads where a linear memory begins, from a place that stays.
+fn is_base(func: &Function, block: Block, inst: Inst) -> bool {
+    let InstructionData::Load { arg, .. } = func.dfg.insts[inst] else { return false };
+    is_base_load(func, inst) && made_in(func, block, arg).is_none() && !is_param(func, block, arg)
+}
+
+/// How many bytes `inst` accesses.
+fn bytes(func: &Function, inst: Inst, op: Opcode) -> Option<u32> {
+    let accessed = || match op.can_store() {
+        true => func.dfg.inst_args(inst)[0],
+        false => func.dfg.first_result(inst),
+    };
+    Some(match op {
+        Opcode::Load | Opcode::Store => func.dfg.value_type(accessed()).bytes(),
+        Opcode::Uload8 | Opcode::Sload8 | Opcode::Istore8 => 1,
+        Opcode::Uload16 | Opcode::Sload16 | Opcode::Istore16 => 2,
+        Opcode::Uload32 | Opcode::Sload32 | Opcode::Istore32 => 4,
+        Opcode::Uload8x8
+        | Opcode::Sload8x8
+        | Opcode::Uload16x4
+        | Opcode::Sload16x4
+        | Opcode::Uload32x2
+        | Opcode::Sload32x2 => 8,
+        _ => return None,
+    })
+}

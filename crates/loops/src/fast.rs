@@ -1,0 +1,560 @@
+//! Writes the loop anew, several turns at a time, with pointers instead of indices.
+
+use crate::affine::{Affine, affine, is_param, made_in};
+use crate::counted::Counted;
+use crate::guard::{Start, Turns};
+use crate::scope::Scope;
+use crate::streams::{Streams, Stride};
+use crate::{Access, Accesses};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// What of a loop must be computed: nothing that only makes addresses.
+pub(crate) struct Needed {
+    pub(crate) insts: FxHashSet<Inst>,
+    /// Parameters that the copies carry, by position; of these, some only count.
+    pub(crate) params: Vec<usize>,
+}
+
+impl Needed {
+    /// `outs` are values of the loop that are read behind it.
+    pub(crate) fn new(func: &Function, counted: &Counted, outs: &[Value]) -> Needed {
+        let block = counted.block;
+        let params = func.dfg.block_params(block);
+        let mut stack: Vec<Value> = Vec::new();
+        let mut insts = FxHashSet::default();
+        let mut carried = FxHashSet::default();
+        for inst in &counted.insts {
+            if func.dfg.insts[*inst].opcode().can_store() {
+                insts.insert(*inst);
+                stack.push(func.dfg.inst_args(*inst)[0]);
+            }
+        }
+        for (param, next) in params.iter().zip(&counted.back) {
+            if !counted.steps.contains_key(param) {
+                stack.extend([*param, *next]);
+            }
+        }
+        stack.extend(outs.iter().filter(|out| counted.counts(func, **out).is_none()));
+        while let Some(value) = stack.pop() {
+            if is_param(func, block, value) {
+                if carried.insert(value) && !counted.steps.contains_key(&value) {
+                    let at = params.iter().position(|param| *param == value);
+                    stack.extend(at.map(|at| counted.back[at]));
+                }
+            } else if let Some(inst) = made_in(func, block, value)
+                && insts.insert(inst)
+                && !func.dfg.insts[inst].opcode().can_load()
+            {
+                stack.extend(func.dfg.inst_values(inst));
+            }
+        }
+        let carried = (0..params.len()).filter(|at| carried.contains(&params[*at])).collect();
+        Needed { insts, params: carried }
+    }
+}
+
+impl Counted {
+    /// `value` as a sum of what is known for each turn: counting parameters and values from outside.
+    pub(crate) fn counts(&self, func: &Function, value: Value) -> Option<Affine> {
+        let sum = affine(func, self.block, value)?;
+        self.stride(func, &sum)?;
+        Some(sum)
+    }
+}
+
+/// A counter that moves streams along: its unit in bytes for those of known strides.
+struct Moves {
+    /// The parameter of the fast loop.
+    now: Value,
+    /// What is added to it after the copies.
+    step: Value,
+    start: Value,
+}
+
+pub(crate) struct Fast<'a> {
+    pub(crate) func: &'a mut Function,
+    pub(crate) counted: &'a Counted,
+    pub(crate) streams: &'a Streams,
+    pub(crate) needed: &'a Needed,
+    pub(crate) outs: &'a [Value],
+    pub(crate) copies: i64,
+    /// What parameters are in the first turn.
+    pub(crate) entry: Vec<Value>,
+    pub(crate) turns: Turns,
+    pub(crate) starts: Vec<Start>,
+    /// Where the proof ends, the fast loop, what follows it, and where all ways out meet.
+    pub(crate) before: Block,
+    pub(crate) body: Block,
+    pub(crate) after: Block,
+    pub(crate) join: Block,
+    /// The number of the first stream among all of the function.
+    pub(crate) first_group: u32,
+}
+
+impl Fast<'_> {
+    fn at(&mut self, block: Block) -> FuncCursor<'_> {
+        FuncCursor::new(self.func).at_bottom(block)
+    }
+
+    /// Writes all of it; `holds` is the condition for entering.
+    pub(crate) fn write(mut self, holds: Option<Value>, accesses: &mut Accesses) {
+        let mut moves = Vec::new();
+        let carried: Vec<usize> = self.needed.params.clone();
+        let params = self.func.dfg.block_params(self.counted.block).to_vec();
+        let mut scopes: Vec<Scope> = (0..self.copies).map(|_| Scope::default()).collect();
+        let now: Vec<Value> = carried
+            .iter()
+            .map(|at| {
+                let ty = self.func.dfg.value_type(params[*at]);
+                self.func.dfg.append_block_param(self.body, ty)
+            })
+            .collect();
+        let steps = self.steps_of(&carried, &params);
+        let (unit, addressing) = self.addressing(&mut moves);
+
+        for (at, now) in carried.iter().zip(&now) {
+            scopes[0].map.insert(params[*at], *now);
+        }
+        for copy in 1..scopes.len() {
+            for (at, now) in carried.iter().zip(&now) {
+                if let Some(step) = steps.get(at) {
+                    let value = self.moved_by(self.body, *now, *step, copy as i64);
+                    scopes[copy].map.insert(params[*at], value);
+                }
+            }
+        }
+        self.copies_of(&mut scopes, &params, &addressing, accesses);
+
+        // Round again, or out.
+        let mut back = Vec::new();
+        for (at, now) in carried.iter().zip(&now) {
+            back.push(match steps.get(at) {
+                Some(step) => self.moved_by(self.body, *now, *step, self.copies),
+                None => {
+                    let next = self.counted.back[*at];
+                    scopes.last().and_then(|last| last.map.get(&next)).copied().unwrap_or(next)
+                }
+            });
+        }
+        let mut start: Vec<Value> = carried.iter().map(|at| self.entry[*at]).collect();
+        for one in &moves {
+            let next = self.at(self.body).ins().iadd(one.now, one.step);
+            back.push(next);
+            start.push(one.start);
+        }
+        let end = match unit {
+            1 => self.turns.fast,
+            _ => {
+                let unit = self.at(self.before).ins().iconst(types::I64, unit);
+                let fast = self.turns.fast;
+                self.at(self.before).ins().imul(fast, unit)
+            }
+        };
+        let counter = back[carried.len()];
+        let more = self.at(self.body).ins().icmp(IntCC::UnsignedLessThan, counter, end);
+        let (body, after, looped) = (self.body, self.after, self.counted.block);
+        let back = block_args(&back);
+        self.at(body).ins().brif(more, body, &back, after, &[]);
+        let start = block_args(&start);
+        let entry = block_args(&self.entry);
+        let before = self.before;
+        match holds {
+            Some(holds) => self.at(before).ins().brif(holds, body, &start, looped, &entry),
+            None => self.at(before).ins().jump(body, &start),
+        };
+        self.leave(&scopes, &params);
+    }
+
+    /// By how much counting parameters that are carried change with each turn, as values.
+    fn steps_of(&mut self, carried: &[usize], params: &[Value]) -> FxHashMap<usize, Step> {
+        let mut steps = FxHashMap::default();
+        for at in carried {
+            if let Some(step) = self.counted.steps.get(&params[*at]) {
+                let step = step.clone();
+                let step = match step.terms.is_empty() {
+                    true => Step::Known(step.constant),
+                    false => Step::Fixed(self.sum(self.before, &step)),
+                };
+                steps.insert(*at, step);
+            }
+        }
+        steps
+    }
+
+    /// A sum of values from outside the loop.
+    fn sum(&mut self, block: Block, sum: &Affine) -> Value {
+        let mut value = self.at(block).ins().iconst(types::I32, i64::from(sum.constant as u32));
+        for (term, coefficient) in &sum.terms {
+            let coefficient = i64::from(*coefficient as u32);
+            let coefficient = self.at(block).ins().iconst(types::I32, coefficient);
+            let product = self.at(block).ins().imul(*term, coefficient);
+            value = self.at(block).ins().iadd(value, product);
+        }
+        value
+    }
+
+    /// `value` after `turns` turns.
+    fn moved_by(&mut self, block: Block, value: Value, step: Step, turns: i64) -> Value {
+        let by = match step {
+            Step::Known(step) => {
+                let by = i64::from(step).wrapping_mul(turns) as u32;
+                self.at(block).ins().iconst(types::I32, i64::from(by))
+            }
+            Step::Fixed(step) if turns == 1 => step,
+            Step::Fixed(step) => {
+                let turns = self.at(self.before).ins().iconst(types::I32, turns);
+                self.at(self.before).ins().imul(step, turns)
+            }
+        };
+        self.at(block).ins().iadd(value, by)
+    }
+
+    /// Decides how addresses of streams move. Gives the bytes by which the first counter moves with
+    /// each turn, and for each stream its address in each copy.
+    fn addressing(&mut self, moves: &mut Vec<Moves>) -> (i64, Vec<Addressing>) {
+        let known = |stream: &crate::streams::Stream| match stream.stride {
+            Stride::Known(stride) => Some(i64::from(stride)),
+            Stride::Fixed(_) => None,
+        };
+        let unit = self
+            .streams
+            .all
+            .iter()
+            .filter_map(known)
+            .filter(|stride| *stride > 0)
+            .min()
+            .unwrap_or(1);
+        let zero = self.at(self.before).ins().iconst(types::I64, 0);
+        let by = unit * self.copies;
+        let step = self.at(self.body).ins().iconst(types::I64, by);
+        let mut by_stride: FxHashMap<i64, usize> = FxHashMap::default();
+        let mut by_value: FxHashMap<Value, usize> = FxHashMap::default();
+        let mut counter = |this: &mut Self, step: Value| {
+            let now = this.func.dfg.append_block_param(this.body, types::I64);
+            moves.push(Moves { now, step, start: zero });
+            moves.len() - 1
+        };
+        by_stride.insert(unit, counter(self, step));
+        let mut places: Vec<(usize, u8, Option<Value>)> = Vec::new();
+        for at in 0..self.streams.all.len() {
+            let stream = &self.streams.all[at];
+            let place = match (known(stream), self.starts[at].stride) {
+                (Some(0), _) => (usize::MAX, 0, None),
+                (Some(stride), _)
+                    if matches!(stride / unit, 1 | 2 | 4 | 8) && stride % unit == 0 =>
+                {
+                    (0, (stride / unit).trailing_zeros() as u8, None)
+                }
+                (Some(stride), _) => {
+                    let known = by_stride.get(&stride).copied();
+                    let index = known.unwrap_or_else(|| {
+                        let by = stride * self.copies;
+                        let step = FuncCursor::new(self.func)
+                            .at_bottom(self.body)
+                            .ins()
+                            .iconst(types::I64, by);
+                        counter(self, step)
+                    });
+                    by_stride.insert(stride, index);
+                    (index, 0, None)
+                }
+                (None, Some(stride)) => {
+                    let known = by_value.get(&stride).copied();
+                    let index = known.unwrap_or_else(|| {
+                        let mut cursor = FuncCursor::new(self.func).at_bottom(self.before);
+                        let copies = cursor.ins().iconst(types::I64, self.copies);
+                        let step = cursor.ins().imul(stride, copies);
+                        counter(self, step)
+                    });
+                    by_value.insert(stride, index);
+                    (index, 0, Some(stride))
+                }
+                (None, None) => unreachable!("a stride that is no constant is a value"),
+            };
+            places.push(place);
+        }
+        let mut all = Vec::new();
+        for (at, (index, scale, stride)) in places.into_iter().enumerate() {
+            let mut base = self.starts[at].address;
+            let mut addresses = Vec::new();
+            for copy in 0..self.copies {
+                let apart = match (known(&self.streams.all[at]), stride) {
+                    (Some(known), _) => copy * known,
+                    (None, Some(stride)) if copy > 0 => {
+                        base = self.at(self.before).ins().iadd(base, stride);
+                        0
+                    }
+                    _ => 0,
+                };
+                addresses.push((base, apart));
+            }
+            let index = moves.get(index).map(|moves| moves.now);
+            all.push(Addressing { addresses, index, scale, exact: stride.is_none() });
+        }
+        (unit, all)
+    }
+
+    /// The copies of the loop's instructions, side by side where nothing is in the way.
+    fn copies_of(
+        &mut self,
+        scopes: &mut [Scope],
+        params: &[Value],
+        addressing: &[Addressing],
+        accesses: &mut Accesses,
+    ) {
+        let insts: Vec<Inst> = self
+            .counted
+            .insts
+            .iter()
+            .copied()
+            .filter(|inst| self.needed.insts.contains(inst))
+            .collect();
+        if self.copies == 1 || self.side_by_side(&insts) {
+            let mut waiting: Vec<usize> = vec![0; scopes.len()];
+            // A copy that reads what the one before it carries waits for it.
+            while waiting[0] < insts.len() || waiting.iter().any(|at| *at < insts.len()) {
+                for copy in 0..scopes.len() {
+                    if waiting[copy] == insts.len() {
+                        continue;
+                    }
+                    let inst = insts[waiting[copy]];
+                    if copy > 0 && !self.take_over(scopes, params, copy, inst) {
+                        continue;
+                    }
+                    self.copy(scopes, copy, inst, addressing, accesses);
+                    waiting[copy] += 1;
+                }
+            }
+        } else {
+            for copy in 0..scopes.len() {
+                for inst in &insts {
+                    let taken = copy == 0 || self.take_over(scopes, params, copy, *inst);
+                    debug_assert!(taken, "the copy before is complete");
+                    self.copy(scopes, copy, *inst, addressing, accesses);
+                }
+            }
+        }
+        // What is carried round without being read by any instruction.
+        for copy in 1..scopes.len() {
+            for (at, param) in params.iter().enumerate() {
+                if !scopes[copy].map.contains_key(param) {
+                    let next = self.counted.back[at];
+                    let known = scopes[copy - 1].map.get(&next).copied();
+                    let outside = made_in(self.func, self.counted.block, next).is_none()
+                        && !is_param(self.func, self.counted.block, next);
+                    let value = known.or(outside.then_some(next));
+                    scopes[copy].map.extend(value.map(|value| (*param, value)));
+                }
+            }
+        }
+    }
+
+    /// Gives `copy` the parameters that `inst` reads, if the copy before has made them.
+    fn take_over(&self, scopes: &mut [Scope], params: &[Value], copy: usize, inst: Inst) -> bool {
+        let dfg = &self.func.dfg;
+        let skipped = match dfg.insts[inst] {
+            InstructionData::Load { arg, .. } => Some(arg),
+            InstructionData::Store { args, .. } => Some(args[1]),
+            _ => None,
+        };
+        for value in dfg.inst_values(inst) {
+            if Some(value) == skipped || scopes[copy].map.contains_key(&value) {
+                continue;
+            }
+            if let Some(at) = params.iter().position(|param| *param == value) {
+                let next = self.counted.back[at];
+                let known = match scopes[copy - 1].map.get(&next) {
+                    Some(known) => *known,
+                    None if made_in(self.func, self.counted.block, next).is_none()
+                        && !is_param(self.func, self.counted.block, next) =>
+                    {
+                        next
+                    }
+                    None => return false,
+                };
+                scopes[copy].map.insert(value, known);
+            }
+        }
+        true
+    }
+
+    /// Whether no store of one copy meets an access of another.
+    fn side_by_side(&self, insts: &[Inst]) -> bool {
+        let of = |inst: &Inst| {
+            let (stream, start) = *self.streams.of.get(inst)?;
+            let access = self.counted.accesses.iter().find(|access| access.inst == *inst)?;
+            Some((stream, start, i64::from(access.bytes), access.store))
+        };
+        let all: Vec<_> = insts.iter().filter_map(of).collect();
+        for &(stream, start, bytes, _) in all.iter().filter(|access| access.3) {
+            for &(other, other_start, other_bytes, _) in &all {
+                if stream != other {
+                    continue;
+                }
+                let Stride::Known(stride) = self.streams.all[stream].stride else { return false };
+                for apart in (1 - self.copies)..self.copies {
+                    let moved = other_start + apart * i64::from(stride);
+                    if apart != 0 && start < moved + other_bytes && moved < start + bytes {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn copy(
+        &mut self,
+        scopes: &mut [Scope],
+        copy: usize,
+        inst: Inst,
+        addressing: &[Addressing],
+        accesses: &mut Accesses,
+    ) {
+        let Some(&(stream, start)) = self.streams.of.get(&inst) else {
+            scopes[copy].copy(self.func, self.body, inst);
+            return;
+        };
+        let place = &addressing[stream];
+        let (base, apart) = place.addresses[copy];
+        let address = match place.index {
+            None => base,
+            Some(index) => {
+                let mut cursor = self.at(self.body);
+                let index = match place.scale {
+                    0 => index,
+                    scale => {
+                        let scale = cursor.ins().iconst(types::I64, i64::from(scale));
+                        cursor.ins().ishl(index, scale)
+                    }
+                };
+                cursor.ins().iadd(base, index)
+            }
+        };
+        let offset = start + apart;
+        let (address, offset) = match i32::try_from(offset) {
+            Ok(offset) => (address, offset),
+            Err(_) => {
+                let offset = self.at(self.body).ins().iconst(types::I64, offset);
+                (self.at(self.body).ins().iadd(address, offset), 0)
+            }
+        };
+        let new = scopes[copy].copy(self.func, self.body, inst);
+        self.point(new, address, offset);
+        let bytes = self.counted.accesses.iter().find(|access| access.inst == inst);
+        accesses[new] = Some(Access {
+            group: self.first_group + stream as u32,
+            copy: if place.exact { 0 } else { copy as u32 },
+            start: start + apart,
+            bytes: bytes.map_or(0, |access| access.bytes),
+        });
+    }
+
+    /// Lets a load or store access `address + offset`, where it is known not to trap.
+    fn point(&mut self, inst: Inst, to: Value, by: i32) {
+        let dfg = &mut self.func.dfg;
+        let (InstructionData::Load { flags, .. } | InstructionData::Store { flags, .. }) =
+            dfg.insts[inst]
+        else {
+            unreachable!("an access to memory");
+        };
+        let mut data = dfg.mem_flags[flags];
+        data.set_notrap();
+        let safe = dfg.mem_flags.insert_unchecked(data);
+        match &mut dfg.insts[inst] {
+            InstructionData::Load { arg, offset, flags, .. } => {
+                (*arg, *offset, *flags) = (to, by.into(), safe);
+            }
+            InstructionData::Store { args, offset, flags, .. } => {
+                (args[1], *offset, *flags) = (to, by.into(), safe);
+            }
+            _ => {}
+        }
+    }
+
+    /// What follows the fast loop: the turns that remain, or the way out.
+    fn leave(&mut self, scopes: &[Scope], params: &[Value]) {
+        let (after, join, looped) = (self.after, self.join, self.counted.block);
+        let last = scopes.last().expect("at least one copy");
+        // Counting parameters as they are after all turns of the fast loop, and in the last one.
+        let mut next = Vec::new();
+        let mut final_turn = Scope::default();
+        for (at, param) in params.iter().enumerate() {
+            let value = match self.counted.steps.get(param).cloned() {
+                Some(step) => {
+                    let step = match step.terms.is_empty() {
+                        true => {
+                            let step = i64::from(step.constant as u32);
+                            self.at(after).ins().iconst(types::I32, step)
+                        }
+                        false => self.sum(after, &step),
+                    };
+                    let turns = self.turns.fast;
+                    let turns = self.at(after).ins().ireduce(types::I32, turns);
+                    let moved = self.at(after).ins().imul(turns, step);
+                    let entry = self.entry[at];
+                    let value = self.at(after).ins().iadd(entry, moved);
+                    let before = self.at(after).ins().isub(value, step);
+                    final_turn.map.insert(*param, before);
+                    value
+                }
+                None => {
+                    let next = self.counted.back[at];
+                    last.map.get(&next).copied().unwrap_or(next)
+                }
+            };
+            next.push(value);
+        }
+        let outs: Vec<Value> = self
+            .outs
+            .iter()
+            .map(|out| match last.map.get(out) {
+                Some(known) => *known,
+                None => final_turn.value(self.func, looped, after, *out),
+            })
+            .collect();
+        let outs = block_args(&outs);
+        if self.copies == 1 {
+            self.at(after).ins().jump(join, &outs);
+        } else {
+            let (all, fast) = (self.turns.all, self.turns.fast);
+            let next = block_args(&next);
+            let remain = self.at(after).ins().icmp(IntCC::NotEqual, all, fast);
+            self.at(after).ins().brif(remain, looped, &next, join, &outs);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Known(i32),
+    Fixed(Value),
+}
+
+/// Where a stream is: for each copy an address and what is added to it, and a counter, shifted.
+struct Addressing {
+    addresses: Vec<(Value, i64)>,
+    index: Option<Value>,
+    scale: u8,
+    /// Whether the distance between copies is known.
+    exact: bool,
+}
+
+fn block_args(values: &[Value]) -> Vec<BlockArg> {
+    values.iter().map(|value| BlockArg::Value(*value)).collect()
+}
+
+/// Whether a value of this type fills a vector register.
+pub(crate) fn is_vector(ty: Type) -> bool {
+    ty.is_vector() && ty.bits() == 128
+}
+
+/// Whether `op` only renames bits.
+pub(crate) fn is_renaming(op: Opcode) -> bool {
+    matches!(op, Opcode::Bitcast | Opcode::Iconst)
+}

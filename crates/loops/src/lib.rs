@@ -1,0 +1,349 @@
+//! Second versions of CLIF loops, in which no access to memory traps and none meets another.
+//!
+//! A wasm loop computes each address modulo 2³², may trap at any access, and must leave memory as it
+//! was then; and nothing is known of where its arrays lie. So accesses can be neither widened nor
+//! moved. For loops of one block that count, whose addresses are sums of counters and of values from
+//! outside, all of that can be proven before the first turn: then a copy of the loop runs, two or
+//! more turns at a time, with pointers that do not wrap; otherwise, and for the turns that remain,
+//! the loop as it was. The idea is old (loop versioning; for bounds checks see Würthinger et al.,
+//! "Array bounds check elimination for the Java HotSpot client compiler", PPPJ 2007).
+//!
+//! Chooses no instructions and packs nothing. Invariant: the function computes, stores and traps as
+//! before, with the same memory at each trap.
+
+mod affine;
+mod counted;
+mod fast;
+mod guard;
+mod scope;
+mod streams;
+
+use counted::{Counted, values};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::ir::{
+    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Value, ValueDef,
+};
+use fast::{Fast, Needed, is_renaming, is_vector};
+use guard::Guard;
+use rustc_hash::{FxHashMap, FxHashSet};
+use scope::Scope;
+use streams::Streams;
+
+/// Instructions of a loop beyond which it is left alone.
+const MAX_LOOP: usize = 600;
+/// Instructions that all versions of a function may add, in thousandths of what it has, and at least.
+const MAX_GROWTH: usize = 1500;
+const LEAST_GROWTH: usize = 1000;
+/// Turns below which the proof is not worth its time.
+const LEAST_TURNS: i64 = 4;
+/// Instructions that a turn of a fast loop should have for its counting not to matter.
+const ENOUGH: usize = 24;
+/// Turns that a fast loop makes at once, at most.
+const MAX_COPIES: i64 = 4;
+
+/// An access of a fast loop. It cannot trap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Accesses of different groups never meet.
+    pub group: u32,
+    /// Within a group, nothing is known about those of different copies.
+    pub copy: u32,
+    /// Where it begins, in bytes, relative to others of its group and copy in one turn of the loop.
+    pub start: i64,
+    /// How many bytes it accesses.
+    pub bytes: u32,
+}
+
+impl Access {
+    /// Whether two accesses in one turn may touch the same byte.
+    pub fn may_meet(&self, other: &Access) -> bool {
+        self.group == other.group
+            && (self.copy != other.copy
+                || (self.start < other.start + i64::from(other.bytes)
+                    && other.start < self.start + i64::from(self.bytes)))
+    }
+
+    /// Whether `self` ends where `other` begins.
+    pub fn precedes(&self, other: &Access) -> bool {
+        self.group == other.group
+            && self.copy == other.copy
+            && self.start + i64::from(self.bytes) == other.start
+    }
+}
+
+/// The accesses of fast loops, by instruction.
+pub type Accesses = SecondaryMap<Inst, Option<Access>>;
+
+/// What [`version`] did.
+#[derive(Debug, Clone, Default)]
+pub struct Versioned {
+    /// The accesses of fast loops.
+    pub accesses: Accesses,
+    /// How many loops have a fast version now.
+    pub loops: usize,
+}
+
+/// Gives loops with vector code a second version.
+///
+/// Aliases of values are resolved; new instructions are not optimised.
+pub fn version(func: &mut Function) -> Versioned {
+    func.dfg.resolve_all_aliases();
+    let mut versioned = Versioned::default();
+    let mut shape = Shape::new(func);
+    let mut groups = 0;
+    let mut left = LEAST_GROWTH.max(shape.insts * MAX_GROWTH / 1000);
+    let mut moved = Vec::new();
+    for block in std::mem::take(&mut shape.loops) {
+        let Some(plan) = Plan::new(func, block, &shape) else { continue };
+        let size = plan.size();
+        if size > left {
+            continue;
+        }
+        left -= size;
+        versioned.loops += 1;
+        let streams = plan.streams.all.len() as u32;
+        moved.push(plan.carry_out(func, &mut shape, groups, &mut versioned.accesses));
+        groups += streams;
+    }
+    // Behind a loop its values are what either version made.
+    for (block, names) in moved {
+        let blocks: Vec<Block> = func.layout.blocks().filter(|other| *other != block).collect();
+        for other in blocks {
+            let mut next = func.layout.first_inst(other);
+            while let Some(inst) = next {
+                next = func.layout.next_inst(inst);
+                func.dfg.map_inst_values(inst, |value| names.get(&value).copied().unwrap_or(value));
+            }
+        }
+    }
+    versioned
+}
+
+/// Facts about a function that stay as loops get versions.
+struct Shape {
+    /// Blocks that jump to themselves.
+    loops: Vec<Block>,
+    /// The last instructions of the blocks that jump to a block.
+    preds: FxHashMap<Block, Vec<Inst>>,
+    /// Values that are read in other blocks than the one that makes them.
+    shared: FxHashSet<Value>,
+    insts: usize,
+}
+
+impl Shape {
+    fn new(func: &Function) -> Shape {
+        let mut shape = Shape {
+            loops: Vec::new(),
+            preds: FxHashMap::default(),
+            shared: FxHashSet::default(),
+            insts: 0,
+        };
+        let dfg = &func.dfg;
+        for block in func.layout.blocks() {
+            for inst in func.layout.block_insts(block) {
+                shape.insts += 1;
+                for value in dfg.inst_values(inst) {
+                    let home = match dfg.value_def(value) {
+                        ValueDef::Result(inst, _) => func.layout.inst_block(inst),
+                        ValueDef::Param(home, _) => Some(home),
+                        ValueDef::Union(..) => None,
+                    };
+                    if home != Some(block) {
+                        shape.shared.insert(value);
+                    }
+                }
+                let calls =
+                    dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables);
+                for call in calls {
+                    let to = call.block(&dfg.value_lists);
+                    let preds = shape.preds.entry(to).or_default();
+                    if preds.last() != Some(&inst) {
+                        preds.push(inst);
+                    }
+                    if to == block {
+                        shape.loops.push(block);
+                    }
+                }
+            }
+        }
+        shape
+    }
+}
+
+/// A loop that can have a fast version.
+struct Plan {
+    counted: Counted,
+    streams: Streams,
+    needed: Needed,
+    /// Values of the loop that are read behind it.
+    outs: Vec<Value>,
+    copies: i64,
+    exit: Block,
+}
+
+impl Plan {
+    fn new(func: &Function, block: Block, shape: &Shape) -> Option<Plan> {
+        if func.layout.is_cold(block) || func.layout.block_insts(block).count() > MAX_LOOP {
+            return None;
+        }
+        let vectors = |inst: Inst| {
+            let dfg = &func.dfg;
+            let mut values = dfg.inst_results(inst).iter().chain(dfg.inst_args(inst));
+            values.any(|value| is_vector(dfg.value_type(*value)))
+        };
+        if !func.layout.block_insts(block).any(vectors) {
+            return None;
+        }
+        let counted = Counted::new(func, block)?;
+        let streams = Streams::new(func, &counted)?;
+        if streams.all.is_empty() {
+            return None;
+        }
+        let last = func.layout.last_inst(block)?;
+        let mut outs: Vec<Value> = Vec::new();
+        let mut exit = None;
+        let own = |value: Value| {
+            affine::is_param(func, block, value) || affine::made_in(func, block, value).is_some()
+        };
+        if let InstructionData::Brif { blocks, .. } = &func.dfg.insts[last] {
+            let call = blocks.iter().find(|call| call.block(&func.dfg.value_lists) != block)?;
+            exit = Some(call.block(&func.dfg.value_lists));
+            outs.extend(values(func, call)?.into_iter().filter(|value| own(*value)));
+        }
+        let made = counted.insts.iter().flat_map(|inst| func.dfg.inst_results(*inst));
+        let all = func.dfg.block_params(block).iter().chain(made);
+        outs.extend(all.filter(|value| shape.shared.contains(value)));
+        outs.sort();
+        outs.dedup();
+        let needed = Needed::new(func, &counted, &outs);
+        let copies = copies(func, &counted, &streams, &needed);
+        Some(Plan { counted, streams, needed, outs, copies, exit: exit? })
+    }
+
+    /// About how many instructions it adds.
+    fn size(&self) -> usize {
+        self.needed.insts.len() * self.copies as usize
+            + 8 * self.streams.all.len()
+            + 4 * self.streams.pairs.len()
+    }
+
+    /// Writes the fast version. Gives the loop, and by what names its values are known behind it.
+    fn carry_out(
+        self,
+        func: &mut Function,
+        shape: &mut Shape,
+        first_group: u32,
+        accesses: &mut Accesses,
+    ) -> (Block, FxHashMap<Value, Value>) {
+        let looped = self.counted.block;
+        let [entry, before, body, after, join] = [(); 5].map(|()| func.dfg.make_block());
+        for block in [entry, before, body, after] {
+            func.layout.insert_block(block, looped);
+        }
+        func.layout.insert_block_after(join, looped);
+
+        // All ways in lead to the proof.
+        let params = func.dfg.block_params(looped).to_vec();
+        let mut scope = Scope::default();
+        let mut first = Vec::new();
+        for param in &params {
+            let ty = func.dfg.value_type(*param);
+            let value = func.dfg.append_block_param(entry, ty);
+            scope.map.insert(*param, value);
+            first.push(value);
+        }
+        let last = func.layout.last_inst(looped).expect("a loop ends in a branch");
+        for inst in shape.preds.remove(&looped).unwrap_or_default() {
+            if inst != last {
+                redirect(func, inst, looped, entry);
+            }
+        }
+        let mut guard =
+            Guard { func: &mut *func, counted: &self.counted, streams: &self.streams, scope };
+        let (turns, enough) = guard.turns(entry, self.copies, LEAST_TURNS.max(self.copies));
+        let (starts, holds) = guard.streams(before, &turns);
+        let args: Vec<BlockArg> = first.iter().map(|value| BlockArg::Value(*value)).collect();
+        FuncCursor::new(func).at_bottom(entry).ins().brif(enough, before, &[], looped, &args);
+
+        let mut names = FxHashMap::default();
+        for out in &self.outs {
+            let ty = func.dfg.value_type(*out);
+            names.insert(*out, func.dfg.append_block_param(join, ty));
+        }
+        let fast = Fast {
+            func: &mut *func,
+            counted: &self.counted,
+            streams: &self.streams,
+            needed: &self.needed,
+            outs: &self.outs,
+            copies: self.copies,
+            entry: first,
+            turns,
+            starts,
+            before,
+            body,
+            after,
+            join,
+            first_group,
+        };
+        fast.write(holds, accesses);
+
+        // The loop's own way out leads to the join as well.
+        let InstructionData::Brif { mut blocks, arg, opcode } = func.dfg.insts[last] else {
+            unreachable!("the loop ends in a conditional branch");
+        };
+        let outs: Vec<BlockArg> = self.outs.iter().map(|out| BlockArg::Value(*out)).collect();
+        for call in &mut blocks {
+            if call.block(&func.dfg.value_lists) == self.exit {
+                let args: Vec<BlockArg> = call.args(&func.dfg.value_lists).collect();
+                let jump = FuncCursor::new(func).at_bottom(join).ins().jump(self.exit, &args);
+                for pred in shape.preds.entry(self.exit).or_default() {
+                    if *pred == last {
+                        *pred = jump;
+                    }
+                }
+                *call = func.dfg.block_call(join, &outs);
+            }
+        }
+        func.dfg.insts[last] = InstructionData::Brif { opcode, arg, blocks };
+        (looped, names)
+    }
+}
+
+/// Lets branches of `inst` to one block go to another.
+fn redirect(func: &mut Function, inst: Inst, from: Block, to: Block) {
+    let dfg = &mut func.stencil.dfg;
+    let calls =
+        dfg.insts[inst].branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
+    for call in calls {
+        if call.block(&dfg.value_lists) == from {
+            call.set_block(to, &mut dfg.value_lists);
+        }
+    }
+}
+
+/// How many turns the fast loop makes at once: two where one has no pairs of vectors, more if it is
+/// short.
+fn copies(func: &Function, counted: &Counted, streams: &Streams, needed: &Needed) -> i64 {
+    let work =
+        needed.insts.iter().filter(|inst| !is_renaming(func.dfg.insts[**inst].opcode())).count();
+    let mut copies = if has_pairs(func, counted, streams) { 1 } else { 2 };
+    while copies < MAX_COPIES && work * (copies as usize) < ENOUGH {
+        copies *= 2;
+    }
+    copies
+}
+
+/// Whether one turn of a loop stores two adjacent vectors, or carries two round.
+fn has_pairs(func: &Function, counted: &Counted, streams: &Streams) -> bool {
+    let params = func.dfg.block_params(counted.block).iter();
+    let carried = params.filter(|param| is_vector(func.dfg.value_type(**param))).count();
+    let stored: FxHashSet<(usize, i64)> = counted
+        .accesses
+        .iter()
+        .filter(|access| access.store && access.bytes == 16)
+        .filter_map(|access| streams.of.get(&access.inst).copied())
+        .collect();
+    carried > 1 || stored.iter().any(|(stream, at)| stored.contains(&(*stream, at + 16)))
+}

@@ -1,0 +1,104 @@
+//! Accesses whose addresses differ by constants, in whatever turn of the loop.
+
+use crate::affine::Affine;
+use crate::counted::{Counted, MemoryAccess};
+use cranelift_codegen::ir::{Function, Inst, Value};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// Streams of a loop beyond which the proof would cost too much.
+const MAX_STREAMS: usize = 24;
+/// Pairs of streams that may meet.
+const MAX_PAIRS: usize = 48;
+/// How far apart accesses of a stream may be, in bytes.
+const MAX_SPREAD: i64 = 1 << 24;
+
+/// What a stream advances by with each turn, in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stride {
+    Known(i32),
+    /// The same in each turn.
+    Fixed(Affine),
+}
+
+/// Accesses at a common, moving address plus constants.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) base: Value,
+    /// The index of the access that is lowest.
+    pub(crate) index: Option<Value>,
+    pub(crate) stride: Stride,
+    /// From where to where it accesses in one turn, from the lowest index on.
+    pub(crate) first: i64,
+    pub(crate) end: i64,
+    pub(crate) stores: bool,
+}
+
+/// All streams of a loop.
+pub(crate) struct Streams {
+    pub(crate) all: Vec<Stream>,
+    /// For each access its stream and its distance from the lowest index.
+    pub(crate) of: FxHashMap<Inst, (usize, i64)>,
+    /// Streams that may meet, of which at least one stores.
+    pub(crate) pairs: Vec<(usize, usize)>,
+}
+
+impl Streams {
+    /// `None` if there are too many.
+    pub(crate) fn new(func: &Function, counted: &Counted) -> Option<Streams> {
+        type Key = (Value, SmallVec<[(Value, i32); 4]>);
+        let mut groups: FxHashMap<Key, Vec<&MemoryAccess>> = FxHashMap::default();
+        let mut order: Vec<Key> = Vec::new();
+        for access in &counted.accesses {
+            let key = (access.base, access.index.sum.terms.clone());
+            let group = groups.entry(key.clone()).or_default();
+            if group.is_empty() {
+                order.push(key);
+            }
+            group.push(access);
+        }
+        let mut streams = Streams { all: Vec::new(), of: FxHashMap::default(), pairs: Vec::new() };
+        for key in order {
+            let group = &groups[&key];
+            let lowest = group.iter().min_by_key(|access| access.index.sum.constant)?;
+            let stride = counted.stride(func, &lowest.index.sum)?;
+            let stride = match stride.terms.is_empty() {
+                true => Stride::Known(stride.constant),
+                false => Stride::Fixed(stride),
+            };
+            let at = streams.all.len();
+            let mut stream = Stream {
+                base: lowest.base,
+                index: lowest.index.value,
+                stride,
+                first: i64::MAX,
+                end: i64::MIN,
+                stores: false,
+            };
+            for access in group {
+                let apart =
+                    i64::from(access.index.sum.constant) - i64::from(lowest.index.sum.constant);
+                let start = apart + access.offset;
+                if apart > MAX_SPREAD {
+                    return None;
+                }
+                stream.first = stream.first.min(start);
+                stream.end = stream.end.max(start + i64::from(access.bytes));
+                stream.stores |= access.store;
+                streams.of.insert(access.inst, (at, start));
+            }
+            streams.all.push(stream);
+        }
+        if streams.all.len() > MAX_STREAMS {
+            return None;
+        }
+        for (at, one) in streams.all.iter().enumerate() {
+            for (later, other) in streams.all.iter().enumerate().skip(at + 1) {
+                if one.stores || other.stores {
+                    streams.pairs.push((at, later));
+                }
+            }
+        }
+        (streams.pairs.len() <= MAX_PAIRS).then_some(streams)
+    }
+}
