@@ -307,13 +307,7 @@ impl Fast<'_> {
         addressing: &[Addressing],
         accesses: &mut Accesses,
     ) {
-        let insts: Vec<Inst> = self
-            .counted
-            .insts
-            .iter()
-            .copied()
-            .filter(|inst| self.needed.insts.contains(inst))
-            .collect();
+        let insts = self.order();
         if self.copies == 1 || self.side_by_side(&insts) {
             let mut waiting: Vec<usize> = vec![0; scopes.len()];
             // A copy that reads what the one before it carries waits for it.
@@ -351,6 +345,44 @@ impl Fast<'_> {
                     scopes[copy].map.extend(value.map(|value| (*param, value)));
                 }
             }
+        }
+    }
+
+    /// What is needed, in order, but each load shortly before what reads it: nothing stands between
+    /// but stores that do not meet it.
+    fn order(&self) -> Vec<Inst> {
+        let dfg = &self.func.dfg;
+        let mut order = Vec::new();
+        let mut loads: Vec<Inst> = Vec::new();
+        for inst in self.counted.insts.iter().filter(|inst| self.needed.insts.contains(inst)) {
+            if self.streams.of.contains_key(inst) && dfg.insts[*inst].opcode().can_load() {
+                loads.push(*inst);
+                continue;
+            }
+            let is_due = |load: &Inst| {
+                let made = dfg.inst_results(*load);
+                dfg.inst_values(*inst).any(|value| made.contains(&value))
+                    || self.may_meet(*inst, *load)
+            };
+            order.extend(loads.extract_if(.., |load| is_due(load)));
+            order.push(*inst);
+        }
+        order.extend(loads);
+        order
+    }
+
+    /// Whether two accesses of one turn may touch the same byte; never for other instructions.
+    fn may_meet(&self, one: Inst, other: Inst) -> bool {
+        let range = |inst: Inst| {
+            let (stream, start) = *self.streams.of.get(&inst)?;
+            let access = self.counted.accesses.iter().find(|access| access.inst == inst)?;
+            Some((stream, start, start + i64::from(access.bytes)))
+        };
+        match (range(one), range(other)) {
+            (Some((stream, start, end)), Some((same, other_start, other_end))) => {
+                stream == same && start < other_end && other_start < end
+            }
+            _ => false,
         }
     }
 

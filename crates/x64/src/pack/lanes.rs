@@ -196,8 +196,20 @@ fn is_lanewise(mnemonic: Mnemonic) -> bool {
     )
 }
 
+impl Widening {
+    /// The 256-bit form of unpacking the low eight bytes with zeros.
+    pub(super) fn unpack_low(&self) -> Option<Code> {
+        Some(match self.high? {
+            Code::VEX_Vpunpckhbw_xmm_xmm_xmmm128 => Code::VEX_Vpunpcklbw_ymm_ymm_ymmm256,
+            Code::VEX_Vpunpckhwd_xmm_xmm_xmmm128 => Code::VEX_Vpunpcklwd_ymm_ymm_ymmm256,
+            _ => Code::VEX_Vpunpckldq_ymm_ymm_ymmm256,
+        })
+    }
+}
+
 /// The instructions that widen the low and the high eight bytes of a register, and the one that
 /// widens all sixteen. The high half is unpacked with zeros, or moved down and then widened.
+#[derive(Debug)]
 pub(super) struct Widening {
     pub(super) low: Code,
     /// Unpacks with zeros, for unsigned lanes.
@@ -205,7 +217,7 @@ pub(super) struct Widening {
     pub(super) whole: Code,
 }
 
-pub(super) const WIDENINGS: [Widening; 6] = {
+pub(super) static WIDENINGS: [Widening; 6] = {
     use Code::*;
     const fn widening(low: Code, high: Option<Code>, whole: Code) -> Widening {
         Widening { low, high, whole }

@@ -23,7 +23,7 @@ use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, x86};
 use iced_x86::Code;
-use lanes::{WIDENINGS, broadcast, immediate, load_of_both, wide};
+use lanes::{WIDENINGS, Widening, broadcast, immediate, load_of_both, wide};
 use regalloc2::{RegClass, VReg};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -103,6 +103,13 @@ enum How {
         hi: Place,
         code: Code,
         ops: Vec<Wide>,
+    },
+    /// Widens the low halves of both halves of a register.
+    Lows {
+        lo: Place,
+        hi: Place,
+        widening: &'static Widening,
+        from: Source,
     },
     /// All zeros or all ones.
     Idiom {
@@ -190,7 +197,7 @@ impl<'a> Packer<'a> {
         self.member.contains_key(&reg)
     }
 
-    /// Values that are stored close to one another.
+    /// Values that are stored close to one another, or side by side where stores can be merged.
     fn seed_stores(&mut self) {
         for block in 0..self.vcode.blocks.len() {
             if self.facts.level(block) == 0 {
@@ -200,49 +207,53 @@ impl<'a> Packer<'a> {
                 (
                     Code::VEX_Vmovups_xmmm128_xmm | Code::VEX_Vmovdqu_xmmm128_xmm,
                     &[Opnd::Mem(_), Opnd::Use(reg) | Opnd::UseReg(reg)],
-                ) => Some((at, reg)),
+                ) => Some(((block, at), reg)),
                 _ => None,
             };
-            let stores: Vec<(usize, VReg)> =
+            let stores: Vec<(Place, VReg)> =
                 (0..self.vcode.blocks[block].insts.len()).filter_map(stored).collect();
-            self.seed_adjacent(block, &stores);
-            for (at, (first, lo)) in stores.iter().enumerate() {
-                if self.merges.contains_key(&(block, *first)) {
+            for (at, lo) in stores.iter().enumerate() {
+                if self.merges.contains_key(&lo.0) || self.stores.contains_key(&lo.0) {
                     continue;
                 }
-                for (place, hi) in stores[at + 1..].iter().take(STORE_REACH) {
-                    if self.is_member(*lo) || self.is_member(*hi) || lo == hi {
+                let mut best: Option<(i64, (Place, VReg), bool)> = None;
+                for (other, hi) in stores.iter().enumerate() {
+                    let near = (at + 1..=at + STORE_REACH).contains(&other);
+                    let merges = other != at && self.can_merge(lo.0, hi.0);
+                    if !(near || merges) || self.merges.contains_key(&hi.0) {
                         continue;
                     }
-                    self.attempt(|this| {
-                        if let Source::Pack(pack) = this.source(*lo, *hi, 0) {
-                            this.stores.insert((block, *place), pack);
-                            this.journal.push(Step::Store((block, *place)));
-                        }
-                    });
+                    let gain = self.attempt(|this| this.pair_stores(*lo, *hi, merges), false);
+                    if gain > best.map_or(0, |(gain, ..)| gain) {
+                        best = Some((gain, *hi, merges));
+                    }
+                }
+                if let Some((_, hi, merges)) = best {
+                    self.attempt(|this| this.pair_stores(*lo, hi, merges), true);
                 }
             }
         }
     }
 
-    /// Values that are stored side by side where stores can be merged.
-    fn seed_adjacent(&mut self, block: usize, stores: &[(usize, VReg)]) {
-        for (lo_at, lo) in stores {
-            for (hi_at, hi) in stores {
-                let (lo_place, hi_place) = ((block, *lo_at), (block, *hi_at));
-                let taken = |place| self.merges.contains_key(place);
-                if taken(&lo_place) || taken(&hi_place) || !self.can_merge(lo_place, hi_place) {
-                    continue;
-                }
-                self.attempt(|this| {
-                    if let Source::Pack(pack) = this.source(*lo, *hi, 0) {
-                        let merge = Merge { pack, lo: lo_place, at: lo_place.max(hi_place) };
-                        this.merges.insert(lo_place, merge);
-                        this.merges.insert(hi_place, merge);
-                        this.journal.push(Step::Merge([lo_place, hi_place]));
-                    }
-                });
-            }
+    /// Packs what two stores store, and makes one of them if they can be merged.
+    fn pair_stores(
+        &mut self,
+        (lo_place, lo): (Place, VReg),
+        (hi_place, hi): (Place, VReg),
+        merges: bool,
+    ) {
+        if lo == hi || (!merges && (self.is_member(lo) || self.is_member(hi))) {
+            return;
+        }
+        let Source::Pack(pack) = self.source(lo, hi, 0) else { return };
+        if merges {
+            let merge = Merge { pack, lo: lo_place, at: lo_place.max(hi_place) };
+            self.merges.insert(lo_place, merge);
+            self.merges.insert(hi_place, merge);
+            self.journal.push(Step::Merge([lo_place, hi_place]));
+        } else {
+            self.stores.insert(hi_place, pack);
+            self.journal.push(Step::Store(hi_place));
         }
     }
 
@@ -290,9 +301,10 @@ impl<'a> Packer<'a> {
                     && !self.is_member(lo)
                     && !self.is_member(hi)
                 {
-                    self.attempt(|this| {
+                    let pair = |this: &mut Self| {
                         this.source(lo, hi, 0);
-                    });
+                    };
+                    self.attempt(pair, true);
                 }
             }
         }
@@ -310,26 +322,29 @@ impl<'a> Packer<'a> {
                 for hi in &params[at + 1..] {
                     let vectors = lo.class() == RegClass::Float && hi.class() == RegClass::Float;
                     if vectors && !self.is_member(*lo) && !self.is_member(*hi) {
-                        self.attempt(|this| {
+                        let pair = |this: &mut Self| {
                             this.source(*lo, *hi, 0);
-                        });
+                        };
+                        self.attempt(pair, true);
                     }
                 }
             }
         }
     }
 
-    /// Does something, and undoes it unless it pays and leaves an order.
-    fn attempt(&mut self, what: impl FnOnce(&mut Self)) {
+    /// Does something, and undoes it unless it pays, leaves an order, and is to `stay`. Gives what
+    /// it saves.
+    fn attempt(&mut self, what: impl FnOnce(&mut Self), stay: bool) -> i64 {
         let (packs, joins) = (self.packs.len(), self.joins.len());
         self.journal.clear();
         what(self);
         let merged = self.journal.iter().any(|step| matches!(step, Step::Merge(_)));
-        if (merged || self.packs.len() > packs)
-            && self.gain(packs, joins) > 0
-            && self.has_order(packs)
-        {
-            return;
+        let mut gain = 0;
+        if (merged || self.packs.len() > packs) && self.has_order(packs) {
+            gain = self.gain(packs, joins);
+            if gain > 0 && stay {
+                return gain;
+            }
         }
         for step in std::mem::take(&mut self.journal) {
             match step {
@@ -360,6 +375,7 @@ impl<'a> Packer<'a> {
                 }
             }
         }
+        gain
     }
 
     /// The register whose halves are `lo` and `hi`.
@@ -459,6 +475,22 @@ impl<'a> Packer<'a> {
         }
         let (narrow, one_ops) = x86(self.inst(one))?;
         let (same, other_ops) = x86(self.inst(other))?;
+        if let Some(widening) = WIDENINGS.iter().find(|widening| widening.low == narrow)
+            && narrow == same
+            && let (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(too) | Opnd::UseReg(too)) =
+                (one_ops[1], other_ops[1])
+            && from != too
+            && !self.depends(one, other)
+            && !self.depends(other, one)
+        {
+            let how = How::Lows { lo: one, hi: other, widening, from: Source::Pack(usize::MAX) };
+            let pack = self.push(lo, hi, how);
+            let source = self.source(from, too, depth + 1);
+            if let How::Lows { from, .. } = &mut self.packs[pack].how {
+                *from = source;
+            }
+            return Some(pack);
+        }
         if let Some(code) = load_of_both(narrow)
             && narrow == same
             && self.can_merge(one, other)
@@ -629,7 +661,9 @@ impl<'a> Packer<'a> {
     fn place_of(&self, reg: VReg) -> (usize, usize) {
         if let Some(&pack) = self.member.get(&reg) {
             return match self.packs[pack].how {
-                How::Insts { lo, hi, .. } | How::Idiom { lo, hi, .. } => after(lo.max(hi)),
+                How::Insts { lo, hi, .. }
+                | How::Lows { lo, hi, .. }
+                | How::Idiom { lo, hi, .. } => after(lo.max(hi)),
                 How::Params { block, .. } => (block, 0),
             };
         }
@@ -647,6 +681,9 @@ impl<'a> Packer<'a> {
             match &pack.how {
                 How::Insts { lo, hi, .. } if lo == hi => {}
                 How::Insts { lo, .. } => gain += INST * self.facts.weight(lo.0),
+                // Signed, it takes as many instructions as before.
+                How::Lows { widening, .. } if widening.high.is_none() => {}
+                How::Lows { lo, .. } => gain += INST * self.facts.weight(lo.0),
                 How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
                 How::Params { .. } => {}
             }
@@ -707,6 +744,7 @@ impl<'a> Packer<'a> {
                     Some(How::Insts { hi, ops, .. }) if *hi == place => ops.iter().any(
                         |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
                     ),
+                    Some(How::Lows { hi, from, .. }) if *hi == place => takes(from),
                     _ => false,
                 }
             }
@@ -744,7 +782,9 @@ impl<'a> Packer<'a> {
     /// Where the work of an instruction is done now.
     fn moved(&self, place: Place) -> Place {
         match self.pack_at(place).map(|pack| &self.packs[pack].how) {
-            Some(How::Insts { lo, hi, .. } | How::Idiom { lo, hi, .. }) => *lo.max(hi),
+            Some(
+                How::Insts { lo, hi, .. } | How::Lows { lo, hi, .. } | How::Idiom { lo, hi, .. },
+            ) => *lo.max(hi),
             _ => self.merges.get(&place).map_or(place, |merge| merge.at),
         }
     }

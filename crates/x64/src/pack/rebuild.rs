@@ -1,6 +1,7 @@
 //! Writes the function anew with what was packed. Decides nothing.
 
 use super::facts::{Place, x86};
+use super::lanes::Widening;
 use super::{How, Join, Pack, Packer, Source, Wide, after};
 use crate::vcode::{Block, Edge, Inst, Kind, Mem, Opnd, Opnds, VCode};
 use cranelift_codegen::ir::{ConstantData, RelSourceLoc};
@@ -11,6 +12,9 @@ use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 const TILE: &str = "pack";
+
+/// `vpermq` that puts the low halves of both halves into the lower half.
+const LOW_HALVES: i64 = 0b11_01_10_00;
 
 /// The function with its packs in place of the pairs.
 pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) -> VCode {
@@ -134,6 +138,11 @@ impl Rebuilder<'_, '_> {
                 }
                 self.take_half(pack, inst.srcloc);
             }
+            How::Lows { lo, hi, widening, from } if *lo.max(hi) == place => {
+                let (widening, from) = (*widening, *from);
+                self.widen_lows(widening, from, to, inst.srcloc);
+                self.take_half(pack, inst.srcloc);
+            }
             How::Idiom { lo, hi, code } if *lo.max(hi) == place => {
                 let kind = Kind::Idiom { code: *code, to };
                 self.out.push(Inst {
@@ -147,6 +156,23 @@ impl Rebuilder<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// Widens the low halves of both halves of `from`.
+    fn widen_lows(&mut self, widening: &Widening, from: Source, to: VReg, srcloc: RelSourceLoc) {
+        let (from, spare) = (self.source(from), self.packer.new_reg());
+        let code = match widening.unpack_low() {
+            Some(code) => {
+                let kind = Kind::Idiom { code: Code::VEX_Vpxor_ymm_ymm_ymmm256, to: spare };
+                self.out.push(Inst { kind, srcloc, trap: None, access: None, tile: TILE });
+                let ops = smallvec![Opnd::Def(to), Opnd::UseReg(from), Opnd::UseReg(spare)];
+                return self.put(srcloc, code, ops);
+            }
+            None => widening.whole,
+        };
+        let ops = smallvec![Opnd::Def(spare), Opnd::UseReg(from), Opnd::Imm(LOW_HALVES)];
+        self.put(srcloc, Code::VEX_Vpermq_ymm_ymmm256_imm8, ops);
+        self.put(srcloc, code, smallvec![Opnd::Def(to), Opnd::UseReg(spare)]);
     }
 
     fn operand(&mut self, op: &Wide, to: VReg) -> Opnd {
