@@ -112,6 +112,50 @@ impl Counted {
         Some(stride)
     }
 
+    /// How often the loop runs, where that is a constant. `entries` are the last instructions of
+    /// blocks that lead to it.
+    pub(crate) fn constant_turns(&self, func: &Function, entries: &[Inst]) -> Option<i64> {
+        let params = func.dfg.block_params(self.block);
+        let first = |param: Value| -> Option<i32> {
+            let at = params.iter().position(|other| *other == param)?;
+            let mut known = None;
+            for entry in entries {
+                let dfg = &func.dfg;
+                let calls =
+                    dfg.insts[*entry].branch_destination(&dfg.jump_tables, &dfg.exception_tables);
+                let calls = calls.iter().filter(|call| call.block(&dfg.value_lists) == self.block);
+                for call in calls.filter(|_| func.layout.inst_block(*entry) != Some(self.block)) {
+                    let value = constant(func, *values(func, call)?.get(at)?)? as i32;
+                    if known.is_some_and(|known| known != value) {
+                        return None;
+                    }
+                    known = Some(value);
+                }
+            }
+            known
+        };
+        let sum = affine(func, self.block, self.test.counter)?;
+        let mut counter = sum.constant;
+        for (value, coefficient) in &sum.terms {
+            counter = counter.wrapping_add(first(*value)?.wrapping_mul(*coefficient));
+        }
+        let bound = match self.test.bound {
+            Bound::Zero => 0,
+            Bound::Value(value) => constant(func, value)? as i32,
+        };
+        let step = i64::from(self.test.step);
+        let apart = match self.test.cc {
+            IntCC::NotEqual => {
+                i64::from(bound.wrapping_sub(counter).wrapping_mul(step.signum() as i32) as u32)
+            }
+            cc if cc.unsigned() == cc => {
+                (i64::from(bound as u32) - i64::from(counter as u32)) * step.signum()
+            }
+            _ => (i64::from(bound) - i64::from(counter)) * step.signum(),
+        };
+        Some(apart.max(0) / step.abs() + 1)
+    }
+
     fn find_test(&self, func: &Function, arg: Value, goes_on: bool) -> Option<Test> {
         let (mut cc, counter, bound) = match made_in(func, self.block, arg) {
             Some(inst) => match func.dfg.insts[inst] {

@@ -35,8 +35,10 @@ const MAX_LOOP: usize = 600;
 /// Instructions that all versions of a function may add, in thousandths of what it has, and at least.
 const MAX_GROWTH: usize = 1500;
 const LEAST_GROWTH: usize = 1000;
-/// Turns below which the proof is not worth its time.
+/// Turns below which the proof is not worth its time, whatever it proves.
 const LEAST_TURNS: i64 = 4;
+/// A fast turn saves about one in so many of its instructions.
+const SAVES_ONE_IN: usize = 3;
 /// Instructions that a turn of a fast loop should have for its counting not to matter.
 const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
@@ -180,6 +182,8 @@ struct Plan {
     outs: Vec<Value>,
     copies: i64,
     exit: Block,
+    /// From how many turns on the fast loop is worth its proof.
+    least: i64,
 }
 
 impl Plan {
@@ -218,7 +222,14 @@ impl Plan {
         outs.dedup();
         let needed = Needed::new(func, &counted, &outs);
         let copies = copies(func, &counted, &streams, &needed);
-        Some(Plan { counted, streams, needed, outs, copies, exit: exit? })
+        let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
+        let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
+        let least = least.max(LEAST_TURNS).max(copies);
+        let turns = counted.constant_turns(func, shape.preds.get(&block)?);
+        if turns.is_some_and(|turns| turns < least) {
+            return None;
+        }
+        Some(Plan { counted, streams, needed, outs, copies, exit: exit?, least })
     }
 
     /// About how many instructions it adds.
@@ -261,7 +272,7 @@ impl Plan {
         }
         let mut guard =
             Guard { func: &mut *func, counted: &self.counted, streams: &self.streams, scope };
-        let (turns, enough) = guard.turns(entry, self.copies, LEAST_TURNS.max(self.copies));
+        let (turns, enough) = guard.turns(entry, self.copies, self.least);
         let (starts, holds) = guard.streams(before, &turns);
         let args: Vec<BlockArg> = first.iter().map(|value| BlockArg::Value(*value)).collect();
         FuncCursor::new(func).at_bottom(entry).ins().brif(enough, before, &[], looped, &args);
