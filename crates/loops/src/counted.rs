@@ -1,6 +1,7 @@
 //! Recognises loops of one block that count: their induction variables, how often they run, and
 //! what they access in linear memory.
 
+use crate::Declined;
 use crate::affine::{Affine, affine, constant, is_param, made_in};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{
@@ -58,19 +59,19 @@ pub(crate) struct Index {
 
 impl Counted {
     /// The loop that is `block`, if everything in it is understood.
-    pub(crate) fn new(func: &Function, block: Block) -> Option<Counted> {
-        let last = func.layout.last_inst(block)?;
-        let InstructionData::Brif { arg, blocks: [then, other], .. } = func.dfg.insts[last] else {
-            return None;
+    pub(crate) fn new(func: &Function, block: Block) -> Result<Counted, Declined> {
+        let branch = func.layout.last_inst(block).map(|last| (last, func.dfg.insts[last]));
+        let Some((last, InstructionData::Brif { arg, blocks: [then, other], .. })) = branch else {
+            return Err(Declined::Branch);
         };
         let to = |call: &BlockCall| call.block(&func.dfg.value_lists);
         let goes_on = match (to(&then) == block, to(&other) == block) {
             (true, false) => true,
             (false, true) => false,
-            _ => return None,
+            _ => return Err(Declined::Branch),
         };
         let call = if goes_on { then } else { other };
-        let back = values(func, &call)?;
+        let back = values(func, &call).ok_or(Declined::Branch)?;
         let params = func.dfg.block_params(block);
         let mut steps = FxHashMap::default();
         for (param, next) in params.iter().zip(&back) {
@@ -86,19 +87,20 @@ impl Counted {
             accesses: Vec::new(),
             insts: Vec::new(),
         };
-        counted.test = counted.find_test(func, arg, goes_on)?;
+        counted.test = counted.find_test(func, arg, goes_on).ok_or(Declined::Count)?;
         for inst in func.layout.block_insts(block).filter(|inst| *inst != last) {
             counted.insts.push(inst);
             let op = func.dfg.insts[inst].opcode();
             if op.can_load() || op.can_store() {
                 if !is_base(func, block, inst) {
-                    counted.accesses.push(counted.access(func, inst)?);
+                    let access = counted.access(func, inst).ok_or(Declined::Address)?;
+                    counted.accesses.push(access);
                 }
             } else if op.can_trap() || op.other_side_effects() || op.is_call() {
-                return None;
+                return Err(Declined::Effect);
             }
         }
-        Some(counted)
+        Ok(counted)
     }
 
     /// By how much a sum changes with each turn.
@@ -301,7 +303,7 @@ fn is_base_load(func: &Function, inst: Inst) -> bool {
             let flags = func.dfg.mem_flags[flags];
             flags.notrap() && region(func, flags) == Some("VMMemoryDefinition+0x0")
         }
-        _ => None::<()>.is_some(),
+        _ => false,
     }
 }
 

@@ -28,9 +28,10 @@ use fast::{Fast, Needed, is_renaming, is_vector};
 use guard::Guard;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scope::Scope;
+use std::fmt;
 use streams::Streams;
 
-/// Instructions of a loop beyond which it is left alone.
+/// Instructions of a loop beyond which it is left alone, without those that make addresses.
 const MAX_LOOP: usize = 600;
 /// Instructions that all versions of a function may add, in thousandths of what it has, and at least.
 const MAX_GROWTH: usize = 1500;
@@ -84,6 +85,47 @@ pub struct Versioned {
     pub accesses: Accesses,
     /// How many loops have a fast version now.
     pub loops: usize,
+    /// Why other loops of one block have none.
+    pub declined: Vec<Declined>,
+}
+
+/// Why a loop has no fast version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declined {
+    /// It has no vector code.
+    NoVectors,
+    /// It is too large.
+    Large,
+    /// It does not end in a plain conditional branch.
+    Branch,
+    /// How often it runs cannot be computed.
+    Count,
+    /// An address is no sum of counters and values from outside.
+    Address,
+    /// It does more than to compute and to access memory.
+    Effect,
+    /// It accesses nothing, or too many arrays.
+    Streams,
+    /// It runs too few times.
+    Short,
+    /// The function would grow too much.
+    Growth,
+}
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Declined::NoVectors => "it has no vector code",
+            Declined::Large => "it is too large",
+            Declined::Branch => "it does not end in a plain conditional branch",
+            Declined::Count => "how often it runs cannot be computed beforehand",
+            Declined::Address => "an address is no sum of counters and values from outside",
+            Declined::Effect => "it calls, may trap without an access, or has another effect",
+            Declined::Streams => "it accesses nothing, or too many arrays",
+            Declined::Short => "it runs too few times",
+            Declined::Growth => "the function would grow too much",
+        })
+    }
 }
 
 /// Gives loops with vector code a second version.
@@ -97,11 +139,18 @@ pub fn version(func: &mut Function) -> Versioned {
     let mut left = LEAST_GROWTH.max(shape.insts * MAX_GROWTH / 1000);
     let mut moved = Vec::new();
     for block in std::mem::take(&mut shape.loops) {
-        let Some(plan) = Plan::new(func, block, &shape) else { continue };
+        let plan = match Plan::new(func, block, &shape) {
+            Ok(plan) if plan.size() <= left => plan,
+            Ok(_) => {
+                versioned.declined.push(Declined::Growth);
+                continue;
+            }
+            Err(reason) => {
+                versioned.declined.push(reason);
+                continue;
+            }
+        };
         let size = plan.size();
-        if size > left {
-            continue;
-        }
         left -= size;
         versioned.loops += 1;
         let streams = plan.streams.all.len() as u32;
@@ -187,33 +236,28 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(func: &Function, block: Block, shape: &Shape) -> Option<Plan> {
-        if func.layout.is_cold(block) || func.layout.block_insts(block).count() > MAX_LOOP {
-            return None;
-        }
+    fn new(func: &Function, block: Block, shape: &Shape) -> Result<Plan, Declined> {
         let vectors = |inst: Inst| {
             let dfg = &func.dfg;
             let mut values = dfg.inst_results(inst).iter().chain(dfg.inst_args(inst));
             values.any(|value| is_vector(dfg.value_type(*value)))
         };
         if !func.layout.block_insts(block).any(vectors) {
-            return None;
+            return Err(Declined::NoVectors);
         }
         let counted = Counted::new(func, block)?;
-        let streams = Streams::new(func, &counted)?;
-        if streams.all.is_empty() {
-            return None;
-        }
-        let last = func.layout.last_inst(block)?;
+        let streams = Streams::new(func, &counted).ok_or(Declined::Streams)?;
+        let last = func.layout.last_inst(block).ok_or(Declined::Branch)?;
         let mut outs: Vec<Value> = Vec::new();
         let mut exit = None;
         let own = |value: Value| {
             affine::is_param(func, block, value) || affine::made_in(func, block, value).is_some()
         };
         if let InstructionData::Brif { blocks, .. } = &func.dfg.insts[last] {
-            let call = blocks.iter().find(|call| call.block(&func.dfg.value_lists) != block)?;
-            exit = Some(call.block(&func.dfg.value_lists));
-            outs.extend(values(func, call)?.into_iter().filter(|value| own(*value)));
+            let call = blocks.iter().find(|call| call.block(&func.dfg.value_lists) != block);
+            exit = call.map(|call| call.block(&func.dfg.value_lists));
+            let args = call.and_then(|call| values(func, call)).ok_or(Declined::Branch)?;
+            outs.extend(args.into_iter().filter(|value| own(*value)));
         }
         let made = counted.insts.iter().flat_map(|inst| func.dfg.inst_results(*inst));
         let all = func.dfg.block_params(block).iter().chain(made);
@@ -221,15 +265,19 @@ impl Plan {
         outs.sort();
         outs.dedup();
         let needed = Needed::new(func, &counted, &outs);
+        if needed.insts.len() > MAX_LOOP {
+            return Err(Declined::Large);
+        }
         let copies = copies(func, &counted, &streams, &needed);
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = least.max(LEAST_TURNS).max(copies);
-        let turns = counted.constant_turns(func, shape.preds.get(&block)?);
-        if turns.is_some_and(|turns| turns < least) {
-            return None;
+        let entries = shape.preds.get(&block).map_or(&[][..], Vec::as_slice);
+        if counted.constant_turns(func, entries).is_some_and(|turns| turns < least) {
+            return Err(Declined::Short);
         }
-        Some(Plan { counted, streams, needed, outs, copies, exit: exit?, least })
+        let exit = exit.ok_or(Declined::Branch)?;
+        Ok(Plan { counted, streams, needed, outs, copies, exit, least })
     }
 
     /// About how many instructions it adds.

@@ -44,7 +44,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// `None` if there are too many.
+    /// `None` if there are none, or too many.
     pub(crate) fn new(func: &Function, counted: &Counted) -> Option<Streams> {
         type Key = (Value, SmallVec<[(Value, i32); 4]>);
         let mut groups: FxHashMap<Key, Vec<&MemoryAccess>> = FxHashMap::default();
@@ -89,7 +89,7 @@ impl Streams {
             }
             streams.all.push(stream);
         }
-        if streams.all.len() > MAX_STREAMS {
+        if streams.all.is_empty() || streams.all.len() > MAX_STREAMS {
             return None;
         }
         for (at, one) in streams.all.iter().enumerate() {

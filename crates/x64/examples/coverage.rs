@@ -44,6 +44,7 @@ fn main() {
     }
     let (mut all, mut vector) = (Tally::default(), Tally::default());
     let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut versions = 0;
     for path in &arguments {
         let wasm = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let captured = egraft_seam::capture(&wasmtime::Config::new(), &wasm)
@@ -84,6 +85,12 @@ fn main() {
             }
             match result {
                 Ok(compiled) => {
+                    versions += compiled.versions;
+                    for reason in compiled.declined {
+                        if reason != egraft_x64::Declined::NoVectors {
+                            println!("{path}: {name}: a loop has one version: {reason}");
+                        }
+                    }
                     if let Some(listing) = compiled.listing {
                         println!("{path}: {name}\n{listing}");
                     }
@@ -96,6 +103,7 @@ fn main() {
             }
         }
     }
+    println!("{versions} loops with a second version");
     for (what, tally) in [("functions", &all), ("functions with vector code in loops", &vector)] {
         println!(
             "{} of {} {what} taken ({:.1} %): {} bytes of code in {:.1?}, stock {} in {:.1?}",

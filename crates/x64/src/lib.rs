@@ -27,6 +27,7 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
+pub use egraft_loops::Declined;
 use egraft_loops::Versioned;
 
 /// How to compile.
@@ -58,6 +59,10 @@ pub struct Compiled {
     pub code_bytes: usize,
     /// Instructions with their tiles, if [`Options::listing`] asked for it.
     pub listing: Option<String>,
+    /// Loops that have a second version.
+    pub versions: usize,
+    /// Why other loops of one block have none.
+    pub declined: Vec<Declined>,
 }
 
 /// Compiles `func` for `isa`.
@@ -110,7 +115,8 @@ pub fn compile(
     let code_bytes = stencil.buffer.data().len();
     let (_, blob) = serialize_compiled(stencil);
     let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
-    Ok(Compiled { blob, code_bytes, listing })
+    let Versioned { loops: versions, declined, .. } = versioned;
+    Ok(Compiled { blob, code_bytes, listing, versions, declined })
 }
 
 /// A function of the same signature that does nothing.
