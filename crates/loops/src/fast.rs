@@ -13,6 +13,11 @@ use cranelift_codegen::ir::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+/// Instructions of a loop from where on registers may be short.
+const LONG: usize = 80;
+/// Instructions behind which a load is repeated rather than a register kept.
+const FAR: usize = 30;
+
 /// What of a loop must be computed: nothing that only makes addresses.
 pub(crate) struct Needed {
     pub(crate) insts: FxHashSet<Inst>,
@@ -348,11 +353,13 @@ impl Fast<'_> {
         }
     }
 
-    /// What is needed, in order, but each load shortly before what reads it: nothing stands between
-    /// but stores that do not meet it.
+    /// What is needed, in order, but each load shortly before what reads it, and in long loops once
+    /// more before a reader far behind: nothing stands between but stores that do not meet it.
     fn order(&self) -> Vec<Inst> {
         let dfg = &self.func.dfg;
-        let mut order = Vec::new();
+        let mut order: Vec<Inst> = Vec::new();
+        let long = self.needed.insts.len() > LONG;
+        let mut loaded: FxHashMap<Value, (Inst, usize)> = FxHashMap::default();
         let mut loads: Vec<Inst> = Vec::new();
         for inst in self.counted.insts.iter().filter(|inst| self.needed.insts.contains(inst)) {
             if self.streams.of.contains_key(inst) && dfg.insts[*inst].opcode().can_load() {
@@ -365,6 +372,23 @@ impl Fast<'_> {
                     || self.may_meet(*inst, *load)
             };
             order.extend(loads.extract_if(.., |load| is_due(load)));
+            if long {
+                for value in dfg.inst_values(*inst) {
+                    let Some((load, at)) = loaded.get(&value).copied() else { continue };
+                    let stays = |other: &Inst| {
+                        !dfg.insts[*other].opcode().can_store() || !self.may_meet(*other, load)
+                    };
+                    if order.len() - at > FAR && order[at..].iter().all(stays) {
+                        order.push(load);
+                    }
+                }
+                for (at, made) in order.iter().enumerate().rev().take_while(|(_, made)| {
+                    self.streams.of.contains_key(made) && dfg.insts[**made].opcode().can_load()
+                }) {
+                    let values = dfg.inst_results(*made).iter();
+                    loaded.extend(values.map(|value| (*value, (*made, at))));
+                }
+            }
             order.push(*inst);
         }
         order.extend(loads);

@@ -75,7 +75,7 @@ struct Soak {
     start: Instant,
     next: AtomicU64,
     stop: AtomicBool,
-    tallies: Mutex<[Tally; 2]>,
+    tallies: Mutex<[Tally; Kind::ALL.len()]>,
 }
 
 fn main() -> ExitCode {
@@ -138,7 +138,7 @@ impl Soak {
                 self.stop.store(true, Ordering::Relaxed);
                 return;
             }
-            let kind = self.arguments.kind.unwrap_or(Kind::ALL[index as usize % 2]);
+            let kind = self.arguments.kind.unwrap_or(Kind::ALL[index as usize % Kind::ALL.len()]);
             let bytes = bytes_of(kind, self.arguments.seed, index);
             let verdict = check(&mut oracle, kind, &bytes);
             let failed = {

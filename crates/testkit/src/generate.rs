@@ -3,6 +3,7 @@
 //! Invariant: every call of a module made here ends by itself.
 
 mod halide;
+mod loops;
 mod smith;
 
 use crate::choices::Choices;
@@ -14,18 +15,21 @@ use std::str::FromStr;
 pub enum Kind {
     /// Loops of vector code with the idioms of Halide.
     Halide,
+    /// Loops that count and walk over memory, at its ends and over one another.
+    Loops,
     /// Anything valid.
     Smith,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 2] = [Kind::Halide, Kind::Smith];
+    pub const ALL: [Kind; 3] = [Kind::Halide, Kind::Loops, Kind::Smith];
 
     /// Bytes that make modules of a good size.
     pub fn good_len(self) -> usize {
         match self {
             Kind::Halide => 3000,
+            Kind::Loops => 600,
             Kind::Smith => 2500,
         }
     }
@@ -35,6 +39,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Halide => "halide",
+            Kind::Loops => "loops",
             Kind::Smith => "smith",
         })
     }
@@ -47,7 +52,7 @@ impl FromStr for Kind {
         Kind::ALL
             .into_iter()
             .find(|kind| kind.to_string() == text)
-            .ok_or_else(|| format!("no generator `{text}`; there are halide and smith"))
+            .ok_or_else(|| format!("no generator `{text}`; there are halide, loops and smith"))
     }
 }
 
@@ -56,6 +61,7 @@ pub fn generate(kind: Kind, choices: &mut Choices<'_>) -> Option<Vec<u8>> {
     let relaxed = choices.one_in(4);
     match kind {
         Kind::Halide => Some(halide::module(choices, relaxed)),
+        Kind::Loops => loops::module(choices),
         Kind::Smith => smith::module(choices, relaxed),
     }
 }

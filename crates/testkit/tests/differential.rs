@@ -34,6 +34,11 @@ fn halide_like_modules_behave_as_in_stock_wasmtime() {
 }
 
 #[test]
+fn loops_at_the_ends_of_memory() {
+    run(Kind::Loops, 24);
+}
+
+#[test]
 fn any_modules_behave_as_in_stock_wasmtime() {
     run(Kind::Smith, 120);
 }

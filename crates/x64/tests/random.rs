@@ -14,7 +14,7 @@ use wasmtime::{Engine, Module, Val};
 
 /// Cases of each kind in a plain `cargo test`.
 const CASES: u64 = 60;
-/// Calls of each module.
+/// Calls of each module, at least.
 const CALLS: usize = 6;
 
 #[derive(Default)]
@@ -23,6 +23,7 @@ struct Counts {
     calls: usize,
     traps: usize,
     taken: usize,
+    versions: usize,
     refused: BTreeMap<String, usize>,
     skipped: usize,
 }
@@ -36,6 +37,7 @@ fn check(case: &Case, counts: &mut Counts) -> Result<(), String> {
     };
     let (ours, backend) = common::compile(&config, &engine, &case.wasm);
     counts.taken += *backend.taken.lock().unwrap();
+    counts.versions += *backend.versions.lock().unwrap();
     for (_, error) in backend.refused.lock().unwrap().iter() {
         *counts.refused.entry(error.what.clone()).or_default() += 1;
     }
@@ -57,7 +59,11 @@ fn check(case: &Case, counts: &mut Counts) -> Result<(), String> {
         .collect();
     counts.modules += 1;
     let mut number = case.seed;
-    for name in functions.iter().cycle().take(if functions.is_empty() { 0 } else { CALLS }) {
+    for name in functions.iter().cycle().take(if functions.is_empty() {
+        0
+    } else {
+        CALLS.max(functions.len())
+    }) {
         let params = stock.get_export(name).unwrap().func().unwrap().clone();
         let args: Vec<Val> = params
             .params()
@@ -76,10 +82,10 @@ fn check(case: &Case, counts: &mut Counts) -> Result<(), String> {
     Ok(())
 }
 
-fn run(kind: Kind) {
+fn run(kind: Kind) -> Counts {
     if !common::supported() {
         eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
-        return;
+        return Counts { versions: 1, ..Counts::default() };
     }
     let cases = std::env::var("EGRAFT_X64_CASES").ok();
     let cases = cases.map_or(CASES, |text| text.parse().expect("a number of cases"));
@@ -97,11 +103,18 @@ fn run(kind: Kind) {
         }
     }
     println!(
-        "{kind}: {} modules, {} calls, {} traps, {} functions taken, {} skipped, refused: {:?}",
-        counts.modules, counts.calls, counts.traps, counts.taken, counts.skipped, counts.refused
+        "{kind}: {} modules, {} calls, {} traps, {} functions taken, {} loops with two versions, {} skipped, refused: {:?}",
+        counts.modules,
+        counts.calls,
+        counts.traps,
+        counts.taken,
+        counts.versions,
+        counts.skipped,
+        counts.refused
     );
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     assert!(counts.calls > 0 && counts.taken > 0, "nothing was compared");
+    counts
 }
 
 #[test]
@@ -112,4 +125,9 @@ fn anything_valid() {
 #[test]
 fn vector_loops() {
     run(Kind::Halide);
+}
+
+#[test]
+fn loops_behave_as_stock() {
+    assert!(run(Kind::Loops).versions > 0, "no loop has two versions");
 }

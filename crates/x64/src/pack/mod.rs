@@ -296,15 +296,8 @@ impl<'a> Packer<'a> {
                     })
                     .filter(|reg| reg.class() == RegClass::Float)
                     .collect();
-                if let [lo, hi] = regs[..]
-                    && lo != hi
-                    && !self.is_member(lo)
-                    && !self.is_member(hi)
-                {
-                    let pair = |this: &mut Self| {
-                        this.source(lo, hi, 0);
-                    };
-                    self.attempt(pair, true);
+                if let [one, other] = regs[..] {
+                    self.seed_pair(one, other);
                 }
             }
         }
@@ -320,15 +313,29 @@ impl<'a> Packer<'a> {
             }
             for (at, lo) in params.iter().enumerate() {
                 for hi in &params[at + 1..] {
-                    let vectors = lo.class() == RegClass::Float && hi.class() == RegClass::Float;
-                    if vectors && !self.is_member(*lo) && !self.is_member(*hi) {
-                        let pair = |this: &mut Self| {
-                            this.source(*lo, *hi, 0);
-                        };
-                        self.attempt(pair, true);
+                    if lo.class() == RegClass::Float && hi.class() == RegClass::Float {
+                        self.seed_pair(*lo, *hi);
                     }
                 }
             }
+        }
+    }
+
+    /// Pairs two values, whichever of them is better the lower one.
+    fn seed_pair(&mut self, one: VReg, other: VReg) {
+        if one == other || self.is_member(one) || self.is_member(other) {
+            return;
+        }
+        let pair = |lo: VReg, hi: VReg| {
+            move |this: &mut Self| {
+                this.source(lo, hi, 0);
+            }
+        };
+        let gain = self.attempt(pair(one, other), false);
+        if self.attempt(pair(other, one), false) > gain {
+            self.attempt(pair(other, one), true);
+        } else if gain > 0 {
+            self.attempt(pair(one, other), true);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::vcode::{Block, Edge, Inst, Kind, Mem, Opnd, Opnds, VCode};
 use cranelift_codegen::ir::{ConstantData, RelSourceLoc};
 use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
 use iced_x86::Code;
-use regalloc2::VReg;
+use regalloc2::{OperandKind, RegClass, VReg};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
@@ -37,12 +37,48 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
     let count = rebuilder.packer.vcode.blocks.len();
     let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
     let packer = rebuilder.packer;
-    VCode {
+    let mut vcode = VCode {
         blocks,
         vregs: packer.vregs,
         outgoing_args: packer.vcode.outgoing_args,
         calls: packer.vcode.calls,
         wide: true,
+    };
+    drop_unread(&mut vcode);
+    vcode
+}
+
+/// Drops instructions on vectors whose results nothing reads: what only narrow ones read.
+fn drop_unread(vcode: &mut VCode) {
+    let mut read = vec![false; vcode.vregs];
+    for edge in vcode.blocks.iter().flat_map(|block| &block.succs) {
+        edge.args.iter().for_each(|arg| read[arg.vreg()] = true);
+    }
+    let mut operands = Vec::new();
+    for block in vcode.blocks.iter_mut().rev() {
+        let mut kept = Vec::with_capacity(block.insts.len());
+        for inst in block.insts.drain(..).rev() {
+            operands.clear();
+            inst.operands(&mut operands);
+            let unread = match (&inst.kind, &operands[..]) {
+                (Kind::X86 { implicit, .. }, _) if !implicit.is_empty() => false,
+                (Kind::X86 { .. } | Kind::Idiom { .. }, operands) => {
+                    let made = operands.iter().filter(|op| op.kind() == OperandKind::Def);
+                    let mut made = made.peekable();
+                    !inst.has_effect()
+                        && made.peek().is_some()
+                        && made.all(|op| op.class() == RegClass::Float && !read[op.vreg().vreg()])
+                }
+                _ => false,
+            };
+            if !unread {
+                let used = operands.iter().filter(|op| op.kind() == OperandKind::Use);
+                used.for_each(|op| read[op.vreg().vreg()] = true);
+                kept.push(inst);
+            }
+        }
+        kept.reverse();
+        block.insts = kept;
     }
 }
 

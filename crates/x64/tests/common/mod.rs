@@ -17,6 +17,8 @@ pub struct Backend {
     pub refused: Mutex<Vec<(String, egraft_x64::Unsupported)>>,
     /// Functions compiled.
     pub taken: Mutex<usize>,
+    /// Loops that have two versions.
+    pub versions: Mutex<usize>,
 }
 
 impl FunctionCompiler for Backend {
@@ -28,6 +30,7 @@ impl FunctionCompiler for Backend {
         match egraft_x64::compile(&function.func, isa, &Options::default()) {
             Ok(compiled) => {
                 *self.taken.lock().unwrap() += 1;
+                *self.versions.lock().unwrap() += compiled.versions;
                 Decision::Code(compiled.blob)
             }
             Err(error) => {

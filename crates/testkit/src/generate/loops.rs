@@ -1,0 +1,254 @@
+//! Single loops that count and walk over memory, called with what a proof about them must not get
+//! wrong: ends of memory, overlapping arrays, no turns or few, counters and addresses that wrap.
+//!
+//! Invariant: some access moves by a fixed distance with each turn, so a loop that counts for ever
+//! soon leaves memory.
+
+use crate::choices::Choices;
+use std::fmt::Write;
+
+const POINTERS: usize = 4;
+const VECTORS: usize = 5;
+const PAGE: i64 = 65536;
+
+const BINARY: [&str; 24] = [
+    "i8x16.add",
+    "i8x16.add_sat_u",
+    "i8x16.min_u",
+    "i8x16.avgr_u",
+    "i8x16.eq",
+    "i8x16.narrow_i16x8_u",
+    "i16x8.add",
+    "i16x8.sub_sat_s",
+    "i16x8.mul",
+    "i16x8.max_s",
+    "i16x8.narrow_i32x4_s",
+    "i16x8.extmul_low_i8x16_u",
+    "i16x8.extmul_high_i8x16_s",
+    "i32x4.add",
+    "i32x4.mul",
+    "i32x4.dot_i16x8_s",
+    "i32x4.gt_s",
+    "i64x2.add",
+    "i64x2.extmul_low_i32x4_u",
+    "f32x4.add",
+    "f32x4.mul",
+    "f32x4.min",
+    "v128.xor",
+    "v128.andnot",
+];
+
+const UNARY: [&str; 12] = [
+    "i16x8.extend_low_i8x16_u",
+    "i16x8.extend_high_i8x16_u",
+    "i16x8.extend_low_i8x16_s",
+    "i32x4.extend_low_i16x8_s",
+    "i32x4.extend_high_i16x8_s",
+    "i32x4.extend_low_i16x8_u",
+    "i32x4.extend_high_i16x8_u",
+    "i32x4.extadd_pairwise_i16x8_s",
+    "i8x16.abs",
+    "f32x4.convert_i32x4_s",
+    "i32x4.trunc_sat_f32x4_s",
+    "v128.not",
+];
+
+const SHUFFLES: [&str; 4] = [
+    "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23",
+    "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
+    "0 1 2 3 20 21 22 23 8 9 10 11 28 29 30 31",
+    "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+];
+
+/// Makes one module.
+pub(super) fn module(choices: &mut Choices<'_>) -> Option<Vec<u8>> {
+    let mut text = String::from(
+        "(module (memory (export \"memory\") 1 3)
+          (func $fill (local $p i32) (local $v v128)
+            (local.set $v (v128.const i32x4 0x9e3779b9 0x7f4a7c15 0x3f84d5b5 0xb5470917))
+            (loop $next
+              (v128.store (local.get $p) (local.get $v))
+              (local.set $v (i32x4.add
+                (i32x4.mul (local.get $v) (v128.const i32x4 747796405 2891336453 277803737 1664525))
+                (i32x4.splat (local.get $p))))
+              (br_if $next (i32.lt_u
+                (local.tee $p (i32.add (local.get $p) (i32.const 16))) (i32.const 65536)))))
+          (start $fill)\n",
+    );
+    function(choices, &mut text);
+    for call in 0..6 + choices.below(6) {
+        let pointers = pointers(choices);
+        let few = [1, 2, 3, 4, 5, 7, 8, 9, 16, 20, 33, 64, 100, 200, 0, -1, 5000];
+        let turns = *choices.pick(&few);
+        let stride = *choices.pick(&[16, 0, 1, 4, 32, 64, 16, 100, 1000, -16, i32::MIN]);
+        let first = *choices.pick(&[0, 0, 0, 1, 3, 16, -1, i32::MAX - 3, i32::MIN + 2]);
+        let _ = write!(text, "(func (export \"call{call}\") (result i32 v128) (call $loop");
+        for value in pointers.into_iter().chain([turns, stride, first]) {
+            let _ = write!(text, " (i32.const {value})");
+        }
+        text += "))\n";
+    }
+    text += ")";
+    wat::parse_str(&text).ok()
+}
+
+/// Where the arrays of a call are.
+fn pointers(choices: &mut Choices<'_>) -> [i32; POINTERS] {
+    let mut pointers = [0; POINTERS];
+    for at in 0..POINTERS {
+        let near = choices.below(160) as i64;
+        pointers[at] = match choices.below(16) {
+            0..=9 => at as i64 * 16384 + near,
+            10 => PAGE - near,
+            11 | 12 if at > 0 => i64::from(pointers[at - 1]) + near - 80,
+            13 => -near,
+            14 => PAGE - 1600 + near,
+            _ => choices.below(PAGE as usize) as i64,
+        } as i32;
+    }
+    pointers
+}
+
+fn function(choices: &mut Choices<'_>, text: &mut String) {
+    *text += "(func $loop (param $p0 i32) (param $p1 i32) (param $p2 i32) (param $p3 i32)
+        (param $n i32) (param $s i32) (param $i i32) (result i32 v128)
+        (local $sum i32) (local $outer i32)";
+    for vector in 0..VECTORS {
+        let _ = write!(text, "(local $v{vector} v128)");
+    }
+    let nested = choices.one_in(4);
+    *text += if nested { "\n(loop $again (loop $turn\n" } else { "\n(loop $turn\n" };
+    // Keeps the invariant.
+    let _ = writeln!(text, "(local.set $v0 (v128.load {}(local.get $p0)))", offset(choices));
+    let stores = choices.below(4) > 0;
+    for _ in 0..2 + choices.below(12) {
+        statement(choices, text);
+    }
+    if stores {
+        store(choices, text);
+    }
+    let fixed = [16, 16, 32, 8, 4, 48, -16, 64];
+    for pointer in 0..POINTERS {
+        let step = match choices.below(6) {
+            0 if pointer > 0 => "(local.get $s)".to_owned(),
+            1 if pointer > 0 => "(i32.const 0)".to_owned(),
+            _ => format!("(i32.const {})", choices.pick(&fixed)),
+        };
+        let _ = writeln!(text, "(local.set $p{pointer} (i32.add (local.get $p{pointer}) {step}))");
+    }
+    let step = *choices.pick(&[1, 1, 2, 4, 16, 3]);
+    let _ = match choices.below(8) {
+        0..=2 => {
+            write!(text, "(br_if $turn (local.tee $n (i32.sub (local.get $n) (i32.const {step}))))")
+        }
+        3 | 4 => write!(
+            text,
+            "(br_if $turn ({} (local.tee $i (i32.add (local.get $i) (i32.const {step}))) (local.get $n)))",
+            choices.pick(&["i32.lt_s", "i32.lt_u", "i32.le_s", "i32.le_u", "i32.ne"])
+        ),
+        5 => write!(
+            text,
+            "(br_if $turn ({} (local.tee $n (i32.sub (local.get $n) (i32.const {step}))) (local.get $i)))",
+            choices.pick(&["i32.gt_s", "i32.gt_u", "i32.ge_s", "i32.ge_u", "i32.ne"])
+        ),
+        6 => write!(
+            text,
+            "(local.set $i (i32.add (local.get $i) (i32.const {step})))
+             (br_if $turn (i32.lt_s (i32.shl (local.get $i) (i32.const 2)) (local.get $n)))"
+        ),
+        _ => write!(
+            text,
+            "(br_if $turn (i32.lt_u (local.get $p0) (i32.add (local.get $p1) (local.get $n))))"
+        ),
+    };
+    *text += ")\n";
+    if nested {
+        *text += "(local.set $n (i32.const 9))
+            (br_if $again (i32.lt_u
+              (local.tee $outer (i32.add (local.get $outer) (i32.const 1))) (i32.const 3))))\n";
+    }
+    *text += "(i32.add (i32.add (i32.add (local.get $p0) (local.get $p1))
+        (i32.add (local.get $p2) (i32.mul (local.get $p3) (i32.const 3))))
+        (i32.add (local.get $sum) (i32.xor (local.get $n) (local.get $i))))\n";
+    let _ = writeln!(text, "(v128.xor (local.get $v0) (local.get $v{})))", VECTORS - 1);
+}
+
+fn offset(choices: &mut Choices<'_>) -> String {
+    match choices.below(4) {
+        0 => String::new(),
+        1 => "offset=32 ".to_owned(),
+        _ => format!("offset={} ", 16 * choices.below(5)),
+    }
+}
+
+/// An address: a pointer, at times with something added before it is extended.
+fn address(choices: &mut Choices<'_>) -> String {
+    let pointer = choices.below(POINTERS);
+    match choices.below(5) {
+        0 => format!(
+            "(i32.add (local.get $p{pointer}) (i32.const {}))",
+            choices.pick(&[-16, 16, 1, 48, -4])
+        ),
+        1 => format!(
+            "(i32.add (local.get $p{pointer}) (i32.shl (local.get $s) (i32.const {})))",
+            choices.below(3)
+        ),
+        _ => format!("(local.get $p{pointer})"),
+    }
+}
+
+fn store(choices: &mut Choices<'_>, text: &mut String) {
+    let (offset, address) = (offset(choices), address(choices));
+    let vector = choices.below(VECTORS);
+    let _ = match choices.below(6) {
+        0 => writeln!(text, "(i32.store {offset}{address} (local.get $sum))"),
+        1 => writeln!(text, "(v128.store64_lane {offset}1 {address} (local.get $v{vector}))"),
+        2 => writeln!(text, "(i32.store8 {offset}{address} (local.get $i))"),
+        _ => writeln!(text, "(v128.store {offset}{address} (local.get $v{vector}))"),
+    };
+}
+
+fn statement(choices: &mut Choices<'_>, text: &mut String) {
+    let to = choices.below(VECTORS);
+    let vector = |choices: &mut Choices<'_>| format!("(local.get $v{})", choices.below(VECTORS));
+    let value = match choices.below(16) {
+        0..=3 => {
+            let op = choices.pick(&[
+                "v128.load",
+                "v128.load",
+                "v128.load",
+                "v128.load8x8_u",
+                "v128.load16x4_s",
+                "v128.load32_splat",
+                "v128.load64_zero",
+                "v128.load8_splat",
+            ]);
+            format!("({op} {}{})", offset(choices), address(choices))
+        }
+        4..=8 => {
+            let op = choices.pick(&BINARY);
+            format!("({op} {} {})", vector(choices), vector(choices))
+        }
+        9 | 10 => format!("({} {})", choices.pick(&UNARY), vector(choices)),
+        11 => {
+            let lanes = choices.pick(&SHUFFLES);
+            format!("(i8x16.shuffle {lanes} {} {})", vector(choices), vector(choices))
+        }
+        12 => {
+            let op = choices.pick(&["i16x8.shr_u", "i32x4.shl", "i8x16.shr_s"]);
+            format!("({op} {} (i32.const {}))", vector(choices), choices.below(9))
+        }
+        13 => return store(choices, text),
+        14 => {
+            let (offset, address) = (offset(choices), address(choices));
+            let op = choices.pick(&["i32.load", "i32.load8_u", "i32.load16_s"]);
+            let _ = writeln!(
+                text,
+                "(local.set $sum (i32.add (local.get $sum) ({op} {offset}{address})))"
+            );
+            return;
+        }
+        _ => format!("(i32x4.add {} (i32x4.splat (local.get $i)))", vector(choices)),
+    };
+    let _ = writeln!(text, "(local.set $v{to} {value})");
+}
