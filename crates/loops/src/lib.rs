@@ -29,17 +29,17 @@ use guard::Guard;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scope::Scope;
 use std::fmt;
-use streams::Streams;
+use streams::{Streams, Stride};
 
 /// Instructions of a loop beyond which it is left alone, without those that make addresses.
 const MAX_LOOP: usize = 600;
 /// Instructions that all versions of a function may add, in thousandths of what it has, and at least.
-const MAX_GROWTH: usize = 1500;
+const MAX_GROWTH: usize = 500;
 const LEAST_GROWTH: usize = 1000;
 /// Turns below which the proof is not worth its time, whatever it proves.
 const LEAST_TURNS: i64 = 4;
 /// A fast turn saves about one in so many of its instructions.
-const SAVES_ONE_IN: usize = 3;
+const SAVES_ONE_IN: usize = 6;
 /// Instructions that a turn of a fast loop should have for its counting not to matter.
 const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
@@ -83,10 +83,21 @@ pub type Accesses = SecondaryMap<Inst, Option<Access>>;
 pub struct Versioned {
     /// The accesses of fast loops.
     pub accesses: Accesses,
-    /// How many loops have a fast version now.
-    pub loops: usize,
+    /// The loops that have a fast version now.
+    pub loops: Vec<Pair>,
     /// Why other loops of one block have none.
     pub declined: Vec<Declined>,
+}
+
+/// A loop and its fast version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The loop as it was.
+    pub plain: Block,
+    /// The fast one.
+    pub fast: Block,
+    /// How many turns of the one the other makes at once.
+    pub turns: u32,
 }
 
 /// Why a loop has no fast version.
@@ -106,6 +117,8 @@ pub enum Declined {
     Effect,
     /// It accesses nothing, or too many arrays.
     Streams,
+    /// A turn reads what the one before stored.
+    Recurrent,
     /// It runs too few times.
     Short,
     /// The function would grow too much.
@@ -122,16 +135,17 @@ impl fmt::Display for Declined {
             Declined::Address => "an address is no sum of counters and values from outside",
             Declined::Effect => "it calls, may trap without an access, or has another effect",
             Declined::Streams => "it accesses nothing, or too many arrays",
+            Declined::Recurrent => "a turn reads what one shortly before stored",
             Declined::Short => "it runs too few times",
             Declined::Growth => "the function would grow too much",
         })
     }
 }
 
-/// Gives loops with vector code a second version.
+/// Gives loops with vector code a second version, all `but` some.
 ///
 /// Aliases of values are resolved; new instructions are not optimised.
-pub fn version(func: &mut Function) -> Versioned {
+pub fn version(func: &mut Function, but: &[Block]) -> Versioned {
     func.dfg.resolve_all_aliases();
     let mut versioned = Versioned::default();
     let mut shape = Shape::new(func);
@@ -139,6 +153,9 @@ pub fn version(func: &mut Function) -> Versioned {
     let mut left = LEAST_GROWTH.max(shape.insts * MAX_GROWTH / 1000);
     let mut moved = Vec::new();
     for block in std::mem::take(&mut shape.loops) {
+        if but.contains(&block) {
+            continue;
+        }
         let plan = match Plan::new(func, block, &shape) {
             Ok(plan) if plan.size() <= left => plan,
             Ok(_) => {
@@ -152,9 +169,11 @@ pub fn version(func: &mut Function) -> Versioned {
         };
         let size = plan.size();
         left -= size;
-        versioned.loops += 1;
         let streams = plan.streams.all.len() as u32;
-        moved.push(plan.carry_out(func, &mut shape, groups, &mut versioned.accesses));
+        let turns = plan.copies as u32;
+        let (fast, names) = plan.carry_out(func, &mut shape, groups, &mut versioned.accesses);
+        versioned.loops.push(Pair { plain: block, fast, turns });
+        moved.push((block, names));
         groups += streams;
     }
     // Behind a loop its values are what either version made.
@@ -268,6 +287,9 @@ impl Plan {
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
         }
+        if streams.recur(&counted) {
+            return Err(Declined::Recurrent);
+        }
         let copies = copies(func, &counted, &streams, &needed);
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
@@ -287,7 +309,7 @@ impl Plan {
             + 4 * self.streams.pairs.len()
     }
 
-    /// Writes the fast version. Gives the loop, and by what names its values are known behind it.
+    /// Writes the fast version. Gives it, and by what names values of the loop are known behind it.
     fn carry_out(
         self,
         func: &mut Function,
@@ -366,7 +388,7 @@ impl Plan {
             }
         }
         func.dfg.insts[last] = InstructionData::Brif { opcode, arg, blocks };
-        (looped, names)
+        (body, names)
     }
 }
 
@@ -388,6 +410,10 @@ fn copies(func: &Function, counted: &Counted, streams: &Streams, needed: &Needed
     let work =
         needed.insts.iter().filter(|inst| !is_renaming(func.dfg.insts[**inst].opcode())).count();
     let mut copies = if has_pairs(func, counted, streams) { 1 } else { 2 };
+    // Those that walk down columns would meet in the cache.
+    if streams.all.iter().any(|stream| matches!(stream.stride, Stride::Fixed(_))) {
+        return 1;
+    }
     while copies < MAX_COPIES && work * (copies as usize) < ENOUGH {
         copies *= 2;
     }

@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 const MAX_STREAMS: usize = 24;
 /// Pairs of streams that may meet.
 const MAX_PAIRS: usize = 48;
+/// Turns after which what was stored has arrived.
+const SHORTLY: i64 = 3;
 /// How far apart accesses of a stream may be, in bytes.
 const MAX_SPREAD: i64 = 1 << 24;
 
@@ -44,6 +46,27 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Whether a turn loads what one shortly before stored: the loop waits for that, not for
+    /// instructions.
+    pub(crate) fn recur(&self, counted: &Counted) -> bool {
+        let place = |access: &MemoryAccess| {
+            let (stream, start) = *self.of.get(&access.inst)?;
+            Some((stream, start, start + i64::from(access.bytes)))
+        };
+        let stores = counted.accesses.iter().filter(|access| access.store).filter_map(place);
+        let loads = || counted.accesses.iter().filter(|access| !access.store).filter_map(place);
+        stores.into_iter().any(|(stream, start, end)| {
+            let Stride::Known(stride) = self.all[stream].stride else { return false };
+            loads().any(|(other, from, to)| {
+                other == stream
+                    && (1..=SHORTLY).any(|turns| {
+                        let moved = turns * i64::from(stride);
+                        start - moved < to && from < end - moved
+                    })
+            })
+        })
+    }
+
     /// `None` if there are none, or too many.
     pub(crate) fn new(func: &Function, counted: &Counted) -> Option<Streams> {
         type Key = (Value, SmallVec<[(Value, i32); 4]>);

@@ -29,6 +29,7 @@ use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::Declined;
 use egraft_loops::Versioned;
+use select::Selected;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -84,25 +85,41 @@ pub fn compile(
             .optimize(isa, &mut Default::default())
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
-    let versioned = match options.version {
-        true => egraft_loops::version(&mut context.func),
-        false => Versioned::default(),
+    let stack_slots = frame::StackSlots::new(&context.func)?;
+    let select = |func: &Function, versioned: &Versioned| {
+        select::select(func, &versioned.accesses, features, &abi, &stack_slots)
     };
-    let (func, accesses) = (&context.func, &versioned.accesses);
-    let stack_slots = frame::StackSlots::new(func)?;
-    let (mut vcode, mut constants) = select::select(func, accesses, features, &abi, &stack_slots)?;
-    if options.pack {
-        pack::pack(&mut vcode, &mut constants);
-    }
-    let allocated = match regalloc::allocate(&vcode) {
+    // Second versions of loops that turn out not to be shorter are taken back.
+    let mut func = context.func.clone();
+    let mut but = Vec::new();
+    let (versioned, mut selected) = loop {
+        let versioned = match options.version {
+            true => egraft_loops::version(&mut func, &but),
+            false => Versioned::default(),
+        };
+        let mut selected = select(&func, &versioned)?;
+        if options.pack {
+            pack::pack(&mut selected.vcode, &mut selected.constants);
+        }
+        let poor = versioned.loops.iter().filter(|pair| !selected.is_shorter(pair));
+        let before = but.len();
+        but.extend(poor.map(|pair| pair.plain));
+        if but.len() == before {
+            break (versioned, selected);
+        }
+        func.clone_from(&context.func);
+    };
+    let func = &func;
+    let allocated = match regalloc::allocate(&selected.vcode) {
         // Better narrow than not at all; but it is a bug of packing.
         Err(error) if options.pack => {
             debug_assert!(false, "packed code has no allocation: {error}");
-            (vcode, constants) = select::select(func, accesses, features, &abi, &stack_slots)?;
-            regalloc::allocate(&vcode)?
+            selected = select(func, &versioned)?;
+            regalloc::allocate(&selected.vcode)?
         }
         allocated => allocated?,
     };
+    let Selected { vcode, constants, .. } = selected;
     let body = emit::body(&vcode, &allocated);
     let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;
     let (buffer, listing) = emit::emit(&vcode, &allocated, &frame, &constants, options.listing)?;
@@ -115,7 +132,7 @@ pub fn compile(
     let code_bytes = stencil.buffer.data().len();
     let (_, blob) = serialize_compiled(stencil);
     let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
-    let Versioned { loops: versions, declined, .. } = versioned;
+    let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
 }
 

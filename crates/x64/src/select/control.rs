@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, Function, Inst as ClifInst, InstructionData, Opcode, RelSourceLoc,
     Value, types,
 };
-use egraft_loops::Accesses;
+use egraft_loops::{Accesses, Pair};
 use iced_x86::Code;
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
@@ -30,7 +30,7 @@ pub(crate) fn select(
     features: Features,
     abi: &Abi,
     stack_slots: &StackSlots,
-) -> Result<(VCode, VCodeConstants), Unsupported> {
+) -> Result<Selected, Unsupported> {
     let Some(entry) = func.layout.entry_block() else {
         return Err(Unsupported::new("function", "an empty body"));
     };
@@ -77,7 +77,28 @@ pub(crate) fn select(
         select.block(block, &splits)?;
     }
     select.arguments(entry)?;
-    Ok((select.vcode, select.constants))
+    let Select { vcode, constants, blocks, .. } = select;
+    Ok(Selected { vcode, constants, blocks })
+}
+
+/// A function in machine instructions.
+pub(crate) struct Selected {
+    pub(crate) vcode: VCode,
+    pub(crate) constants: VCodeConstants,
+    blocks: SecondaryMap<Block, Option<BlockId>>,
+}
+
+/// What part of the instructions of a loop, in percent, its fast version may have for each turn.
+const SHORTER: usize = 88;
+
+impl Selected {
+    /// Whether the fast version of a loop takes fewer instructions for its turns.
+    pub(crate) fn is_shorter(&self, pair: &Pair) -> bool {
+        let size = |block: Block| {
+            self.blocks[block].map_or(0, |id| self.vcode.blocks[id.index()].insts.len())
+        };
+        size(pair.fast) * 100 <= size(pair.plain) * pair.turns as usize * SHORTER
+    }
 }
 
 /// Blocks of edges that were split, by branch and number of the edge.

@@ -37,7 +37,7 @@ use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-pub(crate) use control::select;
+pub(crate) use control::{Selected, select};
 
 /// A tile's answer: whether it fits.
 type Fits = Result<bool, Unsupported>;
