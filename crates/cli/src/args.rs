@@ -62,23 +62,16 @@ pub(crate) struct CodeArgs {
     /// loops, 3 until no rewrite is left
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) effort: u8,
-    /// Who makes the machine code
-    #[arg(long, value_enum, default_value = "cranelift", value_name = "BACKEND")]
-    pub(crate) backend: Backend,
+    /// Who makes the machine code: x64, Egraft's own for x86-64 with AVX2; cranelift, for what was
+    /// rewritten; auto, x64 where it can for functions with vector loops
+    #[arg(long, default_value_t, value_name = "BACKEND")]
+    pub(crate) backend: egraft::Backend,
     /// CPU to compile for: native, baseline, avx2, avx512, or a Cranelift name
     #[arg(long, value_name = "CPU")]
     pub(crate) cpu: Option<String>,
     /// Keep compiled functions in this folder, for later runs
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// Stock Cranelift, for what was rewritten; any target
-    Cranelift,
-    /// Egraft's own, for x86-64 with AVX2
-    X64,
 }
 
 #[derive(Debug, Args)]
@@ -114,7 +107,7 @@ pub(crate) enum Emit {
     Clif,
     /// N.egraph.json, in the format of egraph-serialize
     Egraph,
-    /// N.s, the machine code of stock Cranelift for the rewritten function
+    /// N.s, the machine code: with tiles where it is Egraft's own
     Asm,
     /// N.dot, the e-graph for Graphviz
     Dot,

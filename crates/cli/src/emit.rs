@@ -8,7 +8,7 @@ use crate::output::write_file;
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
-use egraft::{Effort, Format, Optimized};
+use egraft::{Backend, Effort, Format, Optimized};
 use std::path::Path;
 use wasmtime::Config;
 
@@ -16,7 +16,7 @@ pub(crate) fn write(
     folder: &Path,
     what: &[Emit],
     config: &Config,
-    effort: Effort,
+    (effort, backend): (Effort, Backend),
     wasm: &[u8],
     report: &egraft::Report,
 ) -> Result<()> {
@@ -44,8 +44,11 @@ pub(crate) fn write(
                     write_file(&file("after.clif"), format!("{note}{after}").as_bytes())?;
                 }
                 Emit::Asm => {
-                    let text = asm(after, &**isa)
-                        .with_context(|| format!("function {}", function.index))?;
+                    let text = match egraft::listing(after, &**isa, backend) {
+                        Some(text) => text,
+                        None => asm(after, &**isa)
+                            .with_context(|| format!("function {}", function.index))?,
+                    };
                     write_file(&file("s"), format!("{note}{text}").as_bytes())?;
                 }
                 Emit::Egraph | Emit::Dot => {

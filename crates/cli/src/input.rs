@@ -1,6 +1,6 @@
 //! Modules from files or standard input, and the Wasmtime configuration they are compiled with.
 
-use crate::args::{Backend, CodeArgs};
+use crate::args::CodeArgs;
 use anyhow::{Context, Result, bail};
 use egraft::ConfigExt;
 use egraft_kernels::{MAX_WASM_BYTES, read_limited, read_stream};
@@ -78,10 +78,7 @@ pub(crate) fn config(target: Option<&str>, code: &CodeArgs) -> Result<Config> {
 /// Egraft's options.
 pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
     let mut options = egraft::Options::default().effort(egraft::Effort::from_level(code.effort)?);
-    options.backend = match code.backend {
-        Backend::Cranelift => egraft::Backend::Cranelift,
-        Backend::X64 => egraft::Backend::X64,
-    };
+    options.backend = code.backend;
     if let Some(directory) = &code.cache_dir {
         options = options.cache_dir(directory);
     }

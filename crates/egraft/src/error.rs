@@ -15,6 +15,13 @@ pub enum Error {
     #[error("cache directory: {0}")]
     Cache(#[from] StoreError),
 
+    /// No such backend.
+    #[error("no backend `{name}`; there are auto, cranelift and x64")]
+    Backend {
+        /// The name given.
+        name: String,
+    },
+
     /// No such effort.
     #[error("effort {level} does not exist; levels are 0 to {}", crate::Effort::MAX_LEVEL)]
     Effort {

@@ -69,7 +69,7 @@ pub use egraft_lower::Format;
 pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
-pub use optimizer::{Optimized, dump_egraph, optimize_function};
+pub use optimizer::{Optimized, dump_egraph, listing, optimize_function};
 pub use options::{Backend, Effort, Options};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};
 pub use shape::Shape;

@@ -226,7 +226,7 @@ impl Optimizer {
         };
         let shape = note.shape.unwrap_or_default();
         let refused = self.refuses(shape.loops, shape.vector_loops).is_some();
-        if self.backend == Backend::X64 && !refused {
+        if !refused && uses_x64(self.backend, isa, shape) {
             let func = better.as_deref().unwrap_or(func);
             match egraft_x64::compile(func, isa, &egraft_x64::Options::default()) {
                 Ok(compiled) => return Decision::Code(compiled.blob),
@@ -248,6 +248,25 @@ impl Optimizer {
             _ => None,
         }
     }
+}
+
+/// Whether Egraft's own backend is to compile a function of this shape.
+fn uses_x64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
+    match backend {
+        Backend::Auto => shape.vector_loops > 0 && egraft_x64::supports(isa),
+        Backend::Cranelift => false,
+        Backend::X64 => true,
+    }
+}
+
+/// What Egraft's own backend makes of `func`, as rewritten or not, with the tile behind each
+/// instruction; `None` where another compiles such functions.
+pub fn listing(func: &Function, isa: &dyn TargetIsa, backend: Backend) -> Option<String> {
+    if !uses_x64(backend, isa, Shape::of(func)) {
+        return None;
+    }
+    let options = egraft_x64::Options { listing: true, ..Default::default() };
+    egraft_x64::compile(func, isa, &options).ok()?.listing
 }
 
 /// Bytes of machine code that stock Cranelift makes of `func`.

@@ -4,6 +4,7 @@ use crate::Error;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// How much compile time to spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
@@ -62,12 +63,39 @@ impl fmt::Display for Effort {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Backend {
-    /// Stock Cranelift, for what was rewritten; the rest is stock code. Any target.
+    /// [`X64`](Self::X64) for functions with vector code in loops where the target is x86-64 with
+    /// AVX2, BMI1 and BMI2; otherwise [`Cranelift`](Self::Cranelift).
     #[default]
+    Auto,
+    /// Stock Cranelift, for what was rewritten; the rest is stock code. Any target.
     Cranelift,
     /// Egraft's own, for x86-64 with AVX2, whether or not rewriting changed anything. What it does not
     /// cover goes to Cranelift, as does everything on other targets.
     X64,
+}
+
+impl Backend {
+    /// All backends.
+    pub const ALL: [Backend; 3] = [Backend::Auto, Backend::Cranelift, Backend::X64];
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Auto => "auto",
+            Backend::Cranelift => "cranelift",
+            Backend::X64 => "x64",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Backend, Error> {
+        let named = Backend::ALL.into_iter().find(|backend| backend.to_string() == text);
+        named.ok_or_else(|| Error::Backend { name: text.to_owned() })
+    }
 }
 
 /// What Egraft does with the modules of a configuration.

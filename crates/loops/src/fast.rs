@@ -125,11 +125,11 @@ impl Fast<'_> {
         for (at, now) in carried.iter().zip(&now) {
             scopes[0].map.insert(params[*at], *now);
         }
-        for copy in 1..scopes.len() {
+        for (copy, scope) in scopes.iter_mut().enumerate().skip(1) {
             for (at, now) in carried.iter().zip(&now) {
                 if let Some(step) = steps.get(at) {
                     let value = self.moved_by(self.body, *now, *step, copy as i64);
-                    scopes[copy].map.insert(params[*at], value);
+                    scope.map.insert(params[*at], value);
                 }
             }
         }

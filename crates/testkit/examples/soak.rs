@@ -30,7 +30,7 @@ struct Arguments {
     /// Stop after so many cases.
     #[arg(long)]
     cases: Option<u64>,
-    /// halide, smith, or both in turn.
+    /// halide, loops or smith; by default all in turn.
     #[arg(long)]
     kind: Option<Kind>,
     /// Threads; all cores by default.
@@ -40,8 +40,8 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     max_effort: u8,
     /// Who makes Egraft's code.
-    #[arg(long, value_enum, default_value = "cranelift")]
-    backend: Maker,
+    #[arg(long, default_value_t)]
+    backend: egraft::Backend,
     /// Failures after which to stop; each is saved.
     #[arg(long, default_value_t = 1)]
     failures: u64,
@@ -53,20 +53,9 @@ struct Arguments {
     tries: usize,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Maker {
-    /// Stock Cranelift, for what was rewritten.
-    Cranelift,
-    /// Egraft's own backend.
-    X64,
-}
-
 impl Arguments {
     fn oracle(&self) -> Oracle {
-        Oracle::with_max_effort(self.max_effort).backend(match self.backend {
-            Maker::Cranelift => egraft::Backend::Cranelift,
-            Maker::X64 => egraft::Backend::X64,
-        })
+        Oracle::with_max_effort(self.max_effort).backend(self.backend)
     }
 }
 

@@ -66,6 +66,11 @@ pub struct Compiled {
     pub declined: Vec<Declined>,
 }
 
+/// Whether `isa` has what all code of this backend needs.
+pub fn supports(isa: &dyn TargetIsa) -> bool {
+    features::Features::new(isa).is_ok()
+}
+
 /// Compiles `func` for `isa`.
 ///
 /// References to other functions keep the names of `func`.
@@ -97,6 +102,10 @@ pub fn compile(
             true => egraft_loops::version(&mut func, &but),
             false => Versioned::default(),
         };
+        debug_assert!(
+            cranelift_codegen::verify_function(&func, isa).is_ok(),
+            "versions of loops are valid"
+        );
         let mut selected = select(&func, &versioned)?;
         if options.pack {
             pack::pack(&mut selected.vcode, &mut selected.constants);
