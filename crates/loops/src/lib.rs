@@ -142,10 +142,19 @@ impl fmt::Display for Declined {
     }
 }
 
-/// Gives loops with vector code a second version, all `but` some.
+/// Which loops get a second version.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Those that are likely to gain by it, but for these.
+    PayingBut(&'a [Block]),
+    /// All that can have one, and it runs even if it makes few turns. For tests.
+    All,
+}
+
+/// Gives loops with vector code a second version.
 ///
 /// Aliases of values are resolved; new instructions are not optimised.
-pub fn version(func: &mut Function, but: &[Block]) -> Versioned {
+pub fn version(func: &mut Function, which: Which<'_>) -> Versioned {
     func.dfg.resolve_all_aliases();
     let mut versioned = Versioned::default();
     let mut shape = Shape::new(func);
@@ -153,10 +162,10 @@ pub fn version(func: &mut Function, but: &[Block]) -> Versioned {
     let mut left = LEAST_GROWTH.max(shape.insts * MAX_GROWTH / 1000);
     let mut moved = Vec::new();
     for block in std::mem::take(&mut shape.loops) {
-        if but.contains(&block) {
+        if matches!(which, Which::PayingBut(but) if but.contains(&block)) {
             continue;
         }
-        let plan = match Plan::new(func, block, &shape) {
+        let plan = match Plan::new(func, block, &shape, matches!(which, Which::All)) {
             Ok(plan) if plan.size() <= left => plan,
             Ok(_) => {
                 versioned.declined.push(Declined::Growth);
@@ -255,7 +264,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(func: &Function, block: Block, shape: &Shape) -> Result<Plan, Declined> {
+    fn new(func: &Function, block: Block, shape: &Shape, any: bool) -> Result<Plan, Declined> {
         let vectors = |inst: Inst| {
             let dfg = &func.dfg;
             let mut values = dfg.inst_results(inst).iter().chain(dfg.inst_args(inst));
@@ -287,13 +296,13 @@ impl Plan {
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
         }
-        if streams.recur(&counted) {
+        if !any && streams.recur(&counted) {
             return Err(Declined::Recurrent);
         }
         let copies = copies(func, &counted, &streams, &needed);
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
-        let least = least.max(LEAST_TURNS).max(copies);
+        let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
         let entries = shape.preds.get(&block).map_or(&[][..], Vec::as_slice);
         if counted.constant_turns(func, entries).is_some_and(|turns| turns < least) {
             return Err(Declined::Short);

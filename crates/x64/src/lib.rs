@@ -28,7 +28,7 @@ use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::Declined;
-use egraft_loops::Versioned;
+use egraft_loops::{Versioned, Which};
 use select::Selected;
 
 /// How to compile.
@@ -36,8 +36,8 @@ use select::Selected;
 pub struct Options {
     /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
     pub optimize: bool,
-    /// Whether loops get a second version, in which no access traps.
-    pub version: bool,
+    /// Which loops get a second version, in which no access traps.
+    pub version: Version,
     /// Whether pairs of 128-bit instructions become 256 bits wide.
     pub pack: bool,
     /// Whether to write a listing of the code with the tile behind each instruction.
@@ -46,8 +46,19 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { optimize: true, version: true, pack: true, listing: false }
+        Options { optimize: true, version: Version::Paying, pack: true, listing: false }
     }
+}
+
+/// Which loops get a second version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// None.
+    Never,
+    /// Those that are likely to gain by it.
+    Paying,
+    /// All that can have one, for tests.
+    Always,
 }
 
 /// A compiled function.
@@ -99,8 +110,9 @@ pub fn compile(
     let mut but = Vec::new();
     let (versioned, mut selected) = loop {
         let versioned = match options.version {
-            true => egraft_loops::version(&mut func, &but),
-            false => Versioned::default(),
+            Version::Never => Versioned::default(),
+            Version::Paying => egraft_loops::version(&mut func, Which::PayingBut(&but)),
+            Version::Always => egraft_loops::version(&mut func, Which::All),
         };
         debug_assert!(
             cranelift_codegen::verify_function(&func, isa).is_ok(),
@@ -113,7 +125,7 @@ pub fn compile(
         let poor = versioned.loops.iter().filter(|pair| !selected.is_shorter(pair));
         let before = but.len();
         but.extend(poor.map(|pair| pair.plain));
-        if but.len() == before {
+        if but.len() == before || options.version == Version::Always {
             break (versioned, selected);
         }
         func.clone_from(&context.func);

@@ -64,15 +64,15 @@ const SHUFFLES: [&str; 4] = [
 pub(super) fn module(choices: &mut Choices<'_>) -> Option<Vec<u8>> {
     let mut text = String::from(
         "(module (memory (export \"memory\") 1 3)
-          (func $fill (local $p i32) (local $v v128)
-            (local.set $v (v128.const i32x4 0x9e3779b9 0x7f4a7c15 0x3f84d5b5 0xb5470917))
+          (func $fill (local $p i32) (local $v i64)
+            (local.set $v (i64.const 0x9e3779b97f4a7c15))
             (loop $next
-              (v128.store (local.get $p) (local.get $v))
-              (local.set $v (i32x4.add
-                (i32x4.mul (local.get $v) (v128.const i32x4 747796405 2891336453 277803737 1664525))
-                (i32x4.splat (local.get $p))))
+              (i64.store (local.get $p) (local.get $v))
+              (local.set $v (i64.add
+                (i64.mul (local.get $v) (i64.const 6364136223846793005))
+                (i64.const 1442695040888963407)))
               (br_if $next (i32.lt_u
-                (local.tee $p (i32.add (local.get $p) (i32.const 16))) (i32.const 65536)))))
+                (local.tee $p (i32.add (local.get $p) (i32.const 8))) (i32.const 65536)))))
           (start $fill)\n",
     );
     function(choices, &mut text);

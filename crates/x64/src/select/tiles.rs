@@ -146,6 +146,10 @@ static TILES: &[Tile] = tiles! {
     Smin I8X16: Commutative(VEX_Vpminsb_xmm_xmm_xmmm128) 8 "smin.i8x16: vpminsb";
     Smin I16X8: Commutative(VEX_Vpminsw_xmm_xmm_xmmm128) 8 "smin.i16x8: vpminsw";
     Smin I32X4: Commutative(VEX_Vpminsd_xmm_xmm_xmmm128) 8 "smin.i32x4: vpminsd";
+    Smin I64X2: With(vector::min_max64) 24 "smin.i64x2: vpcmpgtq, vblendvpd";
+    Smax I64X2: With(vector::min_max64) 24 "smax.i64x2: vpcmpgtq, vblendvpd";
+    Umin I64X2: With(vector::min_max64) 40 "umin.i64x2: vpcmpgtq of flipped signs, vblendvpd";
+    Umax I64X2: With(vector::min_max64) 40 "umax.i64x2: vpcmpgtq of flipped signs, vblendvpd";
     Smax I8X16: Commutative(VEX_Vpmaxsb_xmm_xmm_xmmm128) 8 "smax.i8x16: vpmaxsb";
     Smax I16X8: Commutative(VEX_Vpmaxsw_xmm_xmm_xmmm128) 8 "smax.i16x8: vpmaxsw";
     Smax I32X4: Commutative(VEX_Vpmaxsd_xmm_xmm_xmmm128) 8 "smax.i32x4: vpmaxsd";

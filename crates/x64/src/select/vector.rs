@@ -390,6 +390,26 @@ pub(super) fn blend(select: &mut Select<'_>, root: &Root) -> Fits {
     blend_with(select, code, mask, yes, no)
 }
 
+/// `smin`, `smax`, `umin` and `umax` of 64-bit lanes, for which AVX2 has a signed comparison alone.
+pub(super) fn min_max64(select: &mut Select<'_>, root: &Root) -> Fits {
+    let [left, right] = root.args[..] else { return Ok(false) };
+    let (one, other) = (select.reg(left)?, select.reg(right)?);
+    let (mut above, mut below) = (one, other);
+    if matches!(root.op, Opcode::Umin | Opcode::Umax) {
+        for side in [&mut above, &mut below] {
+            let signs = select.pool_u64x2(1 << 63);
+            *side = select.binary(Code::VEX_Vpxor_xmm_xmm_xmmm128, *side, signs, None);
+        }
+    }
+    let mask = select.binary_regs(Code::VEX_Vpcmpgtq_xmm_xmm_xmmm128, above, below);
+    let largest = matches!(root.op, Opcode::Smax | Opcode::Umax);
+    let (yes, no) = if largest { (one, other) } else { (other, one) };
+    let to = select.result()?;
+    let ops = [Opnd::Def(to), Opnd::UseReg(no), Opnd::Use(yes), Opnd::UseReg(mask)];
+    select.x86(Code::VEX_Vblendvpd_xmm_xmm_xmmm128_xmm, &ops);
+    Ok(true)
+}
+
 /// Shifts of 16, 32 and 64 bits: by an immediate, and by the low bits of a vector register.
 struct ShiftCodes {
     imm: Code,

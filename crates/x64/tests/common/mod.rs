@@ -13,6 +13,7 @@ use wasmtime::{Config, Engine, Module};
 /// Compiles with this backend and notes what it refuses.
 #[derive(Default)]
 pub struct Backend {
+    pub options: Options,
     /// Function and reason.
     pub refused: Mutex<Vec<(String, egraft_x64::Unsupported)>>,
     /// Functions compiled.
@@ -27,7 +28,7 @@ impl FunctionCompiler for Backend {
     }
 
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
-        match egraft_x64::compile(&function.func, isa, &Options::default()) {
+        match egraft_x64::compile(&function.func, isa, &self.options) {
             Ok(compiled) => {
                 *self.taken.lock().unwrap() += 1;
                 *self.versions.lock().unwrap() += compiled.versions;
@@ -50,7 +51,17 @@ pub fn config() -> Config {
 
 /// Compiles `wasm` with this backend, none of whose code may be refused by the seam.
 pub fn compile(config: &Config, engine: &Engine, wasm: &[u8]) -> (Module, Backend) {
-    let backend = Backend::default();
+    compile_with(config, engine, wasm, Options::default())
+}
+
+/// As [`compile`], with options.
+pub fn compile_with(
+    config: &Config,
+    engine: &Engine,
+    wasm: &[u8],
+    options: Options,
+) -> (Module, Backend) {
+    let backend = Backend { options, ..Backend::default() };
     let (cwasm, report) = egraft_seam::precompile_module(config, wasm, &backend, None).unwrap();
     for function in &report.functions {
         if let egraft_seam::Outcome::Stock(reason) = &function.outcome
