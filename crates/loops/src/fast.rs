@@ -3,6 +3,7 @@
 use crate::affine::{Affine, affine, is_param, made_in};
 use crate::counted::Counted;
 use crate::guard::{Start, Turns};
+use crate::reduction::Reduction;
 use crate::scope::Scope;
 use crate::streams::{Streams, Stride};
 use crate::{Access, Accesses};
@@ -87,6 +88,7 @@ pub(crate) struct Fast<'a> {
     pub(crate) streams: &'a Streams,
     pub(crate) needed: &'a Needed,
     pub(crate) outs: &'a [Value],
+    pub(crate) reductions: &'a FxHashMap<usize, Reduction>,
     pub(crate) copies: i64,
     /// What parameters are in the first turn.
     pub(crate) entry: Vec<Value>,
@@ -124,6 +126,13 @@ impl Fast<'_> {
 
         for (at, now) in carried.iter().zip(&now) {
             scopes[0].map.insert(params[*at], *now);
+            if self.reductions.contains_key(at) {
+                let ty = self.func.dfg.value_type(*now);
+                for scope in &mut scopes[1..] {
+                    let own = self.func.dfg.append_block_param(self.body, ty);
+                    scope.map.insert(params[*at], own);
+                }
+            }
         }
         for (copy, scope) in scopes.iter_mut().enumerate().skip(1) {
             for (at, now) in carried.iter().zip(&now) {
@@ -137,20 +146,29 @@ impl Fast<'_> {
 
         // Round again, or out.
         let mut back = Vec::new();
+        let mut start: Vec<Value> = carried.iter().map(|at| self.entry[*at]).collect();
         for (at, now) in carried.iter().zip(&now) {
             back.push(match steps.get(at) {
                 Some(step) => self.moved_by(self.body, *now, *step, self.copies),
                 None => {
                     let next = self.counted.back[*at];
-                    scopes.last().and_then(|last| last.map.get(&next)).copied().unwrap_or(next)
+                    let own = self.reductions.contains_key(at);
+                    let scope = if own { scopes.first() } else { scopes.last() };
+                    scope.and_then(|scope| scope.map.get(&next)).copied().unwrap_or(next)
                 }
             });
         }
-        let mut start: Vec<Value> = carried.iter().map(|at| self.entry[*at]).collect();
         for one in &moves {
             let next = self.at(self.body).ins().iadd(one.now, one.step);
             back.push(next);
             start.push(one.start);
+        }
+        for at in &carried {
+            let Some(reduction) = self.reductions.get(at) else { continue };
+            for scope in &scopes[1..] {
+                back.push(scope.map[&self.counted.back[*at]]);
+                start.push(reduction.start(self.func, self.before, self.entry[*at]));
+            }
         }
         let end = match unit {
             1 => self.turns.fast,
@@ -540,6 +558,13 @@ impl Fast<'_> {
         // Counting parameters as they are after all turns of the fast loop, and in the last one.
         let mut next = Vec::new();
         let mut final_turn = Scope::default();
+        let mut totals = FxHashMap::default();
+        for (at, reduction) in self.reductions {
+            let made = self.counted.back[*at];
+            let shares = scopes.iter().map(|scope| scope.map[&made]);
+            let total = shares.reduce(|one, other| reduction.join(self.func, after, one, other));
+            totals.extend(total.map(|total| (made, total)));
+        }
         for (at, param) in params.iter().enumerate() {
             let value = match self.counted.steps.get(param).cloned() {
                 Some(step) => {
@@ -561,7 +586,8 @@ impl Fast<'_> {
                 }
                 None => {
                     let next = self.counted.back[at];
-                    last.map.get(&next).copied().unwrap_or(next)
+                    let total = totals.get(&next).or_else(|| last.map.get(&next));
+                    total.copied().unwrap_or(next)
                 }
             };
             next.push(value);
@@ -569,7 +595,7 @@ impl Fast<'_> {
         let outs: Vec<Value> = self
             .outs
             .iter()
-            .map(|out| match last.map.get(out) {
+            .map(|out| match totals.get(out).or_else(|| last.map.get(out)) {
                 Some(known) => *known,
                 None => final_turn.value(self.func, looped, after, *out),
             })

@@ -15,6 +15,7 @@ mod affine;
 mod counted;
 mod fast;
 mod guard;
+mod reduction;
 mod scope;
 mod streams;
 
@@ -26,6 +27,7 @@ use cranelift_codegen::ir::{
 };
 use fast::{Fast, Needed, is_renaming, is_vector};
 use guard::Guard;
+use reduction::{Reduction, reductions};
 use rustc_hash::{FxHashMap, FxHashSet};
 use scope::Scope;
 use std::fmt;
@@ -257,6 +259,8 @@ struct Plan {
     needed: Needed,
     /// Values of the loop that are read behind it.
     outs: Vec<Value>,
+    /// Parameters of which each copy has one of its own.
+    reductions: FxHashMap<usize, Reduction>,
     copies: i64,
     exit: Block,
     /// From how many turns on the fast loop is worth its proof.
@@ -299,7 +303,8 @@ impl Plan {
         if !any && streams.recur(&counted) {
             return Err(Declined::Recurrent);
         }
-        let copies = copies(func, &counted, &streams, &needed);
+        let reductions = reductions(func, &counted, &outs);
+        let copies = copies(func, &counted, &streams, &needed, &reductions);
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
@@ -308,7 +313,7 @@ impl Plan {
             return Err(Declined::Short);
         }
         let exit = exit.ok_or(Declined::Branch)?;
-        Ok(Plan { counted, streams, needed, outs, copies, exit, least })
+        Ok(Plan { counted, streams, needed, outs, reductions, copies, exit, least })
     }
 
     /// About how many instructions it adds.
@@ -372,6 +377,7 @@ impl Plan {
             streams: &self.streams,
             needed: &self.needed,
             outs: &self.outs,
+            reductions: &self.reductions,
             copies: self.copies,
             entry: first,
             turns,
@@ -420,10 +426,16 @@ fn redirect(func: &mut Function, inst: Inst, from: Block, to: Block) {
 
 /// How many turns the fast loop makes at once: two where one has no pairs of vectors, more if it is
 /// short.
-fn copies(func: &Function, counted: &Counted, streams: &Streams, needed: &Needed) -> i64 {
+fn copies(
+    func: &Function,
+    counted: &Counted,
+    streams: &Streams,
+    needed: &Needed,
+    reductions: &FxHashMap<usize, Reduction>,
+) -> i64 {
     let work =
         needed.insts.iter().filter(|inst| !is_renaming(func.dfg.insts[**inst].opcode())).count();
-    let mut copies = if has_pairs(func, counted, streams) { 1 } else { 2 };
+    let mut copies = if has_pairs(func, counted, streams, reductions) { 1 } else { 2 };
     // Those that walk down columns would meet in the cache.
     if streams.all.iter().any(|stream| matches!(stream.stride, Stride::Fixed(_))) {
         return 1;
@@ -435,9 +447,18 @@ fn copies(func: &Function, counted: &Counted, streams: &Streams, needed: &Needed
 }
 
 /// Whether one turn of a loop stores two adjacent vectors, or carries two round.
-fn has_pairs(func: &Function, counted: &Counted, streams: &Streams) -> bool {
-    let params = func.dfg.block_params(counted.block).iter();
-    let carried = params.filter(|param| is_vector(func.dfg.value_type(**param))).count();
+fn has_pairs(
+    func: &Function,
+    counted: &Counted,
+    streams: &Streams,
+    reductions: &FxHashMap<usize, Reduction>,
+) -> bool {
+    let params = func.dfg.block_params(counted.block).iter().enumerate();
+    let carried = params
+        .filter(|(at, param)| {
+            is_vector(func.dfg.value_type(**param)) && !reductions.contains_key(at)
+        })
+        .count();
     let stored: FxHashSet<(usize, i64)> = counted
         .accesses
         .iter()
