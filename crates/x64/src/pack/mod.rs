@@ -34,6 +34,9 @@ const SEARCH: usize = 300;
 /// How far apart in a list of stores two may be.
 const STORE_REACH: usize = 4;
 
+/// How many parameters of a loop one is tried with.
+const PARAM_REACH: usize = 12;
+
 /// Costs in quarters of an instruction, before loops weigh in.
 const INST: i64 = 4;
 /// To put two registers together.
@@ -64,9 +67,9 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
         merges: FxHashMap::default(),
         journal: Vec::new(),
     };
+    packer.seed_params();
     packer.seed_stores();
     packer.seed_operands();
-    packer.seed_params();
     if !packer.packs.is_empty() {
         *vcode = rebuild::rebuild(packer, constants);
     }
@@ -297,7 +300,7 @@ impl<'a> Packer<'a> {
                     .filter(|reg| reg.class() == RegClass::Float)
                     .collect();
                 if let [one, other] = regs[..] {
-                    self.seed_pair(one, other);
+                    self.seed_pair(one, std::iter::once(other));
                 }
             }
         }
@@ -305,38 +308,48 @@ impl<'a> Packer<'a> {
 
     /// What a loop carries round.
     fn seed_params(&mut self) {
-        for block in 0..self.vcode.blocks.len() {
+        // Inner loops first, of these the fast ones: what they carry decides for the others.
+        let mut blocks: Vec<usize> = (0..self.vcode.blocks.len()).collect();
+        blocks.sort_by_key(|block| {
+            let fast = self.vcode.blocks[*block].insts.iter().any(|inst| inst.access.is_some());
+            std::cmp::Reverse((fast, self.facts.level(*block)))
+        });
+        for block in blocks {
             let params = &self.vcode.blocks[block].params;
             let carries = self.facts.preds[block].iter().any(|(pred, _)| *pred >= block);
             if !carries {
                 continue;
             }
-            for (at, lo) in params.iter().enumerate() {
-                for hi in &params[at + 1..] {
-                    if lo.class() == RegClass::Float && hi.class() == RegClass::Float {
-                        self.seed_pair(*lo, *hi);
-                    }
+            for (at, one) in params.iter().enumerate() {
+                if one.class() == RegClass::Float {
+                    let others = params[at + 1..].iter().filter(|reg| reg.class() == one.class());
+                    self.seed_pair(*one, others.take(PARAM_REACH).copied());
                 }
             }
         }
     }
 
-    /// Pairs two values, whichever of them is better the lower one.
-    fn seed_pair(&mut self, one: VReg, other: VReg) {
-        if one == other || self.is_member(one) || self.is_member(other) {
-            return;
-        }
-        let pair = |lo: VReg, hi: VReg| {
-            move |this: &mut Self| {
-                this.source(lo, hi, 0);
+    /// Pairs a value with that other one with which it pays most, whichever of them is lower.
+    fn seed_pair(&mut self, one: VReg, others: impl Iterator<Item = VReg>) {
+        let mut best: Option<(i64, VReg, VReg)> = None;
+        for other in others {
+            if one == other || self.is_member(one) || self.is_member(other) {
+                continue;
             }
-        };
-        let gain = self.attempt(pair(one, other), false);
-        if self.attempt(pair(other, one), false) > gain {
-            self.attempt(pair(other, one), true);
-        } else if gain > 0 {
-            self.attempt(pair(one, other), true);
+            for (lo, hi) in [(one, other), (other, one)] {
+                let gain = self.attempt(|this| this.pair_values(lo, hi), false);
+                if gain > best.map_or(0, |(gain, ..)| gain) {
+                    best = Some((gain, lo, hi));
+                }
+            }
         }
+        if let Some((_, lo, hi)) = best {
+            self.attempt(|this| this.pair_values(lo, hi), true);
+        }
+    }
+
+    fn pair_values(&mut self, lo: VReg, hi: VReg) {
+        self.source(lo, hi, 0);
     }
 
     /// Does something, and undoes it unless it pays, leaves an order, and is to `stay`. Gives what
