@@ -390,6 +390,76 @@ pub(super) fn blend(select: &mut Select<'_>, root: &Root) -> Fits {
     blend_with(select, code, mask, yes, no)
 }
 
+/// Lanes that are taken out one by one, shifted by lanes of another vector and put together again,
+/// as wasm must; AVX2 shifts each lane by a count of its own.
+pub(super) fn shifts_of_lanes(select: &mut Select<'_>, root: &Root) -> Fits {
+    let lanes = match root.ty {
+        types::I32X4 => 4,
+        types::I64X2 => 2,
+        _ => return Ok(false),
+    };
+    let dfg = &select.func.dfg;
+    let mut shifts = [None; 4];
+    let mut inst = root.inst;
+    loop {
+        match dfg.insts[inst] {
+            InstructionData::TernaryImm8 { opcode: Opcode::Insertlane, args, imm } => {
+                shifts[usize::from(imm)].get_or_insert(args[1]);
+                match select.def(args[0]) {
+                    Some(below) if select.type_of(args[0]) == root.ty => inst = below,
+                    _ => return Ok(false),
+                }
+            }
+            InstructionData::Unary { opcode: Opcode::Splat, arg } => {
+                for shift in &mut shifts {
+                    shift.get_or_insert(arg);
+                }
+                break;
+            }
+            _ => return Ok(false),
+        }
+    }
+    let lane_of = |value: Value, lane: usize| {
+        let inst = select.def_of(value, Opcode::Extractlane)?;
+        let InstructionData::BinaryImm8 { arg, imm, .. } = dfg.insts[inst] else { return None };
+        let fits = usize::from(imm) == lane && select.type_of(arg) == root.ty;
+        fits.then(|| select.canonical(arg))
+    };
+    let mut found = None;
+    for (lane, shift) in shifts.into_iter().enumerate().take(lanes) {
+        let Some(shift) = shift.and_then(|shift| select.def(shift)) else { return Ok(false) };
+        let InstructionData::Binary { opcode, args } = dfg.insts[shift] else { return Ok(false) };
+        if dfg.value_type(dfg.first_result(shift)) != root.ty.lane_type() {
+            return Ok(false);
+        }
+        let (Some(from), Some(counts)) = (lane_of(args[0], lane), lane_of(args[1], lane)) else {
+            return Ok(false);
+        };
+        if *found.get_or_insert((opcode, from, counts)) != (opcode, from, counts) {
+            return Ok(false);
+        }
+    }
+    let Some((op, from, counts)) = found else { return Ok(false) };
+    let code = match (op, root.ty) {
+        (Opcode::Ushr, types::I32X4) => Code::VEX_Vpsrlvd_xmm_xmm_xmmm128,
+        (Opcode::Ishl, types::I32X4) => Code::VEX_Vpsllvd_xmm_xmm_xmmm128,
+        (Opcode::Sshr, types::I32X4) => Code::VEX_Vpsravd_xmm_xmm_xmmm128,
+        (Opcode::Ushr, types::I64X2) => Code::VEX_Vpsrlvq_xmm_xmm_xmmm128,
+        (Opcode::Ishl, types::I64X2) => Code::VEX_Vpsllvq_xmm_xmm_xmmm128,
+        _ => return Ok(false),
+    };
+    // Counts are modulo the width, which the instruction does not take them to be.
+    let mask = match lanes {
+        4 => select.pool_u32x4(31),
+        _ => select.pool_u64x2(63),
+    };
+    let counts = select.reg(counts)?;
+    let counts = select.binary(Code::VEX_Vpand_xmm_xmm_xmmm128, counts, mask, None);
+    let from = select.reg(from)?;
+    select.binary_regs(code, from, counts);
+    done(select)
+}
+
 /// `smin`, `smax`, `umin` and `umax` of 64-bit lanes, for which AVX2 has a signed comparison alone.
 pub(super) fn min_max64(select: &mut Select<'_>, root: &Root) -> Fits {
     let [left, right] = root.args[..] else { return Ok(false) };
