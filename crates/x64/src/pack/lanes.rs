@@ -271,6 +271,17 @@ pub(super) fn broadcast(code: Code) -> Option<Code> {
     })
 }
 
+/// Whether `code`, of 256 bits, narrows lanes of two registers into one, within 128 bits.
+pub(super) fn is_narrowing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::VEX_Vpackuswb_ymm_ymm_ymmm256
+            | Code::VEX_Vpacksswb_ymm_ymm_ymmm256
+            | Code::VEX_Vpackusdw_ymm_ymm_ymmm256
+            | Code::VEX_Vpackssdw_ymm_ymm_ymmm256
+    )
+}
+
 /// The load that does for adjacent memory what two of `code` do for its halves.
 pub(super) fn load_of_both(code: Code) -> Option<Code> {
     Some(match code {

@@ -23,7 +23,7 @@ use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, x86};
 use iced_x86::Code;
-use lanes::{WIDENINGS, Widening, broadcast, immediate, load_of_both, wide};
+use lanes::{WIDENINGS, Widening, broadcast, immediate, is_narrowing, load_of_both, wide};
 use regalloc2::{RegClass, VReg};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -36,6 +36,9 @@ const STORE_REACH: usize = 4;
 
 /// How many parameters of a loop one is tried with.
 const PARAM_REACH: usize = 12;
+
+/// How deep trials may nest.
+const MAX_TRIALS: usize = 2;
 
 /// Costs in quarters of an instruction, before loops weigh in.
 const INST: i64 = 4;
@@ -66,6 +69,7 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
         stores: FxHashMap::default(),
         merges: FxHashMap::default(),
         journal: Vec::new(),
+        trials: 0,
     };
     packer.seed_params();
     packer.seed_stores();
@@ -113,6 +117,14 @@ enum How {
         hi: Place,
         widening: &'static Widening,
         from: Source,
+    },
+    /// Narrows both halves of the first register into the lower half, those of the second into the
+    /// upper one.
+    Narrow {
+        lo: Place,
+        hi: Place,
+        code: Code,
+        from: [Source; 2],
     },
     /// All zeros or all ones.
     Idiom {
@@ -183,6 +195,8 @@ struct Packer<'a> {
     merges: FxHashMap<Place, Merge>,
     /// What was done, to be undone.
     journal: Vec<Step>,
+    /// How many trials are under way, one within another.
+    trials: usize,
 }
 
 impl<'a> Packer<'a> {
@@ -366,7 +380,13 @@ impl<'a> Packer<'a> {
                 return gain;
             }
         }
-        for step in std::mem::take(&mut self.journal) {
+        self.undo(0);
+        gain
+    }
+
+    /// Undoes all but the first `steps` of the journal.
+    fn undo(&mut self, steps: usize) {
+        for step in self.journal.split_off(steps).into_iter().rev() {
             match step {
                 Step::Pack => {
                     let pack = self.packs.pop().expect("one for each step");
@@ -395,7 +415,6 @@ impl<'a> Packer<'a> {
                 }
             }
         }
-        gain
     }
 
     /// The register whose halves are `lo` and `hi`.
@@ -519,6 +538,17 @@ impl<'a> Packer<'a> {
             return Some(self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops }));
         }
         let code = wide(narrow).filter(|_| narrow == same && one_ops.len() == other_ops.len())?;
+        if is_narrowing(code)
+            && let Some(pairs) = self.pays_to_narrow_along(one, other, depth)
+        {
+            let unknown = [Source::Pack(usize::MAX); 2];
+            let pack = self.push(lo, hi, How::Narrow { lo: one, hi: other, code, from: unknown });
+            let sources = pairs.map(|(lo, hi)| self.source(lo, hi, depth + 1));
+            if let How::Narrow { from, .. } = &mut self.packs[pack].how {
+                *from = sources;
+            }
+            return Some(pack);
+        }
         let fits = |at: usize| {
             let both = self.is_wide_operand(code, at);
             match (one_ops[at], other_ops[at]) {
@@ -571,6 +601,42 @@ impl<'a> Packer<'a> {
             *ops = all;
         }
         Some(pack)
+    }
+
+    /// The operands of each of two narrowings as pairs, if it pays more to put these together than
+    /// the first operands of both and the second ones.
+    fn pays_to_narrow_along(
+        &mut self,
+        one: Place,
+        other: Place,
+        depth: usize,
+    ) -> Option<[(VReg, VReg); 2]> {
+        if self.trials >= MAX_TRIALS || self.depends(one, other) || self.depends(other, one) {
+            return None;
+        }
+        let operands = |place: Place| match x86(self.inst(place)) {
+            Some((
+                _,
+                &[_, Opnd::Use(one) | Opnd::UseReg(one), Opnd::Use(other) | Opnd::UseReg(other)],
+            )) => Some((one, other)),
+            _ => None,
+        };
+        let (along, too) = (operands(one)?, operands(other)?);
+        let across = self.trial([(along.0, too.0), (along.1, too.1)], depth);
+        (self.trial([along, too], depth) > across).then_some([along, too])
+    }
+
+    /// What packing these pairs would save.
+    fn trial(&mut self, pairs: [(VReg, VReg); 2], depth: usize) -> i64 {
+        let (packs, joins, steps) = (self.packs.len(), self.joins.len(), self.journal.len());
+        self.trials += 1;
+        for (lo, hi) in pairs {
+            self.source(lo, hi, depth + 1);
+        }
+        self.trials -= 1;
+        let gain = self.gain(packs, joins);
+        self.undo(steps);
+        gain
     }
 
     fn is_wide_operand(&self, code: Code, at: usize) -> bool {
@@ -683,6 +749,7 @@ impl<'a> Packer<'a> {
             return match self.packs[pack].how {
                 How::Insts { lo, hi, .. }
                 | How::Lows { lo, hi, .. }
+                | How::Narrow { lo, hi, .. }
                 | How::Idiom { lo, hi, .. } => after(lo.max(hi)),
                 How::Params { block, .. } => (block, 0),
             };
@@ -705,7 +772,7 @@ impl<'a> Packer<'a> {
                 How::Lows { widening, .. } if widening.high.is_none() => {}
                 How::Lows { lo, .. } => gain += INST * self.facts.weight(lo.0),
                 How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
-                How::Params { .. } => {}
+                How::Narrow { .. } | How::Params { .. } => {}
             }
             let block = self.place_of(pack.lo).0;
             if self.needs_half(at) {
@@ -765,6 +832,7 @@ impl<'a> Packer<'a> {
                         |op| matches!(op, Wide::Use(source) | Wide::Mod(source) if takes(source)),
                     ),
                     Some(How::Lows { hi, from, .. }) if *hi == place => takes(from),
+                    Some(How::Narrow { from, .. }) => from.iter().any(takes),
                     _ => false,
                 }
             }
@@ -803,7 +871,10 @@ impl<'a> Packer<'a> {
     fn moved(&self, place: Place) -> Place {
         match self.pack_at(place).map(|pack| &self.packs[pack].how) {
             Some(
-                How::Insts { lo, hi, .. } | How::Lows { lo, hi, .. } | How::Idiom { lo, hi, .. },
+                How::Insts { lo, hi, .. }
+                | How::Lows { lo, hi, .. }
+                | How::Narrow { lo, hi, .. }
+                | How::Idiom { lo, hi, .. },
             ) => *lo.max(hi),
             _ => self.merges.get(&place).map_or(place, |merge| merge.at),
         }

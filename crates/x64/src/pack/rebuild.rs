@@ -13,8 +13,8 @@ use smallvec::{SmallVec, smallvec};
 
 const TILE: &str = "pack";
 
-/// `vpermq` that puts the low halves of both halves into the lower half.
-const LOW_HALVES: i64 = 0b11_01_10_00;
+/// `vpermq` that puts the low halves of both halves into the lower half, the high ones into the upper.
+const MIDDLE_SWAPPED: i64 = 0b11_01_10_00;
 
 /// The function with its packs in place of the pairs.
 pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) -> VCode {
@@ -179,6 +179,15 @@ impl Rebuilder<'_, '_> {
                 self.widen_lows(widening, from, to, inst.srcloc);
                 self.take_half(pack, inst.srcloc);
             }
+            How::Narrow { lo, hi, code, from } if *lo.max(hi) == place => {
+                let (code, [one, other]) = (*code, from.map(|from| self.source(from)));
+                let mixed = self.packer.new_reg();
+                let ops = smallvec![Opnd::Def(mixed), Opnd::UseReg(one), Opnd::UseReg(other)];
+                self.put(inst.srcloc, code, ops);
+                let ops = smallvec![Opnd::Def(to), Opnd::UseReg(mixed), Opnd::Imm(MIDDLE_SWAPPED)];
+                self.put(inst.srcloc, Code::VEX_Vpermq_ymm_ymmm256_imm8, ops);
+                self.take_half(pack, inst.srcloc);
+            }
             How::Idiom { lo, hi, code } if *lo.max(hi) == place => {
                 let kind = Kind::Idiom { code: *code, to };
                 self.out.push(Inst {
@@ -206,7 +215,7 @@ impl Rebuilder<'_, '_> {
             }
             None => widening.whole,
         };
-        let ops = smallvec![Opnd::Def(spare), Opnd::UseReg(from), Opnd::Imm(LOW_HALVES)];
+        let ops = smallvec![Opnd::Def(spare), Opnd::UseReg(from), Opnd::Imm(MIDDLE_SWAPPED)];
         self.put(srcloc, Code::VEX_Vpermq_ymm_ymmm256_imm8, ops);
         self.put(srcloc, code, smallvec![Opnd::Def(to), Opnd::UseReg(spare)]);
     }
