@@ -193,6 +193,14 @@ impl FunctionCompiler for Optimizer {
         }
     }
 
+    /// Egraft's own backend takes nearly all of them; otherwise only what rewriting gains by changes.
+    fn mostly_declines(&self, isa: &dyn TargetIsa) -> bool {
+        match self.backend {
+            Backend::Cranelift => true,
+            Backend::Auto | Backend::X64 => !egraft_x64::supports(isa),
+        }
+    }
+
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
         let (optimized, mut note) = run(&function.func, isa, self.effort);
         note.shape = Some(Shape::of(&function.func));

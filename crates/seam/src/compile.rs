@@ -39,6 +39,13 @@ pub trait FunctionCompiler: Send + Sync {
         Ok(())
     }
 
+    /// Whether most functions that are wanted keep stock code in the end. For long ones that is then
+    /// compiled beside the decision, and not after it.
+    fn mostly_declines(&self, isa: &dyn TargetIsa) -> bool {
+        let _ = isa;
+        true
+    }
+
     /// Decides on one function. `isa` has exactly the flags that Wasmtime compiles with.
     ///
     /// Wasmtime asks for code by the function's stencil, which leaves out the names of callees
@@ -252,6 +259,11 @@ impl<'a> Job<'a> {
     }
 
     /// Stock Cranelift's code for a captured function.
+    /// Whether stock code should be made before it is known to be needed.
+    pub(crate) fn is_stock_likely(&self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.compiler.mostly_declines(self.isa))).unwrap_or(true)
+    }
+
     pub(crate) fn stock(&self, func: &Function) -> Result<(Vec<u8>, usize), StockReason> {
         let code = catch_unwind(AssertUnwindSafe(|| compile_stock(func.clone(), self.isa)))
             .unwrap_or_else(|payload| Err(StockReason::Panicked(panic_message(&*payload))))?;

@@ -304,8 +304,8 @@ impl Run<'_> {
         let (whole, compiled) = if length > LONG_TEXT {
             std::thread::scope(|scope| {
                 // Stock code is what most long functions end with; they would wait for it.
-                let stock =
-                    (length > LONGER_TEXT).then(|| scope.spawn(|| self.job.stock(&function.func)));
+                let early = length > LONGER_TEXT && self.job.is_stock_likely();
+                let stock = early.then(|| scope.spawn(|| self.job.stock(&function.func)));
                 let whole = scope.spawn(whole);
                 let compiled = self.job.function_beside(&function, || match stock {
                     Some(stock) => stock.join().unwrap_or_else(|payload| {
