@@ -402,12 +402,16 @@ pub(super) fn shifts_of_lanes(select: &mut Select<'_>, root: &Root) -> Fits {
     let mut shifts = [None; 4];
     let mut inst = root.inst;
     loop {
+        // What is below may be seen through a bitcast.
+        if dfg.value_type(dfg.first_result(inst)) != root.ty {
+            return Ok(false);
+        }
         match dfg.insts[inst] {
             InstructionData::TernaryImm8 { opcode: Opcode::Insertlane, args, imm } => {
                 shifts[usize::from(imm)].get_or_insert(args[1]);
                 match select.def(args[0]) {
-                    Some(below) if select.type_of(args[0]) == root.ty => inst = below,
-                    _ => return Ok(false),
+                    Some(below) => inst = below,
+                    None => return Ok(false),
                 }
             }
             InstructionData::Unary { opcode: Opcode::Splat, arg } => {
