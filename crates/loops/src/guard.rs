@@ -144,13 +144,9 @@ impl Guard<'_> {
         let mut known = FxHashMap::default();
         let mut ends = Vec::new();
         let mut starts = Vec::new();
-        let mut memory = None;
+        let base = self.first(block, streams.base);
+        let length = self.length(block, streams.base);
         for stream in &streams.all {
-            let base = self.first(block, stream.base);
-            let length = match memory {
-                Some(length) => length,
-                None => *memory.insert(self.length(block, stream.base)),
-            };
             let index = match stream.index {
                 Some(index) => {
                     let index = self.first(block, index);

@@ -2,7 +2,7 @@
 
 use crate::affine::Affine;
 use crate::counted::{Counted, MemoryAccess};
-use cranelift_codegen::ir::{Function, Inst, Value};
+use cranelift_codegen::ir::{Function, Inst, InstructionData, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -26,7 +26,6 @@ pub(crate) enum Stride {
 /// Accesses at a common, moving address plus constants.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) base: Value,
     /// The index of the access that is lowest.
     pub(crate) index: Option<Value>,
     pub(crate) stride: Stride,
@@ -38,6 +37,8 @@ pub(crate) struct Stream {
 
 /// All streams of a loop.
 pub(crate) struct Streams {
+    /// Where the memory begins that all are in.
+    pub(crate) base: Value,
     pub(crate) all: Vec<Stream>,
     /// For each access its stream and its distance from the lowest index.
     pub(crate) of: FxHashMap<Inst, (usize, i64)>,
@@ -67,20 +68,25 @@ impl Streams {
         })
     }
 
-    /// `None` if there are none, or too many.
+    /// `None` if there are none, too many, or if they are in several memories.
     pub(crate) fn new(func: &Function, counted: &Counted) -> Option<Streams> {
-        type Key = (Value, SmallVec<[(Value, i32); 4]>);
+        type Key = SmallVec<[(Value, i32); 4]>;
+        let base = counted.accesses.first()?.base;
+        if !counted.accesses.iter().all(|access| is_same_base(func, access.base, base)) {
+            return None;
+        }
         let mut groups: FxHashMap<Key, Vec<&MemoryAccess>> = FxHashMap::default();
         let mut order: Vec<Key> = Vec::new();
         for access in &counted.accesses {
-            let key = (access.base, access.index.sum.terms.clone());
+            let key = access.index.sum.terms.clone();
             let group = groups.entry(key.clone()).or_default();
             if group.is_empty() {
                 order.push(key);
             }
             group.push(access);
         }
-        let mut streams = Streams { all: Vec::new(), of: FxHashMap::default(), pairs: Vec::new() };
+        let mut streams =
+            Streams { base, all: Vec::new(), of: FxHashMap::default(), pairs: Vec::new() };
         for key in order {
             let group = &groups[&key];
             let lowest = group.iter().min_by_key(|access| access.index.sum.constant)?;
@@ -91,7 +97,6 @@ impl Streams {
             };
             let at = streams.all.len();
             let mut stream = Stream {
-                base: lowest.base,
                 index: lowest.index.value,
                 stride,
                 first: i64::MAX,
@@ -124,4 +129,16 @@ impl Streams {
         }
         (streams.pairs.len() <= MAX_PAIRS).then_some(streams)
     }
+}
+
+/// Whether two loads of where a memory begins load the same.
+fn is_same_base(func: &Function, one: Value, other: Value) -> bool {
+    let loaded = |value: Value| match func.dfg.value_def(value).inst() {
+        Some(inst) => match func.dfg.insts[inst] {
+            InstructionData::Load { arg, offset, .. } => Some((arg, offset)),
+            _ => None,
+        },
+        None => None,
+    };
+    one == other || (loaded(one).is_some() && loaded(one) == loaded(other))
 }
