@@ -24,3 +24,15 @@ fn library_call() {
 fn half_conversion() {
     check("half_conversion.wasm", Settings::default());
 }
+
+/// Stock Cranelift gives the fault of a load that is only extended the place of the extension.
+#[test]
+fn fault_of_an_extended_load() {
+    check("fault_of_an_extended_load.wasm", Settings::default());
+}
+
+/// A chain of inserted lanes went on through a bitcast, to lanes of another width.
+#[test]
+fn lanes_through_a_bitcast() {
+    check("lanes_through_a_bitcast.wasm", Settings::default());
+}

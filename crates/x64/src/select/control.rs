@@ -52,6 +52,8 @@ pub(crate) fn select(
         regs: SecondaryMap::new(),
         uses: SecondaryMap::new(),
         user: SecondaryMap::new(),
+        readers: SecondaryMap::new(),
+        extended: SecondaryMap::new(),
         effects: SecondaryMap::new(),
         places: SecondaryMap::new(),
         reached: 0,
@@ -165,6 +167,13 @@ impl Select<'_> {
             self.effects[inst] = effects;
             if self.has_effect(inst) || self.can_trap_in_order(inst) {
                 effects += 1;
+            }
+            for value in func.dfg.inst_values(inst) {
+                let value = func.dfg.resolve_aliases(value);
+                self.readers[value] += 1;
+                let op = func.dfg.insts[inst].opcode();
+                self.extended[value] =
+                    matches!(op, Opcode::Uextend | Opcode::Sextend).then_some(inst);
             }
             if self.identity(inst).is_some() {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::{Fits, Root, Select, is_vector};
 use crate::vcode::{Mem, Opnd};
-use cranelift_codegen::ir::{InstructionData, Opcode, Type, Value, types};
+use cranelift_codegen::ir::{Inst as ClifInst, InstructionData, Opcode, Type, Value, types};
 use iced_x86::Code;
 
 /// The load that extends `ty` to the whole register, for loads that do not say how.
@@ -43,7 +43,12 @@ pub(super) fn load(select: &mut Select<'_>, root: &Root) -> Fits {
         _ => None,
     };
     let Some(code) = code else { return select.unsupported(format!("a load of {ty}")) };
-    let at = select.memory(root.inst, arg, offset.into())?;
+    let mut at = select.memory(root.inst, arg, offset.into())?;
+    if root.op == Opcode::Load
+        && let Some(extension) = select.only_extension(root.inst, result)
+    {
+        at.srcloc = select.func.stencil.srclocs[extension];
+    }
     let (code, to) = match select.raised.remove(&root.inst) {
         Some(raised) => raised,
         None => (code, select.result()?),
@@ -110,10 +115,91 @@ fn store_int(
         select.x86_mem(code, &[Opnd::Mem(at.mem), Opnd::UseReg(from), Opnd::Imm(imm)], at);
         return Ok(true);
     }
+    if root.op == Opcode::Store
+        && let Some((operation, codes)) = select.read_modify_write(root, value, address, offset)
+    {
+        let at = select.memory(root.inst, address, offset)?;
+        let (code, operand) = match select.imm32(operation) {
+            Some(imm) => (codes.imm, Opnd::Imm(imm.into())),
+            None => (codes.reg, Opnd::UseReg(select.reg(operation)?)),
+        };
+        select.x86_mem(code, &[Opnd::Mem(at.mem), operand], at);
+        return Ok(true);
+    }
     let from = select.reg(value)?;
     let at = select.memory(root.inst, address, offset)?;
     select.x86_mem(code, &[Opnd::Mem(at.mem), Opnd::UseReg(from)], at);
     Ok(true)
+}
+
+/// Instructions that compute in memory.
+struct MemoryCodes {
+    reg: Code,
+    imm: Code,
+}
+
+impl MemoryCodes {
+    fn new(op: Opcode, ty: Type) -> Option<MemoryCodes> {
+        let (reg, imm) = match (op, ty) {
+            (Opcode::Iadd, types::I32) => (Code::Add_rm32_r32, Code::Add_rm32_imm32),
+            (Opcode::Iadd, types::I64) => (Code::Add_rm64_r64, Code::Add_rm64_imm32),
+            (Opcode::Isub, types::I32) => (Code::Sub_rm32_r32, Code::Sub_rm32_imm32),
+            (Opcode::Isub, types::I64) => (Code::Sub_rm64_r64, Code::Sub_rm64_imm32),
+            (Opcode::Band, types::I32) => (Code::And_rm32_r32, Code::And_rm32_imm32),
+            (Opcode::Band, types::I64) => (Code::And_rm64_r64, Code::And_rm64_imm32),
+            (Opcode::Bor, types::I32) => (Code::Or_rm32_r32, Code::Or_rm32_imm32),
+            (Opcode::Bor, types::I64) => (Code::Or_rm64_r64, Code::Or_rm64_imm32),
+            (Opcode::Bxor, types::I32) => (Code::Xor_rm32_r32, Code::Xor_rm32_imm32),
+            (Opcode::Bxor, types::I64) => (Code::Xor_rm64_r64, Code::Xor_rm64_imm32),
+            _ => return None,
+        };
+        Some(MemoryCodes { reg, imm })
+    }
+}
+
+impl Select<'_> {
+    /// The instruction that extends what `load` made, if nothing else reads that and nothing ordered
+    /// stands between: stock Cranelift makes one instruction of both and gives a fault its place.
+    fn only_extension(&self, load: ClifInst, result: Value) -> Option<ClifInst> {
+        let extension = self.extended[result].filter(|_| self.readers[result] == 1)?;
+        let layout = &self.func.layout;
+        let near = layout.inst_block(extension) == layout.inst_block(load)
+            && self.effects[extension] == self.effects[load] + 1;
+        (near && self.can_trap_in_order(load)).then_some(extension)
+    }
+
+    /// The other operand of a root that stores what is computed of what it overwrites, and how to.
+    /// Stock Cranelift does the same (`lower.isle`), so that a fault has the store's place in both.
+    fn read_modify_write(
+        &mut self,
+        root: &Root,
+        value: Value,
+        address: Value,
+        offset: i32,
+    ) -> Option<(Value, MemoryCodes)> {
+        let func = self.func;
+        let inst = self.def(value)?;
+        let InstructionData::Binary { opcode, args } = func.dfg.insts[inst] else { return None };
+        let ty = self.type_of(func.dfg.first_result(inst));
+        let codes = MemoryCodes::new(opcode, ty).filter(|_| self.type_of(value) == ty)?;
+        for (loaded, other) in [(args[0], args[1]), (args[1], args[0])] {
+            let Some(load) = self.sinkable(loaded, ty) else { continue };
+            let InstructionData::Load { arg, offset: from, .. } = func.dfg.insts[load] else {
+                continue;
+            };
+            let same = self.canonical(arg) == self.canonical(address)
+                && i32::from(from) == offset
+                && self.load_flags(load) == self.load_flags(root.inst);
+            if same && (opcode != Opcode::Isub || loaded == args[0]) {
+                self.sunk.insert(load);
+                if self.can_trap_in_order(load) {
+                    self.reached = self.effects[load];
+                }
+                return Some((other, codes));
+            }
+        }
+        None
+    }
 }
 
 /// A lane that is extracted only to be stored.

@@ -88,6 +88,9 @@ struct Select<'a> {
     /// Users of each value, identities seen through, and the last one found.
     uses: SecondaryMap<Value, u32>,
     user: SecondaryMap<Value, Option<ClifInst>>,
+    /// Users of each value as it stands, and the last one if that only extends it.
+    readers: SecondaryMap<Value, u32>,
+    extended: SecondaryMap<Value, Option<ClifInst>>,
     /// Number of effects in the block before each instruction.
     effects: SecondaryMap<ClifInst, u32>,
     /// Place of each instruction in its block.

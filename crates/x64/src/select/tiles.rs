@@ -204,8 +204,8 @@ static TILES: &[Tile] = tiles! {
     // Lanes.
     Splat: With(shuffle::splat) 16 "splat: vpbroadcast";
     ScalarToVector: With(shuffle::scalar_to_vector) 16 "scalar_to_vector: vmov";
-    Insertlane I32X4: With(vector::shifts_of_lanes) 12 "insertlane of shifts of lanes: vpsrlv";
-    Insertlane I64X2: With(vector::shifts_of_lanes) 12 "insertlane of shifts of lanes: vpsrlv";
+    Insertlane I32X4: With(vector::shifts_of_lanes) 12 "insertlane.i32x4 of shifts of lanes: vpsllvd";
+    Insertlane I64X2: With(vector::shifts_of_lanes) 12 "insertlane.i64x2 of shifts of lanes: vpsllvq";
     Insertlane: With(shuffle::insert) 32 "insertlane: vpinsr";
     Extractlane: With(shuffle::extract) 32 "extractlane: vpextr";
     Shuffle: With(shuffle::shuffle) 16 "shuffle";
