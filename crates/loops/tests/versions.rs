@@ -1,0 +1,108 @@
+//! Which loops get a second version, and that what comes out is valid CLIF. What it computes is
+//! tested where code is run (`crates/x64/tests/random.rs`).
+
+use cranelift_codegen::ir::Function;
+use cranelift_codegen::{settings, verify_function};
+use egraft_loops::{Declined, Versioned, Which, version};
+
+/// A loop that runs `v8` times, with two pointers of 32 bits; `body` makes `v11` from `v10`, an
+/// address, and `steps` the values `v15`, `v16` and `v18` for the next turn.
+fn looped(body: &str, steps: &str, turns: &str) -> Function {
+    let text = format!(
+        "function u0:0(i64 vmctx, i64, i32, i32, i32) -> i32 tail {{
+            region0 = 603979776 \"VMMemoryDefinition+0x0\"
+            region1 = 134217728 \"PublicMemory\"
+        block0(v0: i64, v1: i64, v2: i32, v3: i32, v4: i32):
+            v5 = load.i64 notrap aligned readonly can_move region0 v0+56
+            v30 = iconst.i32 3
+            jump block1(v2, v3, {turns})
+        block1(v6: i32, v7: i32, v8: i32):
+            v9 = uextend.i64 v6
+            v10 = iadd v5, v9
+            {body}
+            v12 = uextend.i64 v7
+            v13 = iadd v5, v12
+            store little region1 v11, v13
+            v14 = iconst.i32 16
+            {steps}
+            v17 = iconst.i32 -1
+            v18 = iadd v8, v17
+            brif v18, block1(v15, v16, v18), block2
+        block2:
+            return v15
+        }}"
+    );
+    let mut functions = cranelift_reader::parse_functions(&text).unwrap();
+    functions.remove(0)
+}
+
+const LOAD: &str = "v11 = load.i8x16 little region1 v10";
+const STEPS: &str = "v15 = iadd v6, v14\n v16 = iadd v7, v14";
+
+/// Makes versions and checks that the function is valid.
+fn versioned(func: &mut Function, which: Which<'_>) -> Versioned {
+    let versioned = version(func, which);
+    verify_function(func, &settings::Flags::new(settings::builder())).unwrap();
+    versioned
+}
+
+fn declined(mut func: Function) -> Vec<Declined> {
+    let versioned = versioned(&mut func, Which::PayingBut(&[]));
+    assert!(versioned.loops.is_empty());
+    versioned.declined
+}
+
+#[test]
+fn a_counted_loop_has_two_versions() {
+    let mut func = looped(LOAD, STEPS, "v4");
+    let versioned = versioned(&mut func, Which::PayingBut(&[]));
+    assert_eq!(versioned.declined, []);
+    let [pair] = versioned.loops[..] else { panic!("{:?}", versioned.loops) };
+    // One vector for each turn, and little else to do.
+    assert_eq!(pair.turns, 4);
+    let accesses: Vec<_> =
+        func.layout.block_insts(pair.fast).filter_map(|inst| versioned.accesses[inst]).collect();
+    assert_eq!(accesses.len(), 8);
+    let loads: Vec<i64> =
+        accesses.iter().filter(|one| one.group == 0).map(|one| one.start).collect();
+    assert_eq!(loads, [0, 16, 32, 48]);
+    assert!(!accesses.iter().any(|one| one.group != 0 && one.may_meet(&accesses[0])));
+    assert!(accesses[0].precedes(&accesses[1]) || accesses[0].precedes(&accesses[2]));
+}
+
+#[test]
+fn what_cannot_be_proven_has_one() {
+    // An address that was loaded.
+    let gather = "v40 = load.i32 little region1 v10
+        v41 = uextend.i64 v40
+        v42 = iadd v5, v41
+        v11 = load.i8x16 little region1 v42";
+    assert_eq!(declined(looped(gather, STEPS, "v4")), [Declined::Address]);
+    // A trap that is no access.
+    let trap = format!("{LOAD}\n v40 = iconst.i32 1\n v41 = udiv v40, v8");
+    assert_eq!(declined(looped(&trap, STEPS, "v4")), [Declined::Effect]);
+    // A pointer that does not move evenly.
+    let steps = "v15 = iadd v6, v8\n v16 = iadd v7, v14";
+    assert_eq!(declined(looped(LOAD, steps, "v4")), [Declined::Address]);
+}
+
+#[test]
+fn what_does_not_pay_has_one() {
+    assert_eq!(declined(looped(LOAD, STEPS, "v30")), [Declined::Short]);
+    // Each turn reads what the one before stored.
+    let before = "v40 = iconst.i32 -16
+        v41 = uextend.i64 v7
+        v42 = iadd v5, v41
+        v11 = load.i8x16 little region1 v42+16";
+    let steps = "v15 = iadd v6, v14\n v16 = iadd v7, v40";
+    let mut func = looped(before, steps, "v4");
+    assert_eq!(declined(func.clone()), [Declined::Recurrent]);
+    assert_eq!(versioned(&mut func, Which::All).loops.len(), 1);
+}
+
+#[test]
+fn exceptions_are_kept() {
+    let mut func = looped(LOAD, STEPS, "v4");
+    let plain = func.layout.blocks().nth(1).unwrap();
+    assert!(versioned(&mut func, Which::PayingBut(&[plain])).loops.is_empty());
+}

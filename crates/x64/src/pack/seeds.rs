@@ -1,0 +1,159 @@
+//! Where pairs grow from: values stored close to one another, what loops carry, both operands of an
+//! instruction. Of several partners the one that saves most is taken.
+
+use super::facts::{Place, x86};
+use super::{Merge, PARAM_REACH, Packer, STORE_REACH, Source, Step};
+use crate::vcode::Opnd;
+use iced_x86::Code;
+use regalloc2::{RegClass, VReg};
+
+impl Packer<'_> {
+    /// Values that are stored close to one another, or side by side where stores can be merged.
+    pub(super) fn seed_stores(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            if self.facts.level(block) == 0 {
+                continue;
+            }
+            let stored = |at: usize| match x86(self.inst((block, at)))? {
+                (
+                    Code::VEX_Vmovups_xmmm128_xmm | Code::VEX_Vmovdqu_xmmm128_xmm,
+                    &[Opnd::Mem(_), Opnd::Use(reg) | Opnd::UseReg(reg)],
+                ) => Some(((block, at), reg)),
+                _ => None,
+            };
+            let stores: Vec<(Place, VReg)> =
+                (0..self.vcode.blocks[block].insts.len()).filter_map(stored).collect();
+            for (at, lo) in stores.iter().enumerate() {
+                if self.merges.contains_key(&lo.0) || self.stores.contains_key(&lo.0) {
+                    continue;
+                }
+                let mut best: Option<(i64, (Place, VReg), bool)> = None;
+                for (other, hi) in stores.iter().enumerate() {
+                    let near = (at + 1..=at + STORE_REACH).contains(&other);
+                    let merges = other != at && self.can_merge(lo.0, hi.0);
+                    if !(near || merges) || self.merges.contains_key(&hi.0) {
+                        continue;
+                    }
+                    let gain = self.attempt(|this| this.pair_stores(*lo, *hi, merges), false);
+                    if gain > best.map_or(0, |(gain, ..)| gain) {
+                        best = Some((gain, *hi, merges));
+                    }
+                }
+                if let Some((_, hi, merges)) = best {
+                    self.attempt(|this| this.pair_stores(*lo, hi, merges), true);
+                }
+            }
+        }
+    }
+
+    /// Packs what two stores store, and makes one of them if they can be merged.
+    fn pair_stores(
+        &mut self,
+        (lo_place, lo): (Place, VReg),
+        (hi_place, hi): (Place, VReg),
+        merges: bool,
+    ) {
+        if lo == hi || (!merges && (self.is_member(lo) || self.is_member(hi))) {
+            return;
+        }
+        let Source::Pack(pack) = self.source(lo, hi, 0) else { return };
+        if merges {
+            let merge = Merge { pack, lo: lo_place, at: lo_place.max(hi_place) };
+            self.merges.insert(lo_place, merge);
+            self.merges.insert(hi_place, merge);
+            self.journal.push(Step::Merge([lo_place, hi_place]));
+        } else {
+            self.stores.insert(hi_place, pack);
+            self.journal.push(Step::Store(hi_place));
+        }
+    }
+
+    /// Both operands of an instruction.
+    pub(super) fn seed_operands(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            if self.facts.level(block) == 0 {
+                continue;
+            }
+            for at in (0..self.vcode.blocks[block].insts.len()).rev() {
+                let Some((_, ops)) = x86(self.inst((block, at))) else { continue };
+                let regs: Vec<VReg> = ops
+                    .iter()
+                    .filter_map(|op| match op {
+                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => {
+                            Some(*reg)
+                        }
+                        _ => None,
+                    })
+                    .filter(|reg| reg.class() == RegClass::Float)
+                    .collect();
+                if let [one, other] = regs[..] {
+                    self.seed_pair(one, std::iter::once(other));
+                }
+            }
+        }
+    }
+
+    /// What a loop carries round.
+    pub(super) fn seed_params(&mut self) {
+        // Inner loops first, of these the fast ones: what they carry decides for the others.
+        let mut blocks: Vec<usize> = (0..self.vcode.blocks.len()).collect();
+        blocks.sort_by_key(|block| {
+            let fast = self.vcode.blocks[*block].insts.iter().any(|inst| inst.access.is_some());
+            std::cmp::Reverse((fast, self.facts.level(*block)))
+        });
+        for block in blocks {
+            let params = &self.vcode.blocks[block].params;
+            let carries = self.facts.preds[block].iter().any(|(pred, _)| *pred >= block);
+            if !carries {
+                continue;
+            }
+            for (at, one) in params.iter().enumerate() {
+                if one.class() == RegClass::Float {
+                    let others = params[at + 1..].iter().filter(|reg| reg.class() == one.class());
+                    self.seed_pair(*one, others.take(PARAM_REACH).copied());
+                }
+            }
+        }
+    }
+
+    /// Pairs a value with that other one with which it pays most, whichever of them is lower.
+    fn seed_pair(&mut self, one: VReg, others: impl Iterator<Item = VReg>) {
+        let mut best: Option<(i64, VReg, VReg)> = None;
+        for other in others {
+            if one == other || self.is_member(one) || self.is_member(other) {
+                continue;
+            }
+            for (lo, hi) in [(one, other), (other, one)] {
+                let gain = self.attempt(|this| this.pair_values(lo, hi), false);
+                if gain > best.map_or(0, |(gain, ..)| gain) {
+                    best = Some((gain, lo, hi));
+                }
+            }
+        }
+        if let Some((_, lo, hi)) = best {
+            self.attempt(|this| this.pair_values(lo, hi), true);
+        }
+    }
+
+    fn pair_values(&mut self, lo: VReg, hi: VReg) {
+        self.source(lo, hi, 0);
+    }
+
+    /// Does something, and undoes it unless it pays, leaves an order, and is to `stay`. Gives what
+    /// it saves.
+    fn attempt(&mut self, what: impl FnOnce(&mut Self), stay: bool) -> i64 {
+        let (packs, joins) = (self.packs.len(), self.joins.len());
+        self.journal.clear();
+        what(self);
+        let merged = self.journal.iter().any(|step| matches!(step, Step::Merge(_)));
+        let mut gain = 0;
+        if (merged || self.packs.len() > packs) && self.has_order(packs) {
+            gain = self.gain(packs, joins);
+            if gain > 0 && stay {
+                return gain;
+            }
+        }
+        self.undo(0);
+        gain
+    }
+}
