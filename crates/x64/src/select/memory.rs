@@ -165,7 +165,8 @@ impl Select<'_> {
         let layout = &self.func.layout;
         let near = layout.inst_block(extension) == layout.inst_block(load)
             && self.effects[extension] == self.effects[load] + 1;
-        (near && self.can_trap_in_order(load)).then_some(extension)
+        let placed = !self.func.stencil.srclocs[extension].is_default();
+        (near && placed && self.can_trap_in_order(load)).then_some(extension)
     }
 
     /// The other operand of a root that stores what is computed of what it overwrites, and how to.
