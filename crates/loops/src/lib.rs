@@ -119,6 +119,9 @@ pub enum Declined {
     Effect,
     /// It accesses nothing, or too many arrays.
     Streams,
+    /// One turn stores no pairs of vectors, and several at once would walk down columns side by side,
+    /// which meet in the cache.
+    Columns,
     /// A turn reads what the one before stored.
     Recurrent,
     /// It runs too few times.
@@ -137,6 +140,7 @@ impl fmt::Display for Declined {
             Declined::Address => "an address is no sum of counters and values from outside",
             Declined::Effect => "it calls, may trap without an access, or has another effect",
             Declined::Streams => "it accesses nothing, or too many arrays",
+            Declined::Columns => "one turn stores no pairs of vectors, and it walks down columns",
             Declined::Recurrent => "a turn reads what one shortly before stored",
             Declined::Short => "it runs too few times",
             Declined::Growth => "the function would grow too much",
@@ -304,7 +308,13 @@ impl Plan {
             return Err(Declined::Recurrent);
         }
         let reductions = reductions(func, &counted, &outs);
-        let copies = copies(func, &counted, &streams, &needed, &reductions);
+        let pairs = has_pairs(func, &counted, &streams, &reductions);
+        let columns = streams.all.iter().any(|stream| matches!(stream.stride, Stride::Fixed(_)));
+        let stores = streams.all.iter().any(|stream| stream.stores);
+        if columns && stores && !pairs && !any {
+            return Err(Declined::Columns);
+        }
+        let copies = if columns { 1 } else { copies(func, &needed, pairs) };
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
@@ -424,22 +434,12 @@ fn redirect(func: &mut Function, inst: Inst, from: Block, to: Block) {
     }
 }
 
-/// How many turns the fast loop makes at once: two where one has no pairs of vectors, more if it is
+/// How many turns the fast loop makes at once: two where one has no `pairs` of vectors, more if it is
 /// short.
-fn copies(
-    func: &Function,
-    counted: &Counted,
-    streams: &Streams,
-    needed: &Needed,
-    reductions: &FxHashMap<usize, Reduction>,
-) -> i64 {
-    let work =
-        needed.insts.iter().filter(|inst| !is_renaming(func.dfg.insts[**inst].opcode())).count();
-    let mut copies = if has_pairs(func, counted, streams, reductions) { 1 } else { 2 };
-    // Those that walk down columns would meet in the cache.
-    if streams.all.iter().any(|stream| matches!(stream.stride, Stride::Fixed(_))) {
-        return 1;
-    }
+fn copies(func: &Function, needed: &Needed, pairs: bool) -> i64 {
+    let renames = |inst: &Inst| is_renaming(func.dfg.insts[*inst].opcode());
+    let work = needed.insts.iter().filter(|inst| !renames(inst)).count();
+    let mut copies = if pairs { 1 } else { 2 };
     while copies < MAX_COPIES && work * (copies as usize) < ENOUGH {
         copies *= 2;
     }
