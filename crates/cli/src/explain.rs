@@ -47,6 +47,15 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
     if let Some(what) = &function.uncovered {
         line(format_args!("not by Egraft's own backend: {what}"))?;
     }
+    if function.fast_loops > 0 {
+        line(format_args!(
+            "{} loops have a version in which no access traps",
+            function.fast_loops
+        ))?;
+    }
+    for reason in &function.plain_loops {
+        line(format_args!("a loop has one version: {reason}"))?;
+    }
     if let Some(stop) = &function.stop {
         line(format_args!("stopped: {stop}"))?;
     }

@@ -12,6 +12,7 @@ use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
     StockReason, StoreStats,
 };
+use egraft_x64::Declined;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -237,7 +238,13 @@ impl Optimizer {
         if !refused && uses_x64(self.backend, isa, shape) {
             let func = better.as_deref().unwrap_or(func);
             match egraft_x64::compile(func, isa, &egraft_x64::Options::default()) {
-                Ok(compiled) => return Decision::Code(compiled.blob),
+                Ok(compiled) => {
+                    note.fast_loops = compiled.versions;
+                    let vectors = |reason: &&Declined| **reason != Declined::NoVectors;
+                    let declined = compiled.declined.iter().filter(vectors);
+                    note.plain_loops = declined.map(ToString::to_string).collect();
+                    return Decision::Code(compiled.blob);
+                }
                 Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
             }
         }

@@ -85,6 +85,10 @@ pub struct FunctionReport {
     pub stop: Option<String>,
     /// What Egraft's own backend does not cover, where it was asked for.
     pub uncovered: Option<String>,
+    /// Loops that Egraft's own backend gave a second version, in which no access can trap.
+    pub fast_loops: usize,
+    /// Why other loops with vector code have none, one line each.
+    pub plain_loops: Vec<String>,
     /// Microseconds spent on it.
     pub micros: u64,
 }
@@ -165,6 +169,8 @@ impl Report {
                     rules: note.rules,
                     stop: note.stop,
                     uncovered: note.uncovered,
+                    fast_loops: note.fast_loops,
+                    plain_loops: note.plain_loops,
                     micros: function.micros,
                 }
             })
@@ -214,6 +220,8 @@ pub(crate) struct Note {
     pub(crate) rules: Vec<RuleReport>,
     pub(crate) stop: Option<String>,
     pub(crate) uncovered: Option<String>,
+    pub(crate) fast_loops: usize,
+    pub(crate) plain_loops: Vec<String>,
 }
 
 /// Finds a function's note. Modules compiled at the same time share the notes, and two of them might
