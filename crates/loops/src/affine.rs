@@ -1,8 +1,9 @@
 //! 32-bit values of a loop as sums: coefficients times values that the loop does not change or
 //! counts up, plus a constant, all modulo 2³².
 
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
-    Block, Function, Inst, InstructionData, Opcode, Value, ValueDef, types,
+    Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef, types,
 };
 use smallvec::SmallVec;
 
@@ -46,9 +47,26 @@ impl Affine {
         (self.terms.len() <= MAX_TERMS).then_some(self)
     }
 
+    /// Computes the sum at the end of `into`; its terms must be known there.
+    pub(crate) fn value(&self, func: &mut Function, into: Block) -> Value {
+        let mut cursor = FuncCursor::new(func).at_bottom(into);
+        let mut sum = cursor.ins().iconst(types::I32, i64::from(self.constant as u32));
+        for (term, coefficient) in &self.terms {
+            let coefficient = cursor.ins().iconst(types::I32, i64::from(*coefficient as u32));
+            let product = cursor.ins().imul(*term, coefficient);
+            sum = cursor.ins().iadd(sum, product);
+        }
+        sum
+    }
+
     fn times(&self, factor: i32) -> Option<Affine> {
         Affine::default().plus(self, factor)
     }
+}
+
+/// Whether `value` is made outside of `block`.
+pub(crate) fn is_outside(func: &Function, block: Block, value: Value) -> bool {
+    !is_param(func, block, value) && made_in(func, block, value).is_none()
 }
 
 /// The constant that `value` is, sign-extended from its type.

@@ -2,7 +2,7 @@
 //! what they access in linear memory.
 
 use crate::Declined;
-use crate::affine::{Affine, affine, constant, is_param, made_in};
+use crate::affine::{Affine, affine, constant, is_outside, is_param, made_in};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{
     AliasRegion, Block, BlockArg, BlockCall, Function, Inst, InstructionData, MemFlagsData, Opcode,
@@ -206,9 +206,7 @@ impl Counted {
     /// Whether `value` is made outside the loop, or a constant.
     fn is_fixed(&self, func: &Function, value: Value) -> bool {
         func.dfg.value_type(value) == types::I32
-            && (constant(func, value).is_some()
-                || (!is_param(func, self.block, value)
-                    && made_in(func, self.block, value).is_none()))
+            && (constant(func, value).is_some() || is_outside(func, self.block, value))
     }
 
     /// Takes an access to linear memory apart.
@@ -310,7 +308,7 @@ fn is_base_load(func: &Function, inst: Inst) -> bool {
 /// Whether `inst`, in `block`, loads where a linear memory begins, from a place that stays.
 fn is_base(func: &Function, block: Block, inst: Inst) -> bool {
     let InstructionData::Load { arg, .. } = func.dfg.insts[inst] else { return false };
-    is_base_load(func, inst) && made_in(func, block, arg).is_none() && !is_param(func, block, arg)
+    is_base_load(func, inst) && is_outside(func, block, arg)
 }
 
 /// How many bytes `inst` accesses.

@@ -1,16 +1,16 @@
 //! Writes the loop anew, several turns at a time, with pointers instead of indices.
 
-use crate::affine::{Affine, affine, is_param, made_in};
+use crate::affine::{Affine, affine, is_outside, is_param, made_in};
 use crate::counted::Counted;
 use crate::guard::{Start, Turns};
 use crate::reduction::Reduction;
 use crate::scope::Scope;
-use crate::streams::{Streams, Stride};
+use crate::streams::{Place, Streams, Stride};
 use crate::{Access, Accesses};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
+    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Value, types,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -201,24 +201,12 @@ impl Fast<'_> {
                 let step = step.clone();
                 let step = match step.terms.is_empty() {
                     true => Step::Known(step.constant),
-                    false => Step::Fixed(self.sum(self.before, &step)),
+                    false => Step::Fixed(step.value(self.func, self.before)),
                 };
                 steps.insert(*at, step);
             }
         }
         steps
-    }
-
-    /// A sum of values from outside the loop.
-    fn sum(&mut self, block: Block, sum: &Affine) -> Value {
-        let mut value = self.at(block).ins().iconst(types::I32, i64::from(sum.constant as u32));
-        for (term, coefficient) in &sum.terms {
-            let coefficient = i64::from(*coefficient as u32);
-            let coefficient = self.at(block).ins().iconst(types::I32, coefficient);
-            let product = self.at(block).ins().imul(*term, coefficient);
-            value = self.at(block).ins().iadd(value, product);
-        }
-        value
     }
 
     /// `value` after `turns` turns.
@@ -362,8 +350,7 @@ impl Fast<'_> {
                 if !scopes[copy].map.contains_key(param) {
                     let next = self.counted.back[at];
                     let known = scopes[copy - 1].map.get(&next).copied();
-                    let outside = made_in(self.func, self.counted.block, next).is_none()
-                        && !is_param(self.func, self.counted.block, next);
+                    let outside = is_outside(self.func, self.counted.block, next);
                     let value = known.or(outside.then_some(next));
                     scopes[copy].map.extend(value.map(|value| (*param, value)));
                 }
@@ -380,10 +367,11 @@ impl Fast<'_> {
         let mut loaded: FxHashMap<Value, (Inst, usize)> = FxHashMap::default();
         let mut loads: Vec<Inst> = Vec::new();
         for inst in self.counted.insts.iter().filter(|inst| self.needed.insts.contains(inst)) {
-            if self.streams.of.contains_key(inst) && dfg.insts[*inst].opcode().can_load() {
+            if self.streams.of.get(inst).is_some_and(|place| !place.store) {
                 loads.push(*inst);
                 continue;
             }
+            let fresh = order.len();
             let is_due = |load: &Inst| {
                 let made = dfg.inst_results(*load);
                 dfg.inst_values(*inst).any(|value| made.contains(&value))
@@ -393,18 +381,17 @@ impl Fast<'_> {
             if long {
                 for value in dfg.inst_values(*inst) {
                     let Some((load, at)) = loaded.get(&value).copied() else { continue };
-                    let stays = |other: &Inst| {
-                        !dfg.insts[*other].opcode().can_store() || !self.may_meet(*other, load)
+                    let stored = |other: &Inst| {
+                        self.streams.of.get(other).is_some_and(|place| place.store)
+                            && self.may_meet(*other, load)
                     };
-                    if order.len() - at > FAR && order[at..].iter().all(stays) {
+                    if order.len() - at > FAR && !order[at..].iter().any(stored) {
                         order.push(load);
                     }
                 }
-                for (at, made) in order.iter().enumerate().rev().take_while(|(_, made)| {
-                    self.streams.of.contains_key(made) && dfg.insts[**made].opcode().can_load()
-                }) {
-                    let values = dfg.inst_results(*made).iter();
-                    loaded.extend(values.map(|value| (*value, (*made, at))));
+                for at in (fresh..order.len()).rev() {
+                    let values = dfg.inst_results(order[at]).iter();
+                    loaded.extend(values.map(|value| (*value, (order[at], at))));
                 }
             }
             order.push(*inst);
@@ -415,15 +402,8 @@ impl Fast<'_> {
 
     /// Whether two accesses of one turn may touch the same byte; never for other instructions.
     fn may_meet(&self, one: Inst, other: Inst) -> bool {
-        let range = |inst: Inst| {
-            let (stream, start) = *self.streams.of.get(&inst)?;
-            let access = self.counted.accesses.iter().find(|access| access.inst == inst)?;
-            Some((stream, start, start + i64::from(access.bytes)))
-        };
-        match (range(one), range(other)) {
-            (Some((stream, start, end)), Some((same, other_start, other_end))) => {
-                stream == same && start < other_end && other_start < end
-            }
+        match (self.streams.of.get(&one), self.streams.of.get(&other)) {
+            (Some(one), Some(other)) => one.meets(other, 0),
             _ => false,
         }
     }
@@ -444,11 +424,7 @@ impl Fast<'_> {
                 let next = self.counted.back[at];
                 let known = match scopes[copy - 1].map.get(&next) {
                     Some(known) => *known,
-                    None if made_in(self.func, self.counted.block, next).is_none()
-                        && !is_param(self.func, self.counted.block, next) =>
-                    {
-                        next
-                    }
+                    None if is_outside(self.func, self.counted.block, next) => next,
                     None => return false,
                 };
                 scopes[copy].map.insert(value, known);
@@ -459,27 +435,12 @@ impl Fast<'_> {
 
     /// Whether no store of one copy meets an access of another.
     fn side_by_side(&self, insts: &[Inst]) -> bool {
-        let of = |inst: &Inst| {
-            let (stream, start) = *self.streams.of.get(inst)?;
-            let access = self.counted.accesses.iter().find(|access| access.inst == *inst)?;
-            Some((stream, start, i64::from(access.bytes), access.store))
-        };
-        let all: Vec<_> = insts.iter().filter_map(of).collect();
-        for &(stream, start, bytes, _) in all.iter().filter(|access| access.3) {
-            for &(other, other_start, other_bytes, _) in &all {
-                if stream != other {
-                    continue;
-                }
-                let Stride::Known(stride) = self.streams.all[stream].stride else { return false };
-                for apart in (1 - self.copies)..self.copies {
-                    let moved = other_start + apart * i64::from(stride);
-                    if apart != 0 && start < moved + other_bytes && moved < start + bytes {
-                        return false;
-                    }
-                }
-            }
-        }
-        true
+        let all = || insts.iter().filter_map(|inst| self.streams.of.get(inst));
+        all().filter(|place| place.store).all(|store| {
+            let Stride::Known(stride) = self.streams.all[store.stream].stride else { return false };
+            let mut others = (1 - self.copies..self.copies).filter(|copy| *copy != 0);
+            others.all(|copy| !all().any(|place| store.meets(place, copy * i64::from(stride))))
+        })
     }
 
     fn copy(
@@ -490,7 +451,7 @@ impl Fast<'_> {
         addressing: &[Addressing],
         accesses: &mut Accesses,
     ) {
-        let Some(&(stream, start)) = self.streams.of.get(&inst) else {
+        let Some(&Place { stream, start, bytes, .. }) = self.streams.of.get(&inst) else {
             scopes[copy].copy(self.func, self.body, inst);
             return;
         };
@@ -520,12 +481,11 @@ impl Fast<'_> {
         };
         let new = scopes[copy].copy(self.func, self.body, inst);
         self.point(new, address, offset);
-        let bytes = self.counted.accesses.iter().find(|access| access.inst == inst);
         accesses[new] = Some(Access {
             group: self.first_group + stream as u32,
             copy: if place.exact { 0 } else { copy as u32 },
             start: start + apart,
-            bytes: bytes.map_or(0, |access| access.bytes),
+            bytes,
         });
     }
 
@@ -573,7 +533,7 @@ impl Fast<'_> {
                             let step = i64::from(step.constant as u32);
                             self.at(after).ins().iconst(types::I32, step)
                         }
-                        false => self.sum(after, &step),
+                        false => step.value(self.func, after),
                     };
                     let turns = self.turns.fast;
                     let turns = self.at(after).ins().ireduce(types::I32, turns);
@@ -629,14 +589,4 @@ struct Addressing {
 
 fn block_args(values: &[Value]) -> Vec<BlockArg> {
     values.iter().map(|value| BlockArg::Value(*value)).collect()
-}
-
-/// Whether a value of this type fills a vector register.
-pub(crate) fn is_vector(ty: Type) -> bool {
-    ty.is_vector() && ty.bits() == 128
-}
-
-/// Whether `op` only renames bits.
-pub(crate) fn is_renaming(op: Opcode) -> bool {
-    matches!(op, Opcode::Bitcast | Opcode::Iconst)
 }

@@ -166,10 +166,11 @@ impl Guard<'_> {
                     (Some(moved), *stride < 0, None)
                 }
                 Stride::Fixed(sum) => {
-                    let (stride, moved) = match strides.get(&(sum.terms.clone(), sum.constant)) {
+                    let (stride, moved) = match strides.get(sum) {
                         Some(known) => *known,
                         None => {
-                            let stride = self.sum(block, &sum.terms, sum.constant);
+                            let stride = sum.value(self.func, block);
+                            let stride = self.at(block).ins().sextend(types::I64, stride);
                             let zero = self.constant(block, 0);
                             let up = self.at(block).ins().icmp(
                                 IntCC::SignedGreaterThanOrEqual,
@@ -178,7 +179,7 @@ impl Guard<'_> {
                             );
                             holds.push(up);
                             let moved = self.at(block).ins().imul(last, stride);
-                            strides.insert((sum.terms.clone(), sum.constant), (stride, moved));
+                            strides.insert(sum, (stride, moved));
                             (stride, moved)
                         }
                     };
@@ -218,19 +219,6 @@ impl Guard<'_> {
         }
         let holds = holds.into_iter().reduce(|one, other| self.at(block).ins().band(one, other));
         (starts, holds)
-    }
-
-    /// A sum of values from outside the loop, sign-extended to 64 bits.
-    fn sum(&mut self, block: Block, terms: &[(Value, i32)], constant: i32) -> Value {
-        let mut sum = self.at(block).ins().iconst(types::I32, i64::from(constant as u32));
-        for (value, coefficient) in terms {
-            let value = self.first(block, *value);
-            let coefficient =
-                self.at(block).ins().iconst(types::I32, i64::from(*coefficient as u32));
-            let product = self.at(block).ins().imul(value, coefficient);
-            sum = self.at(block).ins().iadd(sum, product);
-        }
-        self.at(block).ins().sextend(types::I64, sum)
     }
 
     /// The length in bytes of the memory that begins at `base`. It stands behind the address of its

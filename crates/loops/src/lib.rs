@@ -23,9 +23,9 @@ use counted::{Counted, values};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{
-    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Value, ValueDef,
+    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, ValueDef,
 };
-use fast::{Fast, Needed, is_renaming, is_vector};
+use fast::{Fast, Needed};
 use guard::Guard;
 use reduction::{Reduction, reductions};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -166,7 +166,7 @@ pub fn version(func: &mut Function, which: Which<'_>) -> Versioned {
     let mut shape = Shape::new(func);
     let mut groups = 0;
     let mut left = LEAST_GROWTH.max(shape.insts * MAX_GROWTH / 1000);
-    let mut moved = Vec::new();
+    let mut moved = FxHashMap::default();
     for block in std::mem::take(&mut shape.loops) {
         if matches!(which, Which::PayingBut(but) if but.contains(&block)) {
             continue;
@@ -188,21 +188,24 @@ pub fn version(func: &mut Function, which: Which<'_>) -> Versioned {
         let turns = plan.copies as u32;
         let (fast, names) = plan.carry_out(func, &mut shape, groups, &mut versioned.accesses);
         versioned.loops.push(Pair { plain: block, fast, turns });
-        moved.push((block, names));
+        moved.extend(names.into_iter().map(|(value, name)| (value, (block, name))));
         groups += streams;
     }
-    // Behind a loop its values are what either version made.
-    for (block, names) in moved {
-        let blocks: Vec<Block> = func.layout.blocks().filter(|other| *other != block).collect();
-        for other in blocks {
-            let mut next = func.layout.first_inst(other);
-            while let Some(inst) = next {
-                next = func.layout.next_inst(inst);
-                func.dfg.map_inst_values(inst, |value| names.get(&value).copied().unwrap_or(value));
-            }
+    rename(func, &moved);
+    versioned
+}
+
+/// Behind a loop its values are what either version made: by value, the loop and the name there.
+fn rename(func: &mut Function, names: &FxHashMap<Value, (Block, Value)>) {
+    let mut cursor = FuncCursor::new(func);
+    while let Some(block) = cursor.next_block() {
+        while let Some(inst) = cursor.next_inst() {
+            cursor.func.dfg.map_inst_values(inst, |value| match names.get(&value) {
+                Some((home, name)) if *home != block => *name,
+                _ => value,
+            });
         }
     }
-    versioned
 }
 
 /// Facts about a function that stay as loops get versions.
@@ -286,9 +289,7 @@ impl Plan {
         let last = func.layout.last_inst(block).ok_or(Declined::Branch)?;
         let mut outs: Vec<Value> = Vec::new();
         let mut exit = None;
-        let own = |value: Value| {
-            affine::is_param(func, block, value) || affine::made_in(func, block, value).is_some()
-        };
+        let own = |value: Value| !affine::is_outside(func, block, value);
         if let InstructionData::Brif { blocks, .. } = &func.dfg.insts[last] {
             let call = blocks.iter().find(|call| call.block(&func.dfg.value_lists) != block);
             exit = call.map(|call| call.block(&func.dfg.value_lists));
@@ -304,7 +305,7 @@ impl Plan {
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
         }
-        if !any && streams.recur(&counted) {
+        if !any && streams.recur() {
             return Err(Declined::Recurrent);
         }
         let reductions = reductions(func, &counted, &outs);
@@ -459,11 +460,18 @@ fn has_pairs(
             is_vector(func.dfg.value_type(**param)) && !reductions.contains_key(at)
         })
         .count();
-    let stored: FxHashSet<(usize, i64)> = counted
-        .accesses
-        .iter()
-        .filter(|access| access.store && access.bytes == 16)
-        .filter_map(|access| streams.of.get(&access.inst).copied())
-        .collect();
+    let vectors = streams.of.values().filter(|place| place.store && place.bytes == 16);
+    let stored: FxHashSet<(usize, i64)> =
+        vectors.map(|place| (place.stream, place.start)).collect();
     carried > 1 || stored.iter().any(|(stream, at)| stored.contains(&(*stream, at + 16)))
+}
+
+/// Whether a value of this type fills a vector register.
+fn is_vector(ty: Type) -> bool {
+    ty.is_vector() && ty.bits() == 128
+}
+
+/// Whether `op` only renames bits.
+fn is_renaming(op: Opcode) -> bool {
+    matches!(op, Opcode::Bitcast | Opcode::Iconst)
 }

@@ -35,13 +35,32 @@ pub(crate) struct Stream {
     pub(crate) stores: bool,
 }
 
+/// Where in its stream an access is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) stream: usize,
+    /// Its distance from the lowest index.
+    pub(crate) start: i64,
+    pub(crate) bytes: u32,
+    pub(crate) store: bool,
+}
+
+impl Place {
+    /// Whether it may touch a byte of `other`, were that moved by `apart` bytes.
+    pub(crate) fn meets(&self, other: &Place, apart: i64) -> bool {
+        let from = other.start + apart;
+        self.stream == other.stream
+            && self.start < from + i64::from(other.bytes)
+            && from < self.start + i64::from(self.bytes)
+    }
+}
+
 /// All streams of a loop.
 pub(crate) struct Streams {
     /// Where the memory begins that all are in.
     pub(crate) base: Value,
     pub(crate) all: Vec<Stream>,
-    /// For each access its stream and its distance from the lowest index.
-    pub(crate) of: FxHashMap<Inst, (usize, i64)>,
+    pub(crate) of: FxHashMap<Inst, Place>,
     /// Streams that may meet, of which at least one stores.
     pub(crate) pairs: Vec<(usize, usize)>,
 }
@@ -49,21 +68,13 @@ pub(crate) struct Streams {
 impl Streams {
     /// Whether a turn loads what one shortly before stored: the loop waits for that, not for
     /// instructions.
-    pub(crate) fn recur(&self, counted: &Counted) -> bool {
-        let place = |access: &MemoryAccess| {
-            let (stream, start) = *self.of.get(&access.inst)?;
-            Some((stream, start, start + i64::from(access.bytes)))
-        };
-        let stores = counted.accesses.iter().filter(|access| access.store).filter_map(place);
-        let loads = || counted.accesses.iter().filter(|access| !access.store).filter_map(place);
-        stores.into_iter().any(|(stream, start, end)| {
-            let Stride::Known(stride) = self.all[stream].stride else { return false };
-            loads().any(|(other, from, to)| {
-                other == stream
-                    && (1..=SHORTLY).any(|turns| {
-                        let moved = turns * i64::from(stride);
-                        start - moved < to && from < end - moved
-                    })
+    pub(crate) fn recur(&self) -> bool {
+        let all = || self.of.values();
+        all().filter(|place| place.store).any(|store| {
+            let Stride::Known(stride) = self.all[store.stream].stride else { return false };
+            let mut loads = all().filter(|place| !place.store);
+            loads.any(|load| {
+                (1..=SHORTLY).any(|turns| load.meets(store, -turns * i64::from(stride)))
             })
         })
     }
@@ -113,7 +124,8 @@ impl Streams {
                 stream.first = stream.first.min(start);
                 stream.end = stream.end.max(start + i64::from(access.bytes));
                 stream.stores |= access.store;
-                streams.of.insert(access.inst, (at, start));
+                let (bytes, store) = (access.bytes, access.store);
+                streams.of.insert(access.inst, Place { stream: at, start, bytes, store });
             }
             streams.all.push(stream);
         }

@@ -258,12 +258,12 @@ impl<'a> Job<'a> {
         Some((payload, bytes))
     }
 
-    /// Stock Cranelift's code for a captured function.
     /// Whether stock code should be made before it is known to be needed.
     pub(crate) fn is_stock_likely(&self) -> bool {
         catch_unwind(AssertUnwindSafe(|| self.compiler.mostly_declines(self.isa))).unwrap_or(true)
     }
 
+    /// Stock Cranelift's code for a captured function.
     pub(crate) fn stock(&self, func: &Function) -> Result<(Vec<u8>, usize), StockReason> {
         let code = catch_unwind(AssertUnwindSafe(|| compile_stock(func.clone(), self.isa)))
             .unwrap_or_else(|payload| Err(StockReason::Panicked(panic_message(&*payload))))?;

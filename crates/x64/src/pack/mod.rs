@@ -371,8 +371,7 @@ impl<'a> Packer<'a> {
             && let (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(too) | Opnd::UseReg(too)) =
                 (one_ops[1], other_ops[1])
             && from != too
-            && !self.depends(one, other)
-            && !self.depends(other, one)
+            && self.are_independent(one, other)
         {
             let how = How::Lows { lo: one, hi: other, widening, from: Source::Pack(usize::MAX) };
             let pack = self.push(lo, hi, how);
@@ -417,7 +416,7 @@ impl<'a> Packer<'a> {
                 _ => false,
             }
         };
-        if !(0..one_ops.len()).all(fits) || self.depends(one, other) || self.depends(other, one) {
+        if !(0..one_ops.len()).all(fits) || !self.are_independent(one, other) {
             return None;
         }
         let pack = self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops: Vec::new() });
@@ -463,7 +462,7 @@ impl<'a> Packer<'a> {
         other: Place,
         depth: usize,
     ) -> Option<[(VReg, VReg); 2]> {
-        if self.trials >= MAX_TRIALS || self.depends(one, other) || self.depends(other, one) {
+        if self.trials >= MAX_TRIALS || !self.are_independent(one, other) {
             return None;
         }
         let operands = |place: Place| match x86(self.inst(place)) {
@@ -558,6 +557,11 @@ impl<'a> Packer<'a> {
             *edges = sources;
         }
         Some(pack)
+    }
+
+    /// Whether neither instruction reads what the other makes.
+    fn are_independent(&self, one: Place, other: Place) -> bool {
+        !self.depends(one, other) && !self.depends(other, one)
     }
 
     /// Whether `later` reads what `earlier` makes, in the same block, or might.
