@@ -129,14 +129,14 @@ impl<'a> CostModel<'a> {
             }
             _ => {}
         }
-        let takes_in = |parent: Op, class: ClassId, child: &Node| {
+        let takes_in = |parent: &Node, class: ClassId, child: &Node| {
             !child.op.is_leaf()
                 && may_fuse(context, parent, child.op)
                 && graph.constant(class).is_none()
         };
         let may_take_in = node.args().iter().any(|arg| {
             let class = graph.find(*arg);
-            takes_in(node.op, class, &choice.chosen(class))
+            takes_in(node, class, &choice.chosen(class))
         });
         if !may_take_in && context == Context::Value {
             return Tile::alone(choice.own_price(class), registers(graph, node));
@@ -146,7 +146,9 @@ impl<'a> CostModel<'a> {
         let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
         builder.node(node, 0, &mut |parent, class, depth| {
             let child = choice.chosen(class);
-            let fuses = depth < deepest && takes_in(parent, class, &child);
+            // One instruction adds three things at most.
+            let is_fourth = parent.op == Op::Iadd && child.op == Op::Iadd && depth > 1;
+            let fuses = depth < deepest && !is_fourth && takes_in(parent, class, &child);
             fuses.then(|| {
                 inner.push(class);
                 child
@@ -195,22 +197,31 @@ struct Builder<'g> {
     operands: SmallVec<[ClassId; 4]>,
 }
 
-/// Chooses whether an operand of an op, a class at a depth, is taken into the tile.
-type Expand<'e> = dyn FnMut(Op, ClassId, usize) -> Option<Node> + 'e;
+/// Chooses whether an operand of a node, a class at a depth, is taken into the tile.
+type Expand<'e> = dyn FnMut(&Node, ClassId, usize) -> Option<Node> + 'e;
 
 impl<'g> Builder<'g> {
     fn new(graph: &'g EGraph) -> Self {
         Builder { graph, items: SmallVec::new(), operands: SmallVec::new() }
     }
 
+    fn is_constant(&self, node: &Node, at: usize) -> bool {
+        self.graph.constant(self.graph.find(node.args()[at])).is_some()
+    }
+
+    /// Backends put the constant of a commutative op second, and so does the shape.
     fn node(&mut self, node: &Node, depth: usize, expand: &mut Expand<'_>) {
         if let Op::Const = node.op {
             self.items.push(const_item(Op::Iadd, 1, node.ty, node.imm));
             return;
         }
         self.items.push(op_item(node));
-        for (at, arg) in node.args().iter().enumerate() {
-            let class = self.graph.find(*arg);
+        let mut order: SmallVec<[usize; 3]> = (0..node.args().len()).collect();
+        if node.op.is_commutative() && self.is_constant(node, 0) && !self.is_constant(node, 1) {
+            order.swap(0, 1);
+        }
+        for at in order {
+            let class = self.graph.find(node.args()[at]);
             let seen_as = node.op.operand_type(node.ty, node.from, at);
             let ty = match seen_as {
                 Some(ty) if ty.value() == self.graph.class_type(class) => ty,
@@ -218,7 +229,7 @@ impl<'g> Builder<'g> {
             };
             if let Some(bits) = self.graph.constant(class) {
                 self.items.push(const_item(node.op, at, ty, bits));
-            } else if let Some(child) = expand(node.op, class, depth + 1) {
+            } else if let Some(child) = expand(node, class, depth + 1) {
                 self.node(&child, depth + 1, expand);
             } else {
                 let number = match self.operands.iter().position(|operand| *operand == class) {

@@ -52,17 +52,20 @@ pub(crate) fn op_item(node: &Node) -> Item {
 /// kept of its value.
 pub(crate) fn const_item(parent: Op, index: usize, ty: Ty, bits: u128) -> Item {
     if ty.is_vector() {
-        return Item::Const(ty, vector_representative(parent, bits));
+        return Item::Const(ty, vector_representative(parent, index, bits));
     }
     if ty.is_float() {
         return Item::Const(ty, if bits == 0 { 0 } else { 0x3f9d_70a4 });
+    }
+    if matches!(parent.type_rule(), TypeRule::Shift) && index == 1 {
+        return Item::Const(ty, amount_representative(parent, bits));
     }
     let exact = match parent {
         Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem => true,
         Op::Imul => bits.is_power_of_two(),
         // Targets extend instead of masking.
         Op::Band => matches!(bits, 0xff | 0xffff | 0xffff_ffff),
-        _ => matches!(parent.type_rule(), TypeRule::Shift),
+        _ => false,
     };
     if exact || index == 0 && parent == Op::Select {
         return Item::Const(ty, bits);
@@ -78,12 +81,19 @@ pub(crate) fn const_item(parent: Op, index: usize, ty: Ty, bits: u128) -> Item {
     Item::Const(ty, representative as u128 & ty.mask())
 }
 
+/// What addresses can scale by, whole bytes, the last bit of a lane or register, and all others.
+fn amount_representative(shift: Op, bits: u128) -> u128 {
+    let scales = shift == Op::Ishl && bits <= 3;
+    if scales || bits.is_multiple_of(8) || (bits + 1).is_multiple_of(8) || bits > 64 { bits } else { 5 }
+}
+
 /// Zero, all ones, and everything else; selectors and masks keep their bits.
-fn vector_representative(parent: Op, bits: u128) -> u128 {
-    let exact = matches!(
-        parent,
-        Op::Swizzle | Op::X86Pshufb | Op::Bitselect | Op::Blendv | Op::IaddPairwise
-    );
+fn vector_representative(parent: Op, index: usize, bits: u128) -> u128 {
+    let exact = match parent {
+        Op::Swizzle | Op::X86Pshufb | Op::IaddPairwise => true,
+        Op::Bitselect | Op::Blendv => index == 0,
+        _ => false,
+    };
     if exact || bits == 0 || bits == u128::MAX {
         return bits;
     }
@@ -92,9 +102,9 @@ fn vector_representative(parent: Op, bits: u128) -> u128 {
 
 /// Whether some target selects `child` together with `parent`, so that the two are to be priced
 /// as one. Saying yes needlessly costs compile time, never correctness.
-pub(crate) fn may_fuse(context: Context, parent: Op, child: Op) -> bool {
+pub(crate) fn may_fuse(context: Context, parent: &Node, child: Op) -> bool {
     use Op::*;
-    match parent {
+    match parent.op {
         IaddPairwise => {
             matches!(child, Imul | UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | IaddPairwise)
         }
@@ -102,6 +112,7 @@ pub(crate) fn may_fuse(context: Context, parent: Op, child: Op) -> bool {
             child,
             UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | Splat | Sextend | Uextend
         ),
+        Iadd if parent.ty.is_vector() => matches!(child, Imul | IaddPairwise),
         Iadd => {
             matches!(child, Iadd | Ishl | Imul | IaddPairwise)
                 || context == Context::Address && matches!(child, Uextend | Sextend | Iadd)

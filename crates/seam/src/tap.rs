@@ -8,21 +8,28 @@
 //! Invariant: bytes are taken only on the thread of an open tap, and only those for a file whose
 //! first bytes are those of Wasmtime's CLIF; every other call goes to the kernel as before.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::ptr;
 
 /// What Wasmtime writes first into a file of CLIF, in one piece.
 pub(crate) const HEAD: &str = ";; Intermediate Representation of function <";
 
-/// What is tapped on a thread: nothing, the next file of CLIF, or the file with this descriptor.
-const NOTHING: c_int = -1;
+/// No file yet: the next one of CLIF is taken.
 const NEXT: c_int = -2;
 
 thread_local! {
-    static FILE: Cell<c_int> = const { Cell::new(NOTHING) };
-    static TAKEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The open tap of the thread; null without one. It has no destructor: this is looked at for
+    /// every few bytes.
+    static TAPPED: Cell<*mut Tapped> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// What was taken, and from which file.
+struct Tapped {
+    file: c_int,
+    bytes: Vec<u8>,
 }
 
 /// Defines the C function `write` for the whole program, which makes captures several times faster.
@@ -60,13 +67,19 @@ macro_rules! tap_writes {
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub unsafe fn write(file: c_int, bytes: *const u8, count: usize) -> isize {
-    let tapped = FILE.get();
-    if tapped == file || tapped == NEXT {
+    // SAFETY: the pointer is null or that of a `Tapped` which only this thread knows.
+    if let Some(tapped) = unsafe { TAPPED.get().as_mut() }
+        && (tapped.file == file || tapped.file == NEXT)
+    {
         // SAFETY: the caller's promise.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, count) };
-        if tapped == file || bytes == HEAD.as_bytes() {
-            FILE.set(file);
-            TAKEN.with_borrow_mut(|taken| taken.extend_from_slice(bytes));
+        if tapped.file == file || bytes == HEAD.as_bytes() {
+            tapped.file = file;
+            match bytes {
+                // An indentation comes space by space.
+                [byte] => tapped.bytes.push(*byte),
+                _ => tapped.bytes.extend_from_slice(bytes),
+            }
             return count as isize;
         }
     }
@@ -78,26 +91,40 @@ pub unsafe fn write(file: c_int, bytes: *const u8, count: usize) -> isize {
 pub(crate) struct Tap(());
 
 impl Tap {
-    /// Begins to take bytes; `None` if the program does not define `write` by the macro.
+    /// Begins to take bytes; `None` if the program does not define `write` by the macro, or if this
+    /// thread has an open tap.
     pub(crate) fn open() -> Option<Tap> {
         let mut null = OpenOptions::new().write(true).open("/dev/null").ok()?;
+        if !TAPPED.get().is_null() {
+            return None;
+        }
+        TAPPED.set(Box::into_raw(Box::new(Tapped { file: NEXT, bytes: Vec::new() })));
         let tap = Tap(());
-        tap.take();
         null.write_all(HEAD.as_bytes()).ok()?;
         (tap.take() == HEAD.as_bytes()).then_some(tap)
     }
 
-    /// What was written into the file since the last call, or since the tap was opened.
+    /// What was written into the file since the last call, or since the tap was opened. Nothing on
+    /// another thread than the one that opened it.
     pub(crate) fn take(&self) -> Vec<u8> {
-        FILE.set(NEXT);
-        TAKEN.take()
+        // SAFETY: as in `write`, which does not run meanwhile.
+        match unsafe { TAPPED.get().as_mut() } {
+            Some(tapped) => {
+                tapped.file = NEXT;
+                std::mem::take(&mut tapped.bytes)
+            }
+            None => Vec::new(),
+        }
     }
 }
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        FILE.set(NOTHING);
-        TAKEN.take();
+        let tapped = TAPPED.replace(ptr::null_mut());
+        if !tapped.is_null() {
+            // SAFETY: it came out of a box, and nobody else knows it now.
+            drop(unsafe { Box::from_raw(tapped) });
+        }
     }
 }
 

@@ -16,6 +16,9 @@ struct Alias {
     value: usize,
 }
 
+/// Digits of the largest number of a value: far more than any function has.
+const MAX_DIGITS: usize = 8;
+
 /// The text without aliases that nothing uses.
 pub(crate) fn thin(clif: &str) -> Cow<'_, str> {
     let mut aliases = Vec::new();
@@ -53,13 +56,23 @@ pub(crate) fn thin(clif: &str) -> Cow<'_, str> {
 
 /// The two value numbers of a line `v7 -> v3`.
 fn alias(line: &str) -> Option<(usize, usize)> {
-    let (name, value) = line.trim_ascii().strip_prefix('v')?.split_once(" -> v")?;
-    let number = |digits: &str| {
-        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // A number that could not be in a text of some GB is no value.
-        digits.parse().ok().filter(|number| plain && *number < u32::MAX as usize)
-    };
-    Some((number(name)?, number(value)?))
+    let mut rest = line.as_bytes().trim_ascii();
+    let name = take_value(&mut rest)?;
+    rest = rest.strip_prefix(b" -> ")?;
+    let value = take_value(&mut rest)?;
+    rest.is_empty().then_some((name, value))
+}
+
+/// The number of the value that `text` begins with.
+fn take_value(text: &mut &[u8]) -> Option<usize> {
+    let digits = text.strip_prefix(b"v")?;
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 || length > MAX_DIGITS {
+        return None;
+    }
+    let (digits, rest) = digits.split_at(length);
+    *text = rest;
+    Some(digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
 }
 
 /// Marks every `v7` in a line.
