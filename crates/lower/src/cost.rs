@@ -190,6 +190,17 @@ fn registers(graph: &EGraph, node: &Node) -> SmallVec<[ClassId; 4]> {
     operands
 }
 
+/// Whether `node` is to be seen with its operands swapped: backends look for constants second.
+pub(crate) fn has_constant_first(graph: &EGraph, node: &Node) -> bool {
+    let is_constant = |arg: &ClassId| graph.constant(graph.find(*arg)).is_some();
+    match node.args() {
+        [first, second, ..] if node.op.is_commutative() => {
+            is_constant(first) && !is_constant(second)
+        }
+        _ => false,
+    }
+}
+
 /// Writes a shape from the root down.
 struct Builder<'g> {
     graph: &'g EGraph,
@@ -205,11 +216,6 @@ impl<'g> Builder<'g> {
         Builder { graph, items: SmallVec::new(), operands: SmallVec::new() }
     }
 
-    fn is_constant(&self, node: &Node, at: usize) -> bool {
-        self.graph.constant(self.graph.find(node.args()[at])).is_some()
-    }
-
-    /// Backends put the constant of a commutative op second, and so does the shape.
     fn node(&mut self, node: &Node, depth: usize, expand: &mut Expand<'_>) {
         if let Op::Const = node.op {
             self.items.push(const_item(Op::Iadd, 1, node.ty, node.imm));
@@ -217,7 +223,7 @@ impl<'g> Builder<'g> {
         }
         self.items.push(op_item(node));
         let mut order: SmallVec<[usize; 3]> = (0..node.args().len()).collect();
-        if node.op.is_commutative() && self.is_constant(node, 0) && !self.is_constant(node, 1) {
+        if has_constant_first(self.graph, node) {
             order.swap(0, 1);
         }
         for at in order {

@@ -5,7 +5,7 @@
 //! defined by something that dominates its uses; where that cannot be had, the old instruction
 //! stays.
 
-use crate::cost::Choice;
+use crate::cost::{Choice, has_constant_first};
 use crate::extract::Extraction;
 use crate::probe::{emit_const, emit_op, insert, retype};
 use crate::seed::Seeded;
@@ -195,6 +195,9 @@ impl Elaborator<'_> {
         let mut args: SmallVec<[Value; 3]> = SmallVec::new();
         for arg in node.args() {
             args.push(self.build(cursor, block, *arg)?);
+        }
+        if has_constant_first(self.graph, &node) {
+            args.swap(0, 1);
         }
         let home = self.outermost(cursor.func, block, &args);
         let value = if home == block {

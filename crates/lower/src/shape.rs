@@ -84,7 +84,11 @@ pub(crate) fn const_item(parent: Op, index: usize, ty: Ty, bits: u128) -> Item {
 /// What addresses can scale by, whole bytes, the last bit of a lane or register, and all others.
 fn amount_representative(shift: Op, bits: u128) -> u128 {
     let scales = shift == Op::Ishl && bits <= 3;
-    if scales || bits.is_multiple_of(8) || (bits + 1).is_multiple_of(8) || bits > 64 { bits } else { 5 }
+    if scales || bits.is_multiple_of(8) || (bits + 1).is_multiple_of(8) || bits > 64 {
+        bits
+    } else {
+        5
+    }
 }
 
 /// Zero, all ones, and everything else; selectors and masks keep their bits.

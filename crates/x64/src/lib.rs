@@ -12,6 +12,7 @@ mod abi;
 mod asm;
 mod emit;
 mod error;
+mod faults;
 mod features;
 mod frame;
 mod pack;
@@ -102,8 +103,9 @@ pub fn compile(
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
     let stack_slots = frame::StackSlots::new(&context.func)?;
+    let fault_places = faults::places(&context.func);
     let select = |func: &Function, versioned: &Versioned| {
-        select::select(func, &versioned.accesses, features, &abi, &stack_slots)
+        select::select(func, &versioned.accesses, &fault_places, features, &abi, &stack_slots)
     };
     // Second versions of loops that turn out not to be shorter are taken back.
     let mut func = context.func.clone();

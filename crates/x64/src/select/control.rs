@@ -3,6 +3,7 @@
 use super::{Done, Edge, Root, Select};
 use crate::abi::{Abi, Place, class};
 use crate::error::Unsupported;
+use crate::faults::FaultPlaces;
 use crate::features::Features;
 use crate::frame::StackSlots;
 use crate::vcode::{self, BlockId, Kind, Mem, Opnd, VCode};
@@ -27,6 +28,7 @@ use smallvec::SmallVec;
 pub(crate) fn select(
     func: &Function,
     accesses: &Accesses,
+    fault_places: &FaultPlaces,
     features: Features,
     abi: &Abi,
     stack_slots: &StackSlots,
@@ -43,6 +45,7 @@ pub(crate) fn select(
     let mut select = Select {
         func,
         accesses,
+        fault_places,
         features,
         abi,
         stack_slots,
@@ -52,8 +55,6 @@ pub(crate) fn select(
         regs: SecondaryMap::new(),
         uses: SecondaryMap::new(),
         user: SecondaryMap::new(),
-        readers: SecondaryMap::new(),
-        extended: SecondaryMap::new(),
         effects: SecondaryMap::new(),
         places: SecondaryMap::new(),
         reached: 0,
@@ -167,13 +168,6 @@ impl Select<'_> {
             self.effects[inst] = effects;
             if self.has_effect(inst) || self.can_trap_in_order(inst) {
                 effects += 1;
-            }
-            for value in func.dfg.inst_values(inst) {
-                let value = func.dfg.resolve_aliases(value);
-                self.readers[value] += 1;
-                let op = func.dfg.insts[inst].opcode();
-                self.extended[value] =
-                    matches!(op, Opcode::Uextend | Opcode::Sextend).then_some(inst);
             }
             if self.identity(inst).is_some() {
                 continue;

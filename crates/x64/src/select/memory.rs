@@ -2,7 +2,7 @@
 
 use super::{Fits, Root, Select, is_vector};
 use crate::vcode::{Mem, Opnd};
-use cranelift_codegen::ir::{Inst as ClifInst, InstructionData, Opcode, Type, Value, types};
+use cranelift_codegen::ir::{InstructionData, Opcode, Type, Value, types};
 use iced_x86::Code;
 
 /// The load that extends `ty` to the whole register, for loads that do not say how.
@@ -44,10 +44,8 @@ pub(super) fn load(select: &mut Select<'_>, root: &Root) -> Fits {
     };
     let Some(code) = code else { return select.unsupported(format!("a load of {ty}")) };
     let mut at = select.memory(root.inst, arg, offset.into())?;
-    if root.op == Opcode::Load
-        && let Some(extension) = select.only_extension(root.inst, result)
-    {
-        at.srcloc = select.func.stencil.srclocs[extension];
+    if let Some(place) = select.fault_places.get(&root.inst) {
+        at.srcloc = *place;
     }
     let (code, to) = match select.raised.remove(&root.inst) {
         Some(raised) => raised,
@@ -158,17 +156,6 @@ impl MemoryCodes {
 }
 
 impl Select<'_> {
-    /// The instruction that extends what `load` made, if nothing else reads that and nothing ordered
-    /// stands between: stock Cranelift makes one instruction of both and gives a fault its place.
-    fn only_extension(&self, load: ClifInst, result: Value) -> Option<ClifInst> {
-        let extension = self.extended[result].filter(|_| self.readers[result] == 1)?;
-        let layout = &self.func.layout;
-        let near = layout.inst_block(extension) == layout.inst_block(load)
-            && self.effects[extension] == self.effects[load] + 1;
-        let placed = !self.func.stencil.srclocs[extension].is_default();
-        (near && placed && self.can_trap_in_order(load)).then_some(extension)
-    }
-
     /// The other operand of a root that stores what is computed of what it overwrites, and how to.
     /// Stock Cranelift does the same (`lower.isle`), so that a fault has the store's place in both.
     fn read_modify_write(

@@ -22,6 +22,7 @@ mod vector;
 
 use crate::abi::{Abi, class};
 use crate::error::Unsupported;
+use crate::faults::FaultPlaces;
 use crate::features::Features;
 use crate::frame::StackSlots;
 use crate::vcode::{self, BlockId, Inst, Kind, Mem, Opnd, Opnds, VCode};
@@ -77,6 +78,7 @@ struct Root {
 struct Select<'a> {
     func: &'a Function,
     accesses: &'a Accesses,
+    fault_places: &'a FaultPlaces,
     features: Features,
     abi: &'a Abi,
     stack_slots: &'a StackSlots,
@@ -88,9 +90,6 @@ struct Select<'a> {
     /// Users of each value, identities seen through, and the last one found.
     uses: SecondaryMap<Value, u32>,
     user: SecondaryMap<Value, Option<ClifInst>>,
-    /// Users of each value as it stands, and the last one if that only extends it.
-    readers: SecondaryMap<Value, u32>,
-    extended: SecondaryMap<Value, Option<ClifInst>>,
     /// Number of effects in the block before each instruction.
     effects: SecondaryMap<ClifInst, u32>,
     /// Place of each instruction in its block.
