@@ -60,6 +60,23 @@ pub(crate) struct Index {
 impl Counted {
     /// The loop that is `block`, if everything in it is understood.
     pub(crate) fn new(func: &Function, block: Block) -> Result<Counted, Declined> {
+        let mut counted = Counted::counting(func, block)?;
+        for inst in &counted.insts {
+            let op = func.dfg.insts[*inst].opcode();
+            if op.can_load() || op.can_store() {
+                if !is_base(func, block, *inst) {
+                    let access = counted.access(func, *inst).ok_or(Declined::Address)?;
+                    counted.accesses.push(access);
+                }
+            } else if op.can_trap() || op.other_side_effects() || op.is_call() {
+                return Err(Declined::Effect);
+            }
+        }
+        Ok(counted)
+    }
+
+    /// The same if how often it runs is understood; of its accesses nothing is known.
+    pub(crate) fn counting(func: &Function, block: Block) -> Result<Counted, Declined> {
         let branch = func.layout.last_inst(block).map(|last| (last, func.dfg.insts[last]));
         let Some((last, InstructionData::Brif { arg, blocks: [then, other], .. })) = branch else {
             return Err(Declined::Branch);
@@ -88,18 +105,7 @@ impl Counted {
             insts: Vec::new(),
         };
         counted.test = counted.find_test(func, arg, goes_on).ok_or(Declined::Count)?;
-        for inst in func.layout.block_insts(block).filter(|inst| *inst != last) {
-            counted.insts.push(inst);
-            let op = func.dfg.insts[inst].opcode();
-            if op.can_load() || op.can_store() {
-                if !is_base(func, block, inst) {
-                    let access = counted.access(func, inst).ok_or(Declined::Address)?;
-                    counted.accesses.push(access);
-                }
-            } else if op.can_trap() || op.other_side_effects() || op.is_call() {
-                return Err(Declined::Effect);
-            }
-        }
+        counted.insts.extend(func.layout.block_insts(block).filter(|inst| *inst != last));
         Ok(counted)
     }
 
@@ -114,48 +120,51 @@ impl Counted {
         Some(stride)
     }
 
-    /// How often the loop runs, where that is a constant. `entries` are the last instructions of
-    /// blocks that lead to it.
-    pub(crate) fn constant_turns(&self, func: &Function, entries: &[Inst]) -> Option<i64> {
-        let params = func.dfg.block_params(self.block);
-        let first = |param: Value| -> Option<i32> {
-            let at = params.iter().position(|other| *other == param)?;
-            let mut known = None;
-            for entry in entries {
-                let dfg = &func.dfg;
-                let calls =
-                    dfg.insts[*entry].branch_destination(&dfg.jump_tables, &dfg.exception_tables);
-                let calls = calls.iter().filter(|call| call.block(&dfg.value_lists) == self.block);
-                for call in calls.filter(|_| func.layout.inst_block(*entry) != Some(self.block)) {
-                    let value = constant(func, *values(func, call)?.get(at)?)? as i32;
-                    if known.is_some_and(|known| known != value) {
-                        return None;
-                    }
-                    known = Some(value);
-                }
-            }
-            known
-        };
+    /// How often the loop runs, where that is a constant up to `most`. `entries` are the last
+    /// instructions of blocks that lead to it.
+    pub(crate) fn constant_turns(
+        &self,
+        func: &Function,
+        entries: &[Inst],
+        most: i64,
+    ) -> Option<i64> {
         let sum = affine(func, self.block, self.test.counter)?;
         let mut counter = sum.constant;
         for (value, coefficient) in &sum.terms {
-            counter = counter.wrapping_add(first(*value)?.wrapping_mul(*coefficient));
+            let first = self.constant_at_entry(func, entries, *value)?;
+            counter = counter.wrapping_add(first.wrapping_mul(*coefficient));
         }
         let bound = match self.test.bound {
             Bound::Zero => 0,
             Bound::Value(value) => constant(func, value)? as i32,
         };
-        let step = i64::from(self.test.step);
-        let apart = match self.test.cc {
-            IntCC::NotEqual => {
-                i64::from(bound.wrapping_sub(counter).wrapping_mul(step.signum() as i32) as u32)
+        for turn in 1..=most {
+            if !holds(self.test.cc, counter, bound) {
+                return Some(turn);
             }
-            cc if cc.unsigned() == cc => {
-                (i64::from(bound as u32) - i64::from(counter as u32)) * step.signum()
+            counter = counter.wrapping_add(self.test.step);
+        }
+        None
+    }
+
+    /// What a parameter is when the loop is entered, if that is the same constant on all ways.
+    fn constant_at_entry(&self, func: &Function, entries: &[Inst], param: Value) -> Option<i32> {
+        let dfg = &func.dfg;
+        let at = dfg.block_params(self.block).iter().position(|other| *other == param)?;
+        let mut known = None;
+        let outside = |entry: &&Inst| func.layout.inst_block(**entry) != Some(self.block);
+        for entry in entries.iter().filter(outside) {
+            let calls =
+                dfg.insts[*entry].branch_destination(&dfg.jump_tables, &dfg.exception_tables);
+            for call in calls.iter().filter(|call| call.block(&dfg.value_lists) == self.block) {
+                let value = constant(func, *values(func, call)?.get(at)?)? as i32;
+                if known.is_some_and(|known| known != value) {
+                    return None;
+                }
+                known = Some(value);
             }
-            _ => (i64::from(bound) - i64::from(counter)) * step.signum(),
-        };
-        Some(apart.max(0) / step.abs() + 1)
+        }
+        known
     }
 
     fn find_test(&self, func: &Function, arg: Value, goes_on: bool) -> Option<Test> {
@@ -254,6 +263,23 @@ impl Counted {
             bytes,
             store: op.can_store(),
         })
+    }
+}
+
+/// Whether `one cc other`.
+fn holds(cc: IntCC, one: i32, other: i32) -> bool {
+    let unsigned = (one as u32, other as u32);
+    match cc {
+        IntCC::Equal => one == other,
+        IntCC::NotEqual => one != other,
+        IntCC::SignedLessThan => one < other,
+        IntCC::SignedGreaterThanOrEqual => one >= other,
+        IntCC::SignedGreaterThan => one > other,
+        IntCC::SignedLessThanOrEqual => one <= other,
+        IntCC::UnsignedLessThan => unsigned.0 < unsigned.1,
+        IntCC::UnsignedGreaterThanOrEqual => unsigned.0 >= unsigned.1,
+        IntCC::UnsignedGreaterThan => unsigned.0 > unsigned.1,
+        IntCC::UnsignedLessThanOrEqual => unsigned.0 <= unsigned.1,
     }
 }
 

@@ -18,6 +18,7 @@ mod guard;
 mod reduction;
 mod scope;
 mod streams;
+mod unroll;
 
 use counted::{Counted, values};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -46,6 +47,8 @@ const SAVES_ONE_IN: usize = 6;
 const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
 const MAX_COPIES: i64 = 4;
+
+pub use unroll::{Copies, unrolled};
 
 /// An access of a fast loop. It cannot trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,12 +279,7 @@ struct Plan {
 
 impl Plan {
     fn new(func: &Function, block: Block, shape: &Shape, any: bool) -> Result<Plan, Declined> {
-        let vectors = |inst: Inst| {
-            let dfg = &func.dfg;
-            let mut values = dfg.inst_results(inst).iter().chain(dfg.inst_args(inst));
-            values.any(|value| is_vector(dfg.value_type(*value)))
-        };
-        if !func.layout.block_insts(block).any(vectors) {
+        if !has_vectors(func, block) {
             return Err(Declined::NoVectors);
         }
         let counted = Counted::new(func, block)?;
@@ -320,7 +318,7 @@ impl Plan {
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
         let entries = shape.preds.get(&block).map_or(&[][..], Vec::as_slice);
-        if counted.constant_turns(func, entries).is_some_and(|turns| turns < least) {
+        if counted.constant_turns(func, entries, least - 1).is_some() {
             return Err(Declined::Short);
         }
         let exit = exit.ok_or(Declined::Branch)?;
@@ -464,6 +462,16 @@ fn has_pairs(
     let stored: FxHashSet<(usize, i64)> =
         vectors.map(|place| (place.stream, place.start)).collect();
     carried > 1 || stored.iter().any(|(stream, at)| stored.contains(&(*stream, at + 16)))
+}
+
+/// Whether `block` has vector code.
+fn has_vectors(func: &Function, block: Block) -> bool {
+    let vectors = |inst: Inst| {
+        let dfg = &func.dfg;
+        let mut values = dfg.inst_results(inst).iter().chain(dfg.inst_args(inst));
+        values.any(|value| is_vector(dfg.value_type(*value)))
+    };
+    func.layout.block_insts(block).any(vectors)
 }
 
 /// Whether a value of this type fills a vector register.

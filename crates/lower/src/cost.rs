@@ -9,7 +9,7 @@ use crate::shape::{Context, Item, Shape, const_item, may_fuse, op_item};
 use cranelift_codegen::Context as Compiler;
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::EGraph;
-use egraft_ir::{ClassId, Node, Op};
+use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{FactSource, MatchGraph};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -100,7 +100,7 @@ impl<'a> CostModel<'a> {
             Op::Opaque => OPAQUE,
             _ => {
                 let mut builder = Builder::new(graph);
-                builder.node(node, 0, &mut |_, _, _| None);
+                builder.node(node, Depth::default(), &mut |_, _, _| None);
                 self.price(Context::Value, &builder.items)
             }
         }
@@ -144,11 +144,11 @@ impl<'a> CostModel<'a> {
         let deepest = if context == Context::Address { ADDRESS_DEPTH } else { TILE_DEPTH };
         let mut builder = Builder::new(graph);
         let mut inner: SmallVec<[ClassId; 4]> = SmallVec::new();
-        builder.node(node, 0, &mut |parent, class, depth| {
+        builder.node(node, Depth::default(), &mut |parent, class, depth| {
             let child = choice.chosen(class);
             // One instruction adds three things at most.
-            let is_fourth = parent.op == Op::Iadd && child.op == Op::Iadd && depth > 1;
-            let fuses = depth < deepest && !is_fourth && takes_in(parent, class, &child);
+            let is_third = context == Context::Value && depth.adds > 1 && child.op == Op::Iadd;
+            let fuses = depth.nodes < deepest && !is_third && takes_in(parent, class, &child);
             fuses.then(|| {
                 inner.push(class);
                 child
@@ -165,7 +165,7 @@ impl<'a> CostModel<'a> {
             Context::Value => choice.own_price(class),
             _ => {
                 let mut plain = Builder::new(graph);
-                plain.node(node, 0, &mut |_, _, _| None);
+                plain.node(node, Depth::default(), &mut |_, _, _| None);
                 self.price(context, &plain.items)
             }
         };
@@ -209,25 +209,45 @@ struct Builder<'g> {
 }
 
 /// Chooses whether an operand of a node, a class at a depth, is taken into the tile.
-type Expand<'e> = dyn FnMut(&Node, ClassId, usize) -> Option<Node> + 'e;
+type Expand<'e> = dyn FnMut(&Node, ClassId, Depth) -> Option<Node> + 'e;
+
+/// How far below the root: nodes, and of these the sums right above.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    nodes: usize,
+    adds: usize,
+}
 
 impl<'g> Builder<'g> {
     fn new(graph: &'g EGraph) -> Self {
         Builder { graph, items: SmallVec::new(), operands: SmallVec::new() }
     }
 
-    fn node(&mut self, node: &Node, depth: usize, expand: &mut Expand<'_>) {
+    fn node(&mut self, node: &Node, depth: Depth, expand: &mut Expand<'_>) {
         if let Op::Const = node.op {
             self.items.push(const_item(Op::Iadd, 1, node.ty, node.imm));
             return;
         }
         self.items.push(op_item(node));
-        let mut order: SmallVec<[usize; 3]> = (0..node.args().len()).collect();
-        if has_constant_first(self.graph, node) {
-            order.swap(0, 1);
+        let adds = if node.op == Op::Iadd { depth.adds + 1 } else { 0 };
+        let below = Depth { nodes: depth.nodes + 1, adds };
+        let class_of = |at: usize| self.graph.find(node.args()[at]);
+        let is_constant = |at: usize| self.graph.constant(class_of(at)).is_some();
+        let count = node.args().len();
+        let mut children = [None; 3];
+        for (at, child) in children[..count].iter_mut().enumerate() {
+            if !is_constant(at) {
+                *child = expand(node, class_of(at), below);
+            }
         }
-        for at in order {
-            let class = self.graph.find(node.args()[at]);
+        // Which of two integers is first does not matter, so that fewer shapes are priced.
+        let rank = |at: usize| (is_constant(at), children[at].is_none());
+        let integers = matches!(node.ty, Ty::I32 | Ty::I64) && node.op.is_commutative();
+        let swapped = has_constant_first(self.graph, node) || integers && rank(0) > rank(1);
+        for place in 0..count {
+            let at = if swapped && place < 2 { 1 - place } else { place };
+            let child = children[at];
+            let class = class_of(at);
             let seen_as = node.op.operand_type(node.ty, node.from, at);
             let ty = match seen_as {
                 Some(ty) if ty.value() == self.graph.class_type(class) => ty,
@@ -235,8 +255,8 @@ impl<'g> Builder<'g> {
             };
             if let Some(bits) = self.graph.constant(class) {
                 self.items.push(const_item(node.op, at, ty, bits));
-            } else if let Some(child) = expand(node, class, depth + 1) {
-                self.node(&child, depth + 1, expand);
+            } else if let Some(child) = child {
+                self.node(&child, below, expand);
             } else {
                 let number = match self.operands.iter().position(|operand| *operand == class) {
                     Some(number) => number,

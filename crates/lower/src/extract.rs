@@ -10,7 +10,6 @@ use crate::shape::Context;
 use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, Node, Op};
 use egraft_rules::{FactSource, MatchGraph};
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
@@ -80,8 +79,9 @@ pub(crate) struct Extraction<'a> {
     /// Uses of a class's value by tiles in use and by the skeleton.
     uses: Vec<u32>,
     /// The tiles in use that read a class or hold it inside.
-    readers: FxHashMap<ClassId, SmallVec<[User; 4]>>,
-    taken: FxHashMap<User, Taken>,
+    readers: Vec<SmallVec<[User; 4]>>,
+    /// By class, and behind these by root.
+    taken: Vec<Option<Taken>>,
     total: u64,
     /// The loop level in which a class is computed: that of its deepest leaf.
     level: Vec<u8>,
@@ -133,8 +133,8 @@ impl<'a> Extraction<'a> {
             chosen: vec![None; graph.ids()],
             own_price: vec![Cell::new(None); graph.ids()],
             uses: vec![0; graph.ids()],
-            readers: FxHashMap::default(),
-            taken: FxHashMap::default(),
+            readers: vec![SmallVec::new(); graph.ids()],
+            taken: std::iter::repeat_with(|| None).take(graph.ids() + roots.len()).collect(),
             total: 0,
             level: vec![0; graph.ids()],
             roots,
@@ -223,7 +223,7 @@ impl<'a> Extraction<'a> {
             }
         }
         let before = self.total;
-        self.budget = TILES_AT_LEAST + TILES_PER_TILE * self.taken.len();
+        self.budget = TILES_AT_LEAST + TILES_PER_TILE * self.taken.iter().flatten().count();
         for _ in 0..ROUNDS {
             let start = self.total;
             let stirred = std::mem::replace(&mut self.stirred, vec![false; self.graph.ids()]);
@@ -249,12 +249,12 @@ impl<'a> Extraction<'a> {
 
     /// Whether anything in use reads `class`.
     pub(crate) fn is_computed(&self, class: ClassId) -> bool {
-        self.uses[class.index()] > 0 || self.readers.get(&class).is_some_and(|r| !r.is_empty())
+        self.uses[class.index()] > 0 || !self.readers[class.index()].is_empty()
     }
 
     /// Whether a class is in use and has a choice.
     fn is_open(&self, class: ClassId) -> bool {
-        let readers = self.readers.get(&class).map_or(0, SmallVec::len);
+        let readers = self.readers[class.index()].len();
         let fixed =
             self.chosen[class.index()].is_none_or(|node| matches!(node.op, Op::Leaf | Op::Const));
         let choice = !fixed && self.graph.nodes(class).len() > 1;
@@ -278,7 +278,7 @@ impl<'a> Extraction<'a> {
             if depth > 0 {
                 for arg in node.args() {
                     let arg = self.graph.find(*arg);
-                    if self.readers.get(&arg).is_some_and(|readers| readers.len() == 1) {
+                    if self.readers[arg.index()].len() == 1 {
                         self.improve_class(arg, depth - 1);
                     }
                 }
@@ -300,7 +300,7 @@ impl<'a> Extraction<'a> {
     fn stir(&mut self, class: ClassId, before: &Node) {
         let mut near: SmallVec<[ClassId; 16]> = SmallVec::from_slice(&[class]);
         near.extend(before.args().iter().map(|arg| self.graph.find(*arg)));
-        for reader in self.readers.get(&class).into_iter().flatten() {
+        for reader in &self.readers[class.index()] {
             near.extend(match reader {
                 User::Class(class) => Some(*class),
                 User::Root(_) => None,
@@ -320,11 +320,11 @@ impl<'a> Extraction<'a> {
 
     /// Chooses `node` for `class` and takes every tile that sees the class anew.
     fn switch(&mut self, class: ClassId, node: Node) {
-        let mut users = self.readers.get(&class).cloned().unwrap_or_default();
+        let mut users = self.readers[class.index()].clone();
         users.push(User::Class(class));
         users.sort_unstable();
         users.dedup();
-        users.retain(|user| self.taken.contains_key(user));
+        users.retain(|user| self.taken[self.slot(*user)].is_some());
         for user in &users {
             self.give_back(*user);
         }
@@ -335,9 +335,17 @@ impl<'a> Extraction<'a> {
                 User::Class(class) => self.uses[class.index()] > 0,
                 User::Root(_) => true,
             };
-            if wanted && !self.taken.contains_key(&user) {
+            if wanted && self.taken[self.slot(user)].is_none() {
                 self.take(user);
             }
+        }
+    }
+
+    /// Where the tile of `user` is kept.
+    fn slot(&self, user: User) -> usize {
+        match user {
+            User::Class(class) => class.index(),
+            User::Root(at) => self.graph.ids() + at as usize,
         }
     }
 
@@ -371,22 +379,23 @@ impl<'a> Extraction<'a> {
         let cost = u64::from(cost) * level_weight(level);
         self.total += cost;
         for seen in operands.iter().chain(&inner) {
-            self.readers.entry(*seen).or_default().push(user);
+            self.readers[seen.index()].push(user);
         }
         for operand in &operands {
             self.use_class(*operand);
         }
-        let before = self.taken.insert(user, Taken { cost, operands, inner });
-        debug_assert!(before.is_none(), "{user:?} was taken twice");
+        let slot = self.slot(user);
+        debug_assert!(self.taken[slot].is_none(), "{user:?} was taken twice");
+        self.taken[slot] = Some(Taken { cost, operands, inner });
     }
 
     fn give_back(&mut self, user: User) {
-        let Some(Taken { cost, operands, inner }) = self.taken.remove(&user) else { return };
+        let slot = self.slot(user);
+        let Some(Taken { cost, operands, inner }) = self.taken[slot].take() else { return };
         self.total -= cost;
         for seen in operands.iter().chain(&inner) {
-            if let Some(readers) = self.readers.get_mut(seen)
-                && let Some(at) = readers.iter().position(|reader| *reader == user)
-            {
+            let readers = &mut self.readers[seen.index()];
+            if let Some(at) = readers.iter().position(|reader| *reader == user) {
                 readers.swap_remove(at);
             }
         }

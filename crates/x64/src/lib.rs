@@ -30,6 +30,7 @@ use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::Declined;
 use egraft_loops::{Versioned, Which};
+use faults::FaultPlaces;
 use select::Selected;
 
 /// How to compile.
@@ -103,7 +104,10 @@ pub fn compile(
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
     let stack_slots = frame::StackSlots::new(&context.func)?;
-    let fault_places = faults::places(&context.func);
+    let mut fault_places = faults::places(&context.func);
+    if options.optimize && options.version != Version::Never {
+        unroll(&mut context, isa, &mut fault_places)?;
+    }
     let select = |func: &Function, versioned: &Versioned| {
         select::select(func, &versioned.accesses, &fault_places, features, &abi, &stack_slots)
     };
@@ -157,6 +161,38 @@ pub fn compile(
     let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
+}
+
+/// Unrolls loops of a few turns and optimises what comes of it.
+fn unroll(
+    context: &mut Context,
+    isa: &dyn TargetIsa,
+    fault_places: &mut FaultPlaces,
+) -> Result<(), Unsupported> {
+    let Some((func, copies)) = egraft_loops::unrolled(&context.func) else { return Ok(()) };
+    debug_assert!(
+        cranelift_codegen::verify_function(&func, isa).is_ok(),
+        "unrolled loops are valid"
+    );
+    let stores_before = stores(&func);
+    let mut unrolled = Context::for_function(func);
+    unrolled
+        .optimize(isa, &mut Default::default())
+        .map_err(|error| Unsupported::new("optimisation", error))?;
+    // Where a store of one turn goes because the next overwrites it, a fault would have that one's
+    // place.
+    if stores(&unrolled.func) == stores_before {
+        let place = |(copy, first)| Some((copy, *fault_places.get(&first)?));
+        let places: Vec<_> = copies.into_iter().filter_map(place).collect();
+        fault_places.extend(places);
+        *context = unrolled;
+    }
+    Ok(())
+}
+
+fn stores(func: &Function) -> usize {
+    let insts = func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
+    insts.filter(|inst| func.dfg.insts[*inst].opcode().can_store()).count()
 }
 
 /// A function of the same signature that does nothing.
