@@ -1,9 +1,9 @@
-//! Which loops get a second version, and that what comes out is valid CLIF. What it computes is
-//! tested where code is run (`crates/x64/tests/random.rs`).
+//! Which loops get a second version, which are unrolled, and that what comes out is valid CLIF. What
+//! it computes is tested where code is run (`crates/x64/tests/random.rs`).
 
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::{settings, verify_function};
-use egraft_loops::{Declined, Versioned, Which, version};
+use egraft_loops::{Declined, Versioned, Which, unrolled, version};
 
 /// A loop that runs `v8` times, with two pointers of 32 bits; `body` makes `v11` from `v10`, an
 /// address, and `steps` the values `v15`, `v16` and `v18` for the next turn.
@@ -105,4 +105,35 @@ fn exceptions_are_kept() {
     let mut func = looped(LOAD, STEPS, "v4");
     let plain = func.layout.blocks().nth(1).unwrap();
     assert!(versioned(&mut func, Which::PayingBut(&[plain])).loops.is_empty());
+}
+
+/// How many stores `func` has, and how many loops, once its short loops are unrolled.
+fn straight(func: &Function) -> Option<(usize, usize)> {
+    let (func, copies) = unrolled(func)?;
+    verify_function(&func, &settings::Flags::new(settings::builder())).unwrap();
+    let insts = || func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
+    assert!(copies.keys().all(|copy| func.layout.inst_block(*copy).is_some()));
+    let stores = insts().filter(|inst| func.dfg.insts[*inst].opcode().can_store()).count();
+    let branches = insts().filter(|inst| func.dfg.insts[*inst].opcode().is_branch()).count();
+    Some((stores, branches))
+}
+
+#[test]
+fn a_loop_of_few_turns_becomes_straight_code() {
+    assert_eq!(straight(&looped(LOAD, STEPS, "v30")), Some((3, 0)));
+    // Of many, or of a number that is not known, it does not.
+    assert_eq!(straight(&looped(LOAD, STEPS, "v4")), None);
+    let many = looped(LOAD, STEPS, "v30").display().to_string();
+    let many = many.replace("iconst.i32 3\n", "iconst.i32 300\n");
+    assert_eq!(straight(&cranelift_reader::parse_functions(&many).unwrap()[0]), None);
+}
+
+#[test]
+fn a_loop_around_it_follows() {
+    let text = looped(LOAD, STEPS, "v30").display().to_string();
+    let outer = text
+        .replace("jump block1(v2, v3, v30)", "jump block3(v2, v3, v30)\nblock3(v50: i32, v51: i32, v52: i32):\n jump block1(v50, v51, v30)")
+        .replace("brif v18, block1(v15, v16, v18), block2", "brif v18, block1(v15, v16, v18), block4\nblock4:\n v53 = iadd v52, v17\n brif v53, block3(v15, v16, v53), block2");
+    let outer = cranelift_reader::parse_functions(&outer).unwrap().remove(0);
+    assert_eq!(straight(&outer), Some((9, 0)));
 }

@@ -117,7 +117,14 @@ fn function(choices: &mut Choices<'_>, text: &mut String) {
         let _ = write!(text, "(local $v{vector} v128)");
     }
     let nested = choices.one_in(4);
-    *text += if nested { "\n(loop $again (loop $turn\n" } else { "\n(loop $turn\n" };
+    *text += if nested { "\n(loop $again\n" } else { "\n" };
+    // As few turns as are unrolled, or more.
+    if choices.one_in(3) {
+        let (turns, first) = (1 + choices.below(20), choices.pick(&[0, 0, 1, -2]));
+        let _ = writeln!(text, "(local.set $n (i32.const {turns}))");
+        let _ = writeln!(text, "(local.set $i (i32.const {first}))");
+    }
+    *text += "(loop $turn\n";
     // Keeps the invariant.
     let _ = writeln!(text, "(local.set $v0 (v128.load {}(local.get $p0)))", offset(choices));
     let stores = choices.below(4) > 0;
