@@ -2,6 +2,7 @@
 
 use crate::vcode::{Inst, Kind, Opnd, VCode};
 use regalloc2::{Operand, OperandKind, VReg};
+use smallvec::SmallVec;
 
 /// An instruction: its block and its place there.
 pub(super) type Place = (usize, usize);
@@ -27,6 +28,8 @@ pub(super) enum Use {
 pub(super) struct Facts {
     defs: Vec<Def>,
     uses: Vec<Vec<Use>>,
+    /// For each instruction of each block, those before it in the block that make what it reads.
+    makers: Vec<Vec<SmallVec<[u32; 4]>>>,
     /// How many loops are around each block.
     levels: Vec<u32>,
     /// Edges into each block: the block, the successor.
@@ -39,6 +42,7 @@ impl Facts {
         let mut facts = Facts {
             defs: vec![Def::Unknown; vcode.vregs],
             uses: vec![Vec::new(); vcode.vregs],
+            makers: Vec::with_capacity(count),
             levels: vec![0; count],
             preds: vec![Vec::new(); count],
         };
@@ -47,17 +51,29 @@ impl Facts {
             for (at, param) in code.params.iter().enumerate() {
                 facts.defs[param.vreg()] = Def::Param(block, at);
             }
+            let mut makers = Vec::with_capacity(code.insts.len());
             for (at, inst) in code.insts.iter().enumerate() {
                 operands.clear();
                 inst.operands(&mut operands);
+                let mut before = SmallVec::new();
                 for operand in &operands {
                     let reg = operand.vreg().vreg();
                     match operand.kind() {
                         OperandKind::Def => facts.defs[reg] = Def::Inst((block, at)),
-                        OperandKind::Use => facts.uses[reg].push(Use::Inst((block, at))),
+                        OperandKind::Use => {
+                            facts.uses[reg].push(Use::Inst((block, at)));
+                            if let Def::Inst((home, maker)) = facts.defs[reg]
+                                && home == block
+                                && maker != at
+                            {
+                                before.push(maker as u32);
+                            }
+                        }
                     }
                 }
+                makers.push(before);
             }
+            facts.makers.push(makers);
             for (succ, edge) in code.succs.iter().enumerate() {
                 facts.preds[edge.to.index()].push((block, succ));
                 for (at, arg) in edge.args.iter().enumerate() {
@@ -70,6 +86,11 @@ impl Facts {
             }
         }
         facts
+    }
+
+    /// The instructions before `place` in its block that make what it reads.
+    pub(super) fn makers(&self, place: Place) -> &[u32] {
+        &self.makers[place.0][place.1]
     }
 
     pub(super) fn def(&self, reg: VReg) -> Def {

@@ -26,12 +26,15 @@ use facts::{Def, Facts, Place, Use, x86};
 use iced_x86::Code;
 use lanes::{WIDENINGS, Widening, broadcast, immediate, is_narrowing, load_of_both, wide};
 use regalloc2::{RegClass, VReg};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 
 /// How many pairs may hang on one another.
 const DEPTH: usize = 200;
 /// Instructions looked at to see whether one depends on another.
 const SEARCH: usize = 300;
+/// The same in all searches together, for each instruction of the function.
+const SEARCH_PER_INST: usize = 64;
 /// How far apart in a list of stores two may be.
 const STORE_REACH: usize = 4;
 
@@ -56,6 +59,7 @@ const SPLIT_STORE: i64 = 2;
 /// Packs what pays.
 pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
     let facts = Facts::new(vcode);
+    let insts = vcode.blocks.iter().map(|block| block.insts.len()).sum::<usize>();
     let mut packer = Packer {
         vregs: vcode.vregs,
         vcode,
@@ -71,6 +75,10 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
         merges: FxHashMap::default(),
         journal: Vec::new(),
         trials: 0,
+        search: RefCell::new(Search {
+            left: SEARCH + SEARCH_PER_INST * insts,
+            ..Search::default()
+        }),
     };
     packer.seed_params();
     packer.seed_stores();
@@ -78,6 +86,17 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
     if !packer.packs.is_empty() {
         *vcode = rebuild::rebuild(packer, constants);
     }
+}
+
+/// A search for what an instruction depends on.
+#[derive(Default)]
+struct Search {
+    /// By place in the block, the number of the search that last came there.
+    seen: Vec<u32>,
+    number: u32,
+    stack: Vec<u32>,
+    /// Instructions that may still be looked at in all searches; then everything depends.
+    left: usize,
 }
 
 /// Where a wide operand comes from.
@@ -198,6 +217,7 @@ struct Packer<'a> {
     journal: Vec<Step>,
     /// How many trials are under way, one within another.
     trials: usize,
+    search: RefCell<Search>,
 }
 
 impl<'a> Packer<'a> {
@@ -569,28 +589,27 @@ impl<'a> Packer<'a> {
         if later.1 < earlier.1 {
             return false;
         }
-        let mut seen = FxHashSet::default();
-        let mut stack = vec![later];
-        let mut operands = Vec::new();
-        while let Some(place) = stack.pop() {
-            if place == earlier || seen.len() > SEARCH {
+        let mut search = self.search.borrow_mut();
+        let Search { seen, number, stack, left } = &mut *search;
+        *number += 1;
+        stack.clear();
+        stack.push(later.1 as u32);
+        let mut visited = 0;
+        while let Some(at) = stack.pop() {
+            if at as usize == earlier.1 || visited > SEARCH.min(*left) {
                 return true;
             }
-            if !seen.insert(place) {
+            if seen.len() <= at as usize {
+                seen.resize(at as usize + 1, 0);
+            }
+            if std::mem::replace(&mut seen[at as usize], *number) == *number {
                 continue;
             }
-            operands.clear();
-            self.inst(place).operands(&mut operands);
-            for operand in &operands {
-                if operand.kind() == regalloc2::OperandKind::Use
-                    && let Def::Inst(def) = self.facts.def(operand.vreg())
-                    && def.0 == earlier.0
-                    && def.1 >= earlier.1
-                {
-                    stack.push(def);
-                }
-            }
+            visited += 1;
+            let makers = self.facts.makers((later.0, at as usize));
+            stack.extend(makers.iter().filter(|maker| **maker as usize >= earlier.1));
         }
+        *left -= visited.min(*left);
         false
     }
 
