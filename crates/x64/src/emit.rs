@@ -444,6 +444,7 @@ pub(crate) fn body(vcode: &VCode, allocated: &Allocated) -> crate::frame::Body {
     crate::frame::Body {
         outgoing: vcode.outgoing_args.next_multiple_of(16),
         spill_slots: allocated.spill_slots,
+        wide: vcode.wide,
         written: allocated.written,
         calls: vcode.calls,
     }

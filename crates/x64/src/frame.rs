@@ -2,6 +2,8 @@
 //!
 //! From high to low: stack arguments, return address, the caller's frame pointer (to which `rbp`
 //! points), saved registers, spill slots, stack slots, arguments of calls (to which `rsp` points).
+//! Where vectors of 256 bits are spilled, `rsp` is aligned to their size, lest slots lie across cache
+//! lines for one caller and not for another; what lies above the spill slots is found from `rbp`.
 
 use crate::abi::{Abi, Place};
 use crate::asm::{Addr, Arg, Assembler};
@@ -15,6 +17,9 @@ use cranelift_codegen::settings::ProbestackStrategy;
 use iced_x86::{Code, Register};
 use regalloc2::{PReg, PRegSet};
 
+/// Bytes of the largest spill slot, and what the caller's stack is aligned to.
+const WIDE_SLOT: u32 = 32;
+const STACK_ALIGN: u32 = 16;
 /// Saved frame pointer and return address.
 const SETUP_AREA: u32 = 16;
 /// Frames from this size on check the limit before adding their size to it, lest it wraps.
@@ -56,6 +61,7 @@ pub(crate) struct Frame {
     pub(crate) outgoing: u32,
     stack_slots: u32,
     spill_bytes: u32,
+    aligned: bool,
     saved: Vec<PReg>,
     calls: bool,
     unwind: bool,
@@ -90,6 +96,7 @@ impl Frame {
             outgoing: body.outgoing,
             stack_slots: stack_slots.bytes,
             spill_bytes: body.spill_slots.saturating_mul(8),
+            aligned: body.wide && body.spill_slots > 0,
             saved: CALLEE_SAVED.into_iter().filter(|&reg| body.written.contains(reg)).collect(),
             calls: body.calls,
             unwind: flags.unwind_info(),
@@ -107,13 +114,21 @@ impl Frame {
         (self.saved.len() as u32 * 8).next_multiple_of(16)
     }
 
-    fn fixed_bytes(&self) -> u32 {
-        (self.stack_slots + self.spill_bytes).next_multiple_of(16)
+    /// Offset from `rsp` of the first spill slot.
+    fn spills(&self) -> u32 {
+        let align = if self.aligned { WIDE_SLOT } else { 8 };
+        (self.outgoing + self.stack_slots).next_multiple_of(align)
     }
 
-    /// From `rsp` to `rbp`.
+    /// What aligning may take.
+    fn slack(&self) -> u32 {
+        if self.aligned { WIDE_SLOT - STACK_ALIGN } else { 0 }
+    }
+
+    /// From `rsp` to `rbp`, at most.
     pub(crate) fn size(&self) -> u32 {
-        self.outgoing + self.fixed_bytes() + self.saved_bytes()
+        let fixed = (self.spills() + self.spill_bytes).next_multiple_of(STACK_ALIGN);
+        fixed + self.saved_bytes() + self.slack()
     }
 
     /// Offset from `rsp` of a byte of the stack slots.
@@ -123,7 +138,7 @@ impl Frame {
 
     /// Offset from `rsp` of a spill slot.
     pub(crate) fn spill_slot(&self, slot: usize) -> i32 {
-        (self.outgoing + self.stack_slots) as i32 + slot as i32 * 8
+        self.spills() as i32 + slot as i32 * 8
     }
 
     /// Offset from `rbp` of the first stack argument.
@@ -159,7 +174,10 @@ impl Frame {
                 offset_downward_to_clobbers: self.saved_bytes(),
             });
         }
-        adjust(asm, true, size);
+        adjust(asm, true, size - self.slack());
+        if self.aligned {
+            asm.put(Code::And_rm64_imm8, &[rsp, Arg::Imm(-i64::from(WIDE_SLOT))]);
+        }
         for (at, &reg) in self.saved.iter().enumerate() {
             asm.put(Code::Mov_rm64_r64, &[self.saved_slot(at), Arg::Reg(gpr64(reg))]);
             if self.unwind {
@@ -191,8 +209,8 @@ impl Frame {
     }
 
     fn saved_slot(&self, at: usize) -> Arg {
-        let offset = self.outgoing + self.fixed_bytes() + at as u32 * 8;
-        Arg::Mem(Addr::base(Register::RSP, offset as i32))
+        let offset = at as i32 * 8 - self.saved_bytes() as i32;
+        Arg::Mem(Addr::base(Register::RBP, offset))
     }
 }
 
@@ -200,6 +218,8 @@ impl Frame {
 pub(crate) struct Body {
     pub(crate) outgoing: u32,
     pub(crate) spill_slots: u32,
+    /// Whether it uses vectors of 256 bits.
+    pub(crate) wide: bool,
     pub(crate) written: PRegSet,
     pub(crate) calls: bool,
 }
