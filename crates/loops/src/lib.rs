@@ -15,6 +15,7 @@ mod affine;
 mod counted;
 mod fast;
 mod guard;
+mod promote;
 mod reduction;
 mod scope;
 mod streams;
@@ -28,6 +29,7 @@ use cranelift_codegen::ir::{
 };
 use fast::{Fast, Needed};
 use guard::Guard;
+use promote::{Around, promote};
 use reduction::{Reduction, reductions};
 use rustc_hash::{FxHashMap, FxHashSet};
 use scope::Scope;
@@ -303,13 +305,14 @@ impl Plan {
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
         }
-        if !any && streams.recur() {
+        if !any && streams.recur(func) {
             return Err(Declined::Recurrent);
         }
         let reductions = reductions(func, &counted, &outs);
         let pairs = has_pairs(func, &counted, &streams, &reductions);
         let columns = streams.all.iter().any(|stream| matches!(stream.stride, Stride::Fixed(_)));
-        let stores = streams.all.iter().any(|stream| stream.stores);
+        let stores = (0..streams.all.len())
+            .any(|stream| streams.all[stream].stores && !streams.stays(func, stream));
         if columns && stores && !pairs && !any {
             return Err(Declined::Columns);
         }
@@ -398,6 +401,8 @@ impl Plan {
             first_group,
         };
         fast.write(holds, accesses);
+        let around = Around { before, body, after };
+        promote(func, &self.streams, first_group, accesses, &around);
 
         // The loop's own way out leads to the join as well.
         let InstructionData::Brif { mut blocks, arg, opcode } = func.dfg.insts[last] else {

@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// Streams of a loop beyond which the proof would cost too much.
-const MAX_STREAMS: usize = 24;
+const MAX_STREAMS: usize = 32;
 /// Pairs of streams that may meet.
-const MAX_PAIRS: usize = 48;
+const MAX_PAIRS: usize = 320;
 /// Turns after which what was stored has arrived.
 const SHORTLY: i64 = 3;
 /// How far apart accesses of a stream may be, in bytes.
@@ -67,10 +67,11 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Whether a turn loads what one shortly before stored: the loop waits for that, not for
-    /// instructions.
-    pub(crate) fn recur(&self) -> bool {
+    /// instructions. What stays where it is need not be loaded again.
+    pub(crate) fn recur(&self, func: &Function) -> bool {
         let all = || self.of.values();
-        all().filter(|place| place.store).any(|store| {
+        let moving = |place: &&Place| place.store && !self.stays(func, place.stream);
+        all().filter(moving).any(|store| {
             let Stride::Known(stride) = self.all[store.stream].stride else { return false };
             let mut loads = all().filter(|place| !place.store);
             loads.any(|load| {
