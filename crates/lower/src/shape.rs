@@ -116,7 +116,10 @@ pub(crate) fn may_fuse(context: Context, parent: &Node, child: Op) -> bool {
             child,
             UwidenLow | UwidenHigh | SwidenLow | SwidenHigh | Splat | Sextend | Uextend
         ),
-        Iadd if parent.ty.is_vector() => matches!(child, Imul | IaddPairwise),
+        // Sums of sums only where products are widened to: what is found there is worth the time.
+        Iadd if parent.ty.is_vector() && parent.ty != Ty::I32X4 => {
+            matches!(child, Imul | IaddPairwise)
+        }
         Iadd => {
             matches!(child, Iadd | Ishl | Imul | IaddPairwise)
                 || context == Context::Address && matches!(child, Uextend | Sextend | Iadd)
