@@ -6,7 +6,8 @@
 //! outside, all of that can be proven before the first turn: then a copy of the loop runs, two or
 //! more turns at a time, with pointers that do not wrap; otherwise, and for the turns that remain,
 //! the loop as it was. The idea is old (loop versioning; for bounds checks see Würthinger et al.,
-//! "Array bounds check elimination for the Java HotSpot client compiler", PPPJ 2007).
+//! "Array bounds check elimination for the Java HotSpot client compiler", PPPJ 2007). Loops of a few
+//! constant turns are unrolled before, so that those around them are of one block.
 //!
 //! Chooses no instructions and packs nothing. Invariant: the function computes, stores and traps as
 //! before, with the same memory at each trap.

@@ -47,11 +47,11 @@ fn find(func: &Function, shape: &Shape) -> Option<(Block, i64)> {
 
 /// How often a loop runs, if it is to be unrolled.
 fn turns(func: &Function, block: Block, shape: &Shape) -> Option<i64> {
-    let has_list = |inst: Inst| {
+    let is_more_than_computing = |inst: Inst| {
         let op = func.dfg.insts[inst].opcode();
         op.is_call() || op.other_side_effects()
     };
-    if !has_vectors(func, block) || func.layout.block_insts(block).any(has_list) {
+    if !has_vectors(func, block) || func.layout.block_insts(block).any(is_more_than_computing) {
         return None;
     }
     let counted = Counted::counting(func, block).ok()?;
