@@ -587,6 +587,6 @@ struct Addressing {
     exact: bool,
 }
 
-fn block_args(values: &[Value]) -> Vec<BlockArg> {
+pub(crate) fn block_args(values: &[Value]) -> Vec<BlockArg> {
     values.iter().map(|value| BlockArg::Value(*value)).collect()
 }

@@ -28,7 +28,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{
     Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, ValueDef,
 };
-use fast::{Fast, Needed};
+use fast::{Fast, Needed, block_args};
 use guard::Guard;
 use promote::{Around, promote};
 use reduction::{Reduction, reductions};
@@ -376,7 +376,7 @@ impl Plan {
             Guard { func: &mut *func, counted: &self.counted, streams: &self.streams, scope };
         let (turns, enough) = guard.turns(entry, self.copies, self.least);
         let (starts, holds) = guard.streams(before, &turns);
-        let args: Vec<BlockArg> = first.iter().map(|value| BlockArg::Value(*value)).collect();
+        let args = block_args(&first);
         FuncCursor::new(func).at_bottom(entry).ins().brif(enough, before, &[], looped, &args);
 
         let mut names = FxHashMap::default();
@@ -409,7 +409,7 @@ impl Plan {
         let InstructionData::Brif { mut blocks, arg, opcode } = func.dfg.insts[last] else {
             unreachable!("the loop ends in a conditional branch");
         };
-        let outs: Vec<BlockArg> = self.outs.iter().map(|out| BlockArg::Value(*out)).collect();
+        let outs = block_args(&self.outs);
         for call in &mut blocks {
             if call.block(&func.dfg.value_lists) == self.exit {
                 let args: Vec<BlockArg> = call.args(&func.dfg.value_lists).collect();

@@ -7,6 +7,7 @@
 //! Invariant: when the loop is left, memory holds what it would hold otherwise.
 
 use crate::affine::made_in;
+use crate::fast::block_args;
 use crate::streams::{Streams, Stride};
 use crate::{Access, Accesses};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -93,12 +94,12 @@ pub(crate) fn promote(
     }
     let (mut starts, mut next) = (Vec::new(), Vec::new());
     for one in &kept {
-        starts.push(BlockArg::Value(one.start));
-        next.push(BlockArg::Value(one.now));
+        starts.push(one.start);
+        next.push(one.now);
         one.write_back(func, around.after);
     }
-    pass(func, ready, around.body, &starts);
-    pass(func, around.body, around.body, &next);
+    pass(func, ready, around.body, &block_args(&starts));
+    pass(func, around.body, around.body, &block_args(&next));
     func.dfg.resolve_all_aliases();
 }
 

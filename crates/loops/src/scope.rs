@@ -11,6 +11,11 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// What `value` is called here; its own name if it is not of the loop.
+    pub(crate) fn name(&self, value: Value) -> Value {
+        self.map.get(&value).copied().unwrap_or(value)
+    }
+
     /// `value` as it is in this scope; what is not there yet is made at the end of `into`. Only for
     /// values that are made of parameters in the scope without effects.
     pub(crate) fn value(
@@ -39,7 +44,7 @@ impl Scope {
         let typevar = func.dfg.ctrl_typevar(inst);
         let copy = func.dfg.make_inst(data);
         func.dfg.make_inst_results(copy, typevar);
-        func.dfg.map_inst_values(copy, |value| self.map.get(&value).copied().unwrap_or(value));
+        func.dfg.map_inst_values(copy, |value| self.name(value));
         func.layout.append_inst(copy, into);
         func.stencil.srclocs[copy] = func.stencil.srclocs[inst];
         for (old, new) in func.dfg.inst_results(inst).iter().zip(func.dfg.inst_results(copy)) {

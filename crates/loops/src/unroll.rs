@@ -80,9 +80,8 @@ fn straighten(func: &mut Function, block: Block, turns: i64, copies: &mut Copies
 
     let mut scope = Scope::default();
     for _ in 1..turns {
-        let name = |value: &Value| scope.map.get(value).copied().unwrap_or(*value);
-        let next: Vec<Value> = back.iter().map(name).collect();
         let mut turn = Scope::default();
+        let next = back.iter().map(|value| scope.name(*value));
         turn.map.extend(params.iter().copied().zip(next));
         for inst in &insts {
             let copy = turn.copy(func, block, *inst);
@@ -92,7 +91,7 @@ fn straighten(func: &mut Function, block: Block, turns: i64, copies: &mut Copies
         scope = turn;
     }
     let name = |arg: BlockArg| match arg {
-        BlockArg::Value(value) => BlockArg::Value(scope.map.get(&value).copied().unwrap_or(value)),
+        BlockArg::Value(value) => BlockArg::Value(scope.name(value)),
         other => other,
     };
     let out: Vec<BlockArg> = out.into_iter().map(name).collect();
@@ -108,11 +107,10 @@ fn merge(func: &mut Function) {
     let mut next = entry;
     while let Some(block) = next {
         next = func.layout.next_block(block);
-        while let Some((jump, to)) = sole_successor(func, block, &shape) {
+        while let Some((jump, to, args)) = sole_successor(func, block, &shape) {
             if Some(to) == entry || to == block {
                 break;
             }
-            let args = values_of(func, jump);
             func.layout.remove_inst(jump);
             let params = func.dfg.detach_block_params(to);
             let params = params.as_slice(&func.dfg.value_lists).to_vec();
@@ -133,23 +131,18 @@ fn merge(func: &mut Function) {
     func.dfg.resolve_all_aliases();
 }
 
-/// The jump at the end of `block`, and where it goes, if nothing else goes there.
-fn sole_successor(func: &Function, block: Block, shape: &Shape) -> Option<(Inst, Block)> {
+/// The jump at the end of `block`, where it goes, and the values that it passes, if nothing else goes
+/// there.
+fn sole_successor(
+    func: &Function,
+    block: Block,
+    shape: &Shape,
+) -> Option<(Inst, Block, Vec<Value>)> {
     let last = func.layout.last_inst(block)?;
     let InstructionData::Jump { opcode: Opcode::Jump, destination } = func.dfg.insts[last] else {
         return None;
     };
     let to = destination.block(&func.dfg.value_lists);
     let sole = shape.preds.get(&to).is_some_and(|preds| *preds == [last]);
-    let only_values =
-        destination.args(&func.dfg.value_lists).all(|arg| matches!(arg, BlockArg::Value(_)));
-    (sole && only_values).then_some((last, to))
-}
-
-/// What a jump passes; all of it values.
-fn values_of(func: &Function, jump: Inst) -> Vec<Value> {
-    let InstructionData::Jump { destination, .. } = &func.dfg.insts[jump] else {
-        unreachable!("a jump");
-    };
-    values(func, destination).expect("a jump that passes values")
+    sole.then_some((last, to, values(func, &destination)?))
 }

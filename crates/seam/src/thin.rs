@@ -85,15 +85,10 @@ fn mark_values(line: &[u8], used: &mut Vec<bool>) {
         if !begins {
             continue;
         }
-        let digits = line[at..].iter().take_while(|byte| byte.is_ascii_digit()).take(10);
-        let mut number = None;
-        for digit in digits {
-            number = Some(number.unwrap_or(0) * 10 + usize::from(digit - b'0'));
-            at += 1;
-        }
-        // Far more than any function has.
-        if let Some(number) = number.filter(|number| *number < 1 << 28) {
+        let mut rest = &line[at - 1..];
+        if let Some(number) = take_value(&mut rest) {
             mark(used, number);
+            at = line.len() - rest.len();
         }
     }
 }
