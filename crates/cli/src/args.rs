@@ -1,7 +1,9 @@
 //! The command line, as clap reads it. Names and help only; nothing is opened here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -115,19 +117,47 @@ pub(crate) enum Emit {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+/// Who runs a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EngineName {
-    /// Wasmtime with its own compiler
+    /// Wasmtime with its own compiler.
     Stock,
-    /// Wasmtime with Egraft
-    Egraft,
+    /// Wasmtime with Egraft, up to a stage.
+    Egraft(egraft::Stage),
+    /// A kernel's native build, by the descriptor's name for it.
+    Native(String),
 }
 
 impl EngineName {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const EGRAFT: EngineName = EngineName::Egraft(egraft::Stage::Wide);
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EngineName::Stock => "stock",
-            EngineName::Egraft => "egraft",
+            EngineName::Stock => f.write_str("stock"),
+            engine if *engine == EngineName::EGRAFT => f.write_str("egraft"),
+            EngineName::Egraft(stage) => write!(f, "egraft:{stage}"),
+            EngineName::Native(target) => write!(f, "native:{target}"),
+        }
+    }
+}
+
+impl FromStr for EngineName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<EngineName, String> {
+        match text.split_once(':') {
+            None if text == "stock" => Ok(EngineName::Stock),
+            None if text == "egraft" => Ok(EngineName::EGRAFT),
+            Some(("egraft", stage)) => stage
+                .parse()
+                .map(EngineName::Egraft)
+                .map_err(|error: egraft::Error| error.to_string()),
+            Some(("native", target)) if !target.is_empty() => {
+                Ok(EngineName::Native(target.to_owned()))
+            }
+            _ => Err("there are stock, egraft, egraft:STAGE and native:TARGET".to_owned()),
         }
     }
 }
@@ -154,8 +184,8 @@ pub(crate) struct RunArgs {
     /// Set a variable for the WASI program, as NAME=VALUE, or pass NAME on
     #[arg(long, value_name = "VARIABLE", conflicts_with = "kernel")]
     pub(crate) env: Vec<String>,
-    /// The engine
-    #[arg(long, value_enum, default_value_t = EngineName::Egraft)]
+    /// The engine: stock, egraft, egraft:STAGE, or a kernel's native:TARGET
+    #[arg(long, default_value_t = EngineName::EGRAFT)]
     pub(crate) engine: EngineName,
     #[command(flatten)]
     pub(crate) code: CodeArgs,
@@ -255,12 +285,15 @@ pub(crate) enum RulesCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   egraft bench bench/kernels --engines stock,egraft --json result.json
+  egraft bench bench/kernels --engines stock,egraft,native:avx2
   egraft bench bench/kernels --filter blur --rounds 50")]
 pub(crate) struct BenchArgs {
     /// Folder with kernel descriptors
     pub(crate) directory: PathBuf,
-    /// The engines; the first is the one to compare with
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [EngineName::Stock, EngineName::Egraft])]
+    /// The engines; the first is the one to compare with. stock; egraft; egraft:STAGE, with only a
+    /// part of Egraft (rules, selection, addressing, registers, unrolling, wide); native:TARGET, the
+    /// descriptor's native build for that target, whose code runs unchecked in this process
+    #[arg(long, value_delimiter = ',', default_values_t = [EngineName::Stock, EngineName::EGRAFT])]
     pub(crate) engines: Vec<EngineName>,
     /// Write the result to this file, in the format egraft-bench/1
     #[arg(long, value_name = "FILE")]

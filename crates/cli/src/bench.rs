@@ -14,22 +14,22 @@ use std::process::ExitCode;
 const COMPILATIONS: usize = 5;
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
-    let mut engines = args.engines.clone();
-    engines.dedup();
-    if engines.len() != args.engines.len() || engines.is_empty() {
+    let engines = &args.engines;
+    if (1..engines.len()).any(|at| engines[..at].contains(&engines[at])) {
         bail!("--engines names an engine twice");
     }
     let kernels = kernels(&args.directory, args.filter.as_deref())?;
+    check_natives(&kernels, engines)?;
     if let Some(path) = &args.json {
         output::check_writable(path)?;
     }
-    let base = engines[0];
+    let Some((base, others)) = engines.split_first() else { bail!("--engines names none") };
     let mut headings = vec!["kernel".to_owned()];
-    for engine in &engines {
-        headings.push(format!(">{} us", engine.name()));
+    for engine in engines {
+        headings.push(format!(">{engine} us"));
     }
-    for engine in &engines[1..] {
-        headings.push(format!(">{}/{}", base.name(), engine.name()));
+    for engine in others {
+        headings.push(format!(">{base}/{engine}"));
         headings.push("95%".to_owned());
         headings.push(">compile".to_owned());
     }
@@ -38,7 +38,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     let bar = output::progress(kernels.len() as u64, "kernels");
     for kernel in &kernels {
         bar.set_message(kernel.name.clone());
-        let one = measure(kernel, args, &engines)?;
+        let one = measure(kernel, args)?;
         table.row(one.cells.clone());
         measured.push(one);
         bar.inc(1);
@@ -51,31 +51,29 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
         let ratios: Vec<f64> =
             measured.iter().filter_map(|one| one.ratios.get(at).copied()).collect();
         let mean = geomean(&ratios);
-        geomeans.insert(engine.name().to_owned(), json!(mean));
+        geomeans.insert(engine.to_string(), json!(mean));
         if at > 0 {
             line(format_args!(
-                "geometric mean of {} kernels, speed of {} over {}: {mean:.3}",
+                "geometric mean of {} kernels, speed of {engine} over {base}: {mean:.3}",
                 ratios.len(),
-                engine.name(),
-                base.name()
             ))?;
         }
     }
     for (engine, at) in engines.iter().zip(0..).skip(1) {
-        let worst = |pick: fn(&Measured, usize) -> f64, sign: f64| {
-            let worst = measured
-                .iter()
-                .filter(|one| one.difference.is_none())
-                .max_by(|a, b| (sign * pick(a, at)).total_cmp(&(sign * pick(b, at))));
-            worst.map(|one| format!("{} {:.3}", one.cells[0], pick(one, at))).unwrap_or_default()
-        };
-        line(format_args!(
-            "{}: lowest speed {}; longest compilation over {}'s {}",
-            engine.name(),
-            worst(|one, at| one.ratios[at], -1.0),
-            base.name(),
-            worst(|one, at| one.compile_ratios[at], 1.0),
-        ))?;
+        let named = |one: &Measured, value: f64| format!("{} {value:.3}", one.cells[0]);
+        let slowest = measured
+            .iter()
+            .filter_map(|one| Some((*one.ratios.get(at)?, one)))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        let longest = measured
+            .iter()
+            .filter_map(|one| Some(((*one.compile_ratios.get(at)?)?, one)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let slowest = slowest.map(|(ratio, one)| named(one, ratio)).unwrap_or_default();
+        let longest = longest.map_or(String::new(), |(ratio, one)| {
+            format!("; longest compilation over {base}'s {}", named(one, ratio))
+        });
+        line(format_args!("{engine}: lowest speed {slowest}{longest}"))?;
     }
     if let Some(path) = &args.json {
         let document = json!({
@@ -130,19 +128,39 @@ fn kernels(directory: &Path, filter: Option<&str>) -> Result<Vec<Kernel>> {
     }
 }
 
+/// Natives are built apart from the kernels; what is missing should not stop a long run.
+fn check_natives(kernels: &[Kernel], engines: &[EngineName]) -> Result<()> {
+    for engine in engines {
+        let EngineName::Native(target) = engine else { continue };
+        let built = |kernel: &&Kernel| kernel.native.get(target).is_some_and(|path| path.exists());
+        let missing: Vec<&str> =
+            kernels.iter().filter(|kernel| !built(kernel)).map(|kernel| &*kernel.name).collect();
+        if let [first, ..] = missing[..] {
+            let count = missing.len();
+            bail!(
+                "{engine}: {count} kernels have no such build, {first} the first; \
+                 bench/kernels/build --native {target} makes those of the bundled kernels"
+            );
+        }
+    }
+    Ok(())
+}
+
 struct Measured {
     json: Value,
     cells: Vec<String>,
     /// Time of the first engine over time of each engine; empty if outputs differ.
     ratios: Vec<f64>,
-    /// Compile time of each engine over that of the first; empty if outputs differ.
-    compile_ratios: Vec<f64>,
+    /// Compile time of each engine over that of the first, where both compile; empty if outputs
+    /// differ.
+    compile_ratios: Vec<Option<f64>>,
     difference: Option<String>,
 }
 
-fn measure(kernel: &Kernel, args: &BenchArgs, engines: &[EngineName]) -> Result<Measured> {
-    let mut candidates = kernel::candidates(kernel, args.size, engines, &args.code, COMPILATIONS)?;
-    let difference = kernel::first_calls(&mut candidates)?;
+fn measure(kernel: &Kernel, args: &BenchArgs) -> Result<Measured> {
+    let mut candidates =
+        kernel::candidates(kernel, args.size, &args.engines, &args.code, COMPILATIONS)?;
+    let difference = kernel::first_calls(kernel, &mut candidates)?;
     let mut cells = vec![kernel.name.clone()];
     if difference.is_some() {
         cells.push("outputs differ".to_owned());
@@ -156,26 +174,28 @@ fn measure(kernel: &Kernel, args: &BenchArgs, engines: &[EngineName]) -> Result<
     let (mut ratios, mut compile_ratios) = (Vec::new(), Vec::new());
     for candidate in &candidates {
         cells.push(format!("{:.1}", candidate.time().value / 1e3));
-        of_engines.insert(candidate.engine.name().to_owned(), engine_json(candidate));
+        of_engines.insert(candidate.engine.to_string(), engine_json(candidate));
     }
     let base = &candidates[0];
     for (at, candidate) in candidates.iter().enumerate() {
         let ratio = ratio_interval(&base.samples, &candidate.samples);
         ratios.push(ratio.value);
-        compile_ratios.push(candidate.compile_ms / base.compile_ms);
+        let compiled = candidate.compiled.as_ref().zip(base.compiled.as_ref());
+        let compile_ratio = compiled.map(|(candidate, base)| candidate.ms / base.ms);
+        compile_ratios.push(compile_ratio);
         if at == 0 {
             continue;
         }
-        if let Some(Value::Object(engine)) = of_engines.get_mut(candidate.engine.name()) {
+        if let Some(Value::Object(engine)) = of_engines.get_mut(&candidate.engine.to_string()) {
             engine.insert(
                 "speed".into(),
-                json!({ "over": base.engine.name(), "ratio": ratio.value,
+                json!({ "over": base.engine.to_string(), "ratio": ratio.value,
                         "ci95": [ratio.low, ratio.high] }),
             );
         }
         cells.push(format!("{:.3}", ratio.value));
         cells.push(format!("{:.3} to {:.3}", ratio.low, ratio.high));
-        cells.push(format!("{:.2}x", compile_ratios[at]));
+        cells.push(compile_ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}x")));
     }
     // One engine has nothing to be equal to.
     let equal = (candidates.len() > 1).then_some(true);

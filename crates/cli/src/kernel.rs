@@ -8,7 +8,7 @@ use crate::output::{self, Coded, EXIT_DIFFERENT, EXIT_TRAP, line};
 use crate::stats::{Estimate, median_interval, ratio_interval};
 use anyhow::Result;
 use egraft::ConfigExt;
-use egraft_kernels::{Instance, InstanceError, Kernel};
+use egraft_kernels::{Instance, InstanceError, Kernel, Native, Output, first_difference};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,18 +22,53 @@ const MAX_CALLS: u32 = 1000;
 /// Compilations measured per engine; the shortest counts.
 const COMPILATIONS: usize = 3;
 
-/// One engine's module, its costs, and an instance of it.
+/// A kernel ready to be called under one engine.
+enum Runner {
+    Module(Box<Instance>),
+    Native(Native),
+}
+
+impl Runner {
+    fn prepare(&mut self) {
+        match self {
+            Runner::Module(instance) => instance.prepare(),
+            Runner::Native(native) => native.prepare(),
+        }
+    }
+
+    fn call(&mut self) -> Result<Duration> {
+        match self {
+            Runner::Module(instance) => instance.call().map_err(coded),
+            Runner::Native(native) => Ok(native.call()?),
+        }
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        match self {
+            Runner::Module(instance) => instance.outputs(),
+            Runner::Native(native) => native.outputs(),
+        }
+    }
+}
+
+/// One engine's code, its costs, and what it runs in.
 pub(crate) struct Candidate {
     pub(crate) engine: EngineName,
+    /// What compiling took and gave; `None` for natives.
+    pub(crate) compiled: Option<Compilation>,
+    runner: Runner,
+    /// Nanoseconds per call, one sample per round.
+    pub(crate) samples: Vec<f64>,
+}
+
+/// What compiling a module took and gave.
+pub(crate) struct Compilation {
     /// Milliseconds of the shortest compilation.
-    pub(crate) compile_ms: f64,
+    pub(crate) ms: f64,
     /// Bytes of machine code of the module's functions, without padding and trampolines.
     pub(crate) code_bytes: usize,
     /// What Egraft did; `None` for stock.
     pub(crate) report: Option<egraft::Report>,
-    pub(crate) instance: Instance,
-    /// Nanoseconds per call, one sample per round.
-    pub(crate) samples: Vec<f64>,
 }
 
 impl Candidate {
@@ -41,9 +76,18 @@ impl Candidate {
         median_interval(&self.samples)
     }
 
+    fn native(kernel: &Kernel, engine: &EngineName, target: &str, size: usize) -> Result<Self> {
+        // SAFETY: whoever names a native engine trusts the library as a program; the help says so.
+        let native = unsafe { Native::new(kernel, target, size) }?;
+        let runner = Runner::Native(native);
+        Ok(Candidate { engine: engine.clone(), compiled: None, runner, samples: Vec::new() })
+    }
+}
+
+impl Compilation {
     /// How many functions have a loop with vector instructions, and how many of those run Egraft's
     /// code.
-    pub(crate) fn vector_functions(&self) -> Option<(usize, usize)> {
+    fn vector_functions(&self) -> Option<(usize, usize)> {
         let vector = |function: &&egraft::FunctionReport| {
             function.shape.is_some_and(|shape| shape.vector_loops > 0)
         };
@@ -68,8 +112,8 @@ pub(crate) fn candidates(
     let mut best: Vec<Option<(Duration, Compiled)>> = engines.iter().map(|_| None).collect();
     for _ in 0..compilations {
         for (engine, best) in engines.iter().zip(&mut best) {
-            let (time, compiled) =
-                compile(*engine, &config, &options, &wasm).in_file(&kernel.wasm)?;
+            let Some(compiled) = compile(engine, &config, &options, &wasm) else { continue };
+            let (time, compiled) = compiled.in_file(&kernel.wasm)?;
             if best.as_ref().is_none_or(|(shortest, _)| time < *shortest) {
                 *best = Some((time, compiled));
             }
@@ -77,17 +121,25 @@ pub(crate) fn candidates(
     }
     let mut candidates = Vec::new();
     for (engine, best) in engines.iter().zip(best) {
-        let Some((time, Compiled { module, report })) = best else { continue };
-        if let Some(report) = &report {
-            input::warn_about(report);
-        }
-        candidates.push(Candidate {
-            engine: *engine,
-            compile_ms: time.as_secs_f64() * 1000.0,
-            code_bytes: module.functions().map(|function| function.len).sum(),
-            report,
-            instance: Instance::new(&module, kernel, size).map_err(coded)?,
-            samples: Vec::new(),
+        candidates.push(match (engine, best) {
+            (EngineName::Native(target), _) => Candidate::native(kernel, engine, target, size)?,
+            (_, None) => continue,
+            (_, Some((time, Compiled { module, report }))) => {
+                if let Some(report) = &report {
+                    input::warn_about(report);
+                }
+                let instance = Instance::new(&module, kernel, size).map_err(coded)?;
+                Candidate {
+                    engine: engine.clone(),
+                    compiled: Some(Compilation {
+                        ms: time.as_secs_f64() * 1000.0,
+                        code_bytes: module.functions().map(|function| function.len).sum(),
+                        report,
+                    }),
+                    runner: Runner::Module(Box::new(instance)),
+                    samples: Vec::new(),
+                }
+            }
         });
     }
     Ok(candidates)
@@ -99,41 +151,48 @@ struct Compiled {
 }
 
 /// Compiles once; the time is of everything between wasm and a module that can be instantiated.
+/// `None` for natives.
 fn compile(
-    engine: EngineName,
+    engine: &EngineName,
     config: &Config,
     options: &egraft::Options,
     wasm: &[u8],
-) -> Result<(Duration, Compiled), egraft::Error> {
+) -> Option<Result<(Duration, Compiled), egraft::Error>> {
+    let stock = || {
+        let engine = Engine::new(config)?;
+        let start = Instant::now();
+        let module = Module::new(&engine, wasm)?;
+        Ok((start.elapsed(), Compiled { module, report: None }))
+    };
+    let egraft = |stage| {
+        let mut config = config.clone();
+        let handle = config.egraft(options.clone().stage(stage))?;
+        let engine = Engine::new(&config)?;
+        let start = Instant::now();
+        let (module, report) = handle.module(&engine, wasm)?;
+        Ok((start.elapsed(), Compiled { module, report: Some(report) }))
+    };
     match engine {
-        EngineName::Stock => {
-            let engine = Engine::new(config)?;
-            let start = Instant::now();
-            let module = Module::new(&engine, wasm)?;
-            Ok((start.elapsed(), Compiled { module, report: None }))
-        }
-        EngineName::Egraft => {
-            let mut config = config.clone();
-            let handle = config.egraft(options.clone())?;
-            let engine = Engine::new(&config)?;
-            let start = Instant::now();
-            let (module, report) = handle.module(&engine, wasm)?;
-            Ok((start.elapsed(), Compiled { module, report: Some(report) }))
-        }
+        EngineName::Stock => Some(stock()),
+        EngineName::Egraft(stage) => Some(egraft(*stage)),
+        EngineName::Native(_) => None,
     }
 }
 
 /// Calls each candidate once; the first difference to the first candidate's outputs is returned.
-pub(crate) fn first_calls(candidates: &mut [Candidate]) -> Result<Option<String>> {
+/// Natives may contract floating point, and are compared within the kernel's tolerance.
+pub(crate) fn first_calls(kernel: &Kernel, candidates: &mut [Candidate]) -> Result<Option<String>> {
     for candidate in &mut *candidates {
-        candidate.instance.prepare();
-        candidate.instance.call().map_err(coded)?;
+        candidate.runner.prepare();
+        candidate.runner.call()?;
     }
     let Some((first, others)) = candidates.split_first() else { return Ok(None) };
-    let expected = first.instance.outputs();
+    let expected = first.runner.outputs();
+    let is_native = |candidate: &Candidate| matches!(candidate.runner, Runner::Native(_));
     Ok(others.iter().find_map(|other| {
-        let difference = other.instance.first_difference(&expected)?;
-        Some(format!("{} and {}: {difference}", other.engine.name(), first.engine.name()))
+        let tolerance = kernel.tolerance.filter(|_| is_native(first) || is_native(other));
+        let difference = first_difference(&other.runner.outputs(), &expected, tolerance)?;
+        Some(format!("{} and {}: {difference}", other.engine, first.engine))
     }))
 }
 
@@ -145,8 +204,8 @@ pub(crate) fn measure(
 ) -> Result<()> {
     let mut slowest = Duration::from_nanos(1);
     for candidate in &mut *candidates {
-        candidate.instance.call().map_err(coded)?;
-        slowest = slowest.max(candidate.instance.call().map_err(coded)?);
+        candidate.runner.call()?;
+        slowest = slowest.max(candidate.runner.call()?);
     }
     let calls = (SAMPLE.as_nanos() / slowest.as_nanos()).clamp(1, u128::from(MAX_CALLS)) as u32;
     for round in 0..rounds as usize {
@@ -156,7 +215,7 @@ pub(crate) fn measure(
             let candidate = &mut candidates[(at + round) % count];
             let mut total = Duration::ZERO;
             for _ in 0..calls {
-                total += candidate.instance.call().map_err(coded)?;
+                total += candidate.runner.call()?;
             }
             candidate.samples.push(total.as_nanos() as f64 / f64::from(calls));
         }
@@ -177,11 +236,11 @@ fn coded(error: InstanceError) -> anyhow::Error {
 
 pub(crate) fn run(args: &RunArgs, descriptor: &Path) -> Result<ExitCode> {
     let kernel = Kernel::read(descriptor)?;
-    let both = [EngineName::Stock, EngineName::Egraft];
+    let both = [EngineName::Stock, EngineName::EGRAFT];
     let engines = if args.compare { &both[..] } else { std::slice::from_ref(&args.engine) };
     let compilations = if args.compare { COMPILATIONS } else { 1 };
     let mut candidates = candidates(&kernel, args.size, engines, &args.code, compilations)?;
-    let difference = first_calls(&mut candidates)?;
+    let difference = first_calls(&kernel, &mut candidates)?;
     if difference.is_none() {
         let bar = output::progress(args.rounds.into(), "rounds");
         measure(&mut candidates, args.rounds, || bar.inc(1))?;
@@ -213,7 +272,7 @@ fn print(
     if args.json {
         let mut engines = serde_json::Map::new();
         for candidate in candidates {
-            engines.insert(candidate.engine.name().to_owned(), engine_json(candidate));
+            engines.insert(candidate.engine.to_string(), engine_json(candidate));
         }
         return output::json(&json!({
             "name": kernel.name,
@@ -226,28 +285,28 @@ fn print(
     }
     line(format_args!("kernel {}, size {}", kernel.name, args.size))?;
     for candidate in candidates {
-        let name = candidate.engine.name();
-        let taken = match (&candidate.report, candidate.vector_functions()) {
-            (Some(report), Some((vector, taken))) => format!(
-                ", {} of {} functions taken, {taken} of {vector} with vector loops",
-                report.taken(),
-                report.wasm_functions().count()
-            ),
-            _ => String::new(),
-        };
-        if candidate.samples.is_empty() {
-            line(format_args!("{name:>7}: compiled in {:.1} ms{taken}", candidate.compile_ms))?;
-            continue;
-        }
+        let name = &candidate.engine;
+        let compiled = candidate.compiled.as_ref().map(|compiled| {
+            let taken = match (&compiled.report, compiled.vector_functions()) {
+                (Some(report), Some((vector, taken))) => format!(
+                    ", {} of {} functions taken, {taken} of {vector} with vector loops",
+                    report.taken(),
+                    report.wasm_functions().count()
+                ),
+                _ => String::new(),
+            };
+            let Compilation { ms, code_bytes, .. } = compiled;
+            format!(", compiled in {ms:.1} ms, {code_bytes} bytes of code{taken}")
+        });
         let time = candidate.time();
-        line(format_args!(
-            "{name:>7}: {} [{} to {}], compiled in {:.1} ms, {} bytes of code{taken}",
-            show_ns(time.value),
-            show_ns(time.low),
-            show_ns(time.high),
-            candidate.compile_ms,
-            candidate.code_bytes,
-        ))?;
+        let time = match candidate.samples.is_empty() {
+            true => "not measured".to_owned(),
+            false => {
+                let [value, low, high] = [time.value, time.low, time.high].map(show_ns);
+                format!("{value} [{low} to {high}]")
+            }
+        };
+        line(format_args!("{name:>7}: {time}{}", compiled.unwrap_or_default()))?;
     }
     if let Some(ratio) = ratio {
         let green = anstyle::AnsiColor::Green.on_default().bold();
@@ -267,12 +326,13 @@ pub(crate) fn engine_json(candidate: &Candidate) -> serde_json::Value {
     let mut value = json!({
         "median_ns": number(time.value),
         "ci95": [number(time.low), number(time.high)],
-        "compile_ms": candidate.compile_ms,
-        "code_bytes": candidate.code_bytes,
     });
-    if let (Some((vector, taken)), Some(object)) =
-        (candidate.vector_functions(), value.as_object_mut())
-    {
+    let (Some(compiled), Some(object)) = (&candidate.compiled, value.as_object_mut()) else {
+        return value;
+    };
+    object.insert("compile_ms".into(), compiled.ms.into());
+    object.insert("code_bytes".into(), compiled.code_bytes.into());
+    if let Some((vector, taken)) = compiled.vector_functions() {
         object.insert("functions".into(), json!({ "vector_loops": vector, "taken": taken }));
     }
     value

@@ -14,6 +14,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         return kernel::run(args, descriptor);
     }
     let Some(file) = &args.file else { bail!("no file to run") };
+    if let EngineName::Native(_) = args.engine {
+        bail!("--engine {}: only kernels have native builds; run one with --kernel", args.engine);
+    }
     let module = load(args, file)?;
     match &args.invoke {
         Some(export) => invoke::call(&module, file, export, &args.arguments, args),
@@ -28,23 +31,23 @@ fn load(args: &RunArgs, file: &Path) -> Result<Module> {
         Kind::Module => {
             input::check_module(file, &bytes)?;
             let (config, options) = (input::config(None, &args.code)?, input::options(&args.code)?);
-            compile(args.engine, &config, &options, &bytes).in_file(file)
+            compile(&args.engine, &config, &options, &bytes).in_file(file)
         }
     }
 }
 
 /// A module under one engine; what Egraft cannot do is said on standard error.
 fn compile(
-    engine: EngineName,
+    engine: &EngineName,
     config: &Config,
     options: &egraft::Options,
     wasm: &[u8],
 ) -> Result<Module, egraft::Error> {
     match engine {
-        EngineName::Stock => Ok(Module::new(&Engine::new(config)?, wasm)?),
-        EngineName::Egraft => {
+        EngineName::Stock | EngineName::Native(_) => Ok(Module::new(&Engine::new(config)?, wasm)?),
+        EngineName::Egraft(stage) => {
             let mut config = config.clone();
-            let handle = config.egraft(options.clone())?;
+            let handle = config.egraft(options.clone().stage(*stage))?;
             let (module, report) = handle.module(&Engine::new(&config)?, wasm)?;
             input::warn_about(&report);
             Ok(module)

@@ -22,6 +22,15 @@ pub enum Error {
         name: String,
     },
 
+    /// No such stage.
+    #[error(
+        "no stage `{name}`; there are rules, selection, addressing, registers, unrolling and wide"
+    )]
+    Stage {
+        /// The name given.
+        name: String,
+    },
+
     /// No such effort.
     #[error("effort {level} does not exist; levels are 0 to {}", crate::Effort::MAX_LEVEL)]
     Effort {

@@ -70,6 +70,6 @@ pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writ
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
 pub use optimizer::{Optimized, dump_egraph, listing, optimize_function};
-pub use options::{Backend, Effort, Options};
+pub use options::{Backend, Effort, Options, Stage};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};
 pub use shape::Shape;

@@ -1,6 +1,6 @@
 //! The compiler behind the seam: asks `egraft-lower` about each function and notes the answer.
 
-use crate::options::{Backend, Effort, Options};
+use crate::options::{Backend, Effort, Options, Stage};
 use crate::report::{Cache, Cost, Note, NoteKey, Report, RuleReport};
 use crate::shape::Shape;
 use cranelift_codegen::Context;
@@ -109,6 +109,7 @@ pub fn dump_egraph(func: &Function, isa: &dyn TargetIsa, effort: Effort, format:
 pub(crate) struct Optimizer {
     effort: Effort,
     backend: Backend,
+    stage: Stage,
     measure_stock: bool,
     notes: Mutex<Notes>,
 }
@@ -123,7 +124,11 @@ impl Optimizer {
     pub(crate) fn new(options: &Options) -> Optimizer {
         Optimizer {
             effort: options.effort,
-            backend: options.backend,
+            backend: match options.stage {
+                Stage::Rules => Backend::Cranelift,
+                _ => options.backend,
+            },
+            stage: options.stage,
             measure_stock: options.measure_stock,
             notes: Mutex::default(),
         }
@@ -179,7 +184,7 @@ impl Drop for Session<'_> {
 impl FunctionCompiler for Optimizer {
     fn fingerprint(&self) -> Fingerprint {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        let effort = [self.effort.level(), self.backend as u8];
+        let effort = [self.effort.level(), self.backend as u8, self.stage as u8];
         let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
         Fingerprint::of(
             [b"egraft".as_slice(), version, &effort].into_iter().chain(rules.map(str::as_bytes)),
@@ -237,7 +242,7 @@ impl Optimizer {
         let refused = self.refuses(shape.loops, shape.vector_loops).is_some();
         if !refused && uses_x64(self.backend, isa, shape) {
             let func = better.as_deref().unwrap_or(func);
-            match egraft_x64::compile(func, isa, &egraft_x64::Options::default()) {
+            match egraft_x64::compile(func, isa, &self.stage.x64_options()) {
                 Ok(compiled) => {
                     note.fast_loops = compiled.versions;
                     let vectors = |reason: &&Declined| **reason != Declined::NoVectors;

@@ -98,6 +98,77 @@ impl FromStr for Backend {
     }
 }
 
+/// How much of Egraft takes part: each stage and all before it. For measuring what each is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Rewrites alone; Cranelift makes the code.
+    Rules,
+    /// Egraft's own backend: selection of instructions, loads and addresses folded into them.
+    Selection,
+    /// Loops in which no access traps, with pointers that do not wrap.
+    Addressing,
+    /// In these, loads near their readers, and registers for what is accumulated in memory.
+    Registers,
+    /// Several turns at once, and loops of few turns as straight code.
+    Unrolling,
+    /// 256 bits. Everything there is.
+    #[default]
+    Wide,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Stage; 6] = [
+        Stage::Rules,
+        Stage::Selection,
+        Stage::Addressing,
+        Stage::Registers,
+        Stage::Unrolling,
+        Stage::Wide,
+    ];
+
+    /// What Egraft's own backend does up to here.
+    pub(crate) fn x64_options(self) -> egraft_x64::Options {
+        egraft_x64::Options {
+            version: match self >= Stage::Addressing {
+                true => egraft_x64::Version::Paying,
+                false => egraft_x64::Version::Never,
+            },
+            unroll: self >= Stage::Unrolling,
+            gains: egraft_x64::Gains {
+                registers: self >= Stage::Registers,
+                copies: self >= Stage::Unrolling,
+            },
+            pack: self >= Stage::Wide,
+            ..Default::default()
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Rules => "rules",
+            Stage::Selection => "selection",
+            Stage::Addressing => "addressing",
+            Stage::Registers => "registers",
+            Stage::Unrolling => "unrolling",
+            Stage::Wide => "wide",
+        })
+    }
+}
+
+impl FromStr for Stage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Stage, Error> {
+        let named = Stage::ALL.into_iter().find(|stage| stage.to_string() == text);
+        named.ok_or_else(|| Error::Stage { name: text.to_owned() })
+    }
+}
+
 /// What Egraft does with the modules of a configuration.
 ///
 /// ```
@@ -112,6 +183,8 @@ pub struct Options {
     pub effort: Effort,
     /// Who makes the machine code.
     pub backend: Backend,
+    /// How much of Egraft takes part.
+    pub stage: Stage,
     /// Where compiled functions outlive the process. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the cache directory may hold; the entries unused for longest go first.
@@ -128,6 +201,7 @@ impl Default for Options {
         Options {
             effort: Effort::default(),
             backend: Backend::default(),
+            stage: Stage::default(),
             cache_dir: None,
             cache_limit: 1 << 30,
             memory_limit: 256 << 20,
@@ -146,6 +220,12 @@ impl Options {
     /// Sets [`backend`](Self::backend).
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = backend;
+        self
+    }
+
+    /// Sets [`stage`](Self::stage).
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stage = stage;
         self
     }
 

@@ -47,6 +47,18 @@ pub enum DescriptorError {
     },
 }
 
+/// A size that a descriptor does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: no size {size}; it has sizes 0 to {last}", path.display())]
+pub struct NoSuchSize {
+    /// The descriptor.
+    pub path: PathBuf,
+    /// The size asked for.
+    pub size: usize,
+    /// The last size.
+    pub last: usize,
+}
+
 /// A kernel: the module's place, its function, and the arguments to call it with.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -197,6 +209,18 @@ impl Kernel {
             path: path.to_owned(),
             key,
             problem,
+        })
+    }
+
+    /// The arguments of size `size`, from 0.
+    ///
+    /// # Errors
+    /// [`NoSuchSize`].
+    pub fn size(&self, size: usize) -> Result<&Size, NoSuchSize> {
+        self.sizes.get(size).ok_or_else(|| NoSuchSize {
+            path: self.path.clone(),
+            size,
+            last: self.sizes.len() - 1,
         })
     }
 

@@ -1,20 +1,36 @@
-//! Pseudo-random contents of input buffers: the same on every machine and in every run.
+//! Contents of buffers before a call: the same on every machine, in every run and engine.
 
+use crate::descriptor::{Buffer, Contents};
 use crate::scalar::{ElementType, Value};
+
+/// What outputs hold before a call.
+pub(crate) const POISON: u8 = 0xcd;
+
+/// What `buffer`, the argument at this index, holds before a call.
+pub(crate) fn contents(buffer: &Buffer, argument: usize) -> Vec<u8> {
+    let width = buffer.ty.bytes() as usize;
+    match &buffer.contents {
+        Contents::Fill(low, high) => fill(buffer.ty, *low, *high, argument, buffer.span()),
+        Contents::Data(values) => {
+            values.iter().flat_map(|value| value.to_bytes().into_iter().take(width)).collect()
+        }
+        Contents::Poison => vec![POISON; buffer.bytes() as usize],
+    }
+}
 
 /// Splitmix64: one multiplication-xorshift round over a counter. Small, and good enough for pixels.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+struct Random(u64);
 
 impl Random {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
     /// The generator of the argument with this index.
-    pub(crate) fn for_argument(index: usize) -> Random {
+    fn for_argument(index: usize) -> Random {
         Random((index as u64 + 1).wrapping_mul(Self::STEP))
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(Self::STEP);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,13 +45,7 @@ impl Random {
 }
 
 /// `count` elements between `low` and `high`, both included for integers, as little-endian bytes.
-pub(crate) fn fill(
-    ty: ElementType,
-    low: Value,
-    high: Value,
-    argument: usize,
-    count: u64,
-) -> Vec<u8> {
+fn fill(ty: ElementType, low: Value, high: Value, argument: usize, count: u64) -> Vec<u8> {
     let mut random = Random::for_argument(argument);
     let width = ty.bytes() as usize;
     let mut bytes = Vec::with_capacity(count as usize * width);

@@ -3,9 +3,9 @@
 //! The layout is Halide's for wasm32: `halide_buffer_t` of 40 bytes, dimensions of 16 bytes each.
 //! Invariant: every access to linear memory is bounds-checked, so a hostile `malloc` is an error.
 
-use crate::compare::{Difference, Output, first_difference};
-use crate::descriptor::{Argument, Buffer, Contents, Kernel, Role, Size};
-use crate::fill::fill;
+use crate::compare::Output;
+use crate::descriptor::{Argument, Buffer, Kernel, NoSuchSize, Role, Size};
+use crate::fill::contents;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wasmtime::{Extern, Memory, Module, Store, TypedFunc, Val};
@@ -14,22 +14,14 @@ use wasmtime::{Extern, Memory, Module, Store, TypedFunc, Val};
 const ALIGNMENT: u32 = 128;
 const BUFFER_BYTES: usize = 40;
 const DIM_BYTES: usize = 16;
-const POISON: u8 = 0xcd;
 
 /// Why a kernel could not be set up or called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstanceError {
     /// The descriptor has no such size.
-    #[error("{}: no size {size}; it has sizes 0 to {last}", path.display())]
-    NoSuchSize {
-        /// The descriptor.
-        path: PathBuf,
-        /// The size asked for.
-        size: usize,
-        /// The last size.
-        last: usize,
-    },
+    #[error(transparent)]
+    NoSuchSize(#[from] NoSuchSize),
     /// A kernel module gets nothing from outside.
     #[error("{}: imports `{module}.{name}`; a kernel module must have no imports", wasm.display())]
     Import {
@@ -134,13 +126,7 @@ impl Instance {
     /// [`InstanceError`] if the module is no kernel module or an initialiser traps.
     pub fn new(module: &Module, kernel: &Kernel, size: usize) -> Result<Instance, InstanceError> {
         let wasm = kernel.wasm.clone();
-        let Some(arguments) = kernel.sizes.get(size) else {
-            return Err(InstanceError::NoSuchSize {
-                path: kernel.path.clone(),
-                size,
-                last: kernel.sizes.len() - 1,
-            });
-        };
+        let arguments = kernel.size(size)?;
         if let Some(import) = module.imports().next() {
             return Err(InstanceError::Import {
                 wasm,
@@ -261,15 +247,7 @@ impl Instance {
     pub fn prepare(&mut self) {
         let placed = std::mem::take(&mut self.placed);
         for Placed { index, host, buffer, header } in &placed {
-            let bytes = match &buffer.contents {
-                Contents::Fill(low, high) => fill(buffer.ty, *low, *high, *index, buffer.span()),
-                Contents::Data(values) => values
-                    .iter()
-                    .flat_map(|value| value.to_bytes().into_iter().take(buffer.ty.bytes() as usize))
-                    .collect(),
-                Contents::Poison => vec![POISON; buffer.bytes() as usize],
-            };
-            self.write(*host, &bytes);
+            self.write(*host, &contents(buffer, *index));
             self.write(header.0, &header.1);
         }
         self.placed = placed;
@@ -306,20 +284,11 @@ impl Instance {
                 let start = placed.host as usize;
                 let end = start + placed.buffer.bytes() as usize;
                 Output {
-                    name: placed.buffer.name.clone(),
-                    ty: placed.buffer.ty,
+                    buffer: placed.buffer.clone(),
                     bytes: data.get(start..end).unwrap_or_default().to_vec(),
                 }
             })
             .collect()
-    }
-
-    /// The first element in which this instance's outputs differ from `other`.
-    pub fn first_difference(&self, other: &[Output]) -> Option<Difference> {
-        let buffers: Vec<&Buffer> = self.output_buffers().map(|placed| &placed.buffer).collect();
-        first_difference(&self.outputs(), other, |output, offset| {
-            buffers.get(output).and_then(|buffer| buffer.coordinates(offset))
-        })
     }
 
     fn output_buffers(&self) -> impl Iterator<Item = &Placed> {
@@ -366,6 +335,8 @@ fn header_bytes(buffer: &Buffer, host: u32, dims: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::first_difference;
+    use crate::fill::POISON;
     use serde_json::json;
 
     /// Doubles `in` into `out`, both one-dimensional u8, through their `halide_buffer_t`s.
@@ -433,7 +404,7 @@ mod tests {
         assert_eq!(instance.outputs()[0].bytes, [2, 4, 6, 200]);
         let mut other = instance.outputs();
         other[0].bytes[1] = 5;
-        let difference = instance.first_difference(&other).unwrap();
+        let difference = first_difference(&instance.outputs(), &other, None).unwrap();
         assert_eq!(difference.to_string(), "output `out` at [6]: 4 and 5; 1 elements differ");
     }
 

@@ -101,6 +101,8 @@ pub(crate) struct Fast<'a> {
     pub(crate) join: Block,
     /// The number of the first stream among all of the function.
     pub(crate) first_group: u32,
+    /// Whether loads move to their readers.
+    pub(crate) near_loads: bool,
 }
 
 impl Fast<'_> {
@@ -318,7 +320,14 @@ impl Fast<'_> {
         addressing: &[Addressing],
         accesses: &mut Accesses,
     ) {
-        let insts = self.order();
+        let needed = || {
+            let all = self.counted.insts.iter();
+            all.filter(|inst| self.needed.insts.contains(inst)).copied()
+        };
+        let insts: Vec<Inst> = match self.near_loads {
+            true => self.order(needed()),
+            false => needed().collect(),
+        };
         if self.copies == 1 || self.side_by_side(&insts) {
             let mut waiting: Vec<usize> = vec![0; scopes.len()];
             // A copy that reads what the one before it carries waits for it.
@@ -358,28 +367,28 @@ impl Fast<'_> {
         }
     }
 
-    /// What is needed, in order, but each load shortly before what reads it, and in long loops once
-    /// more before a reader far behind: nothing stands between but stores that do not meet it.
-    fn order(&self) -> Vec<Inst> {
+    /// `needed` in order, but each load shortly before what reads it, and in long loops once more
+    /// before a reader far behind: nothing stands between but stores that do not meet it.
+    fn order(&self, needed: impl Iterator<Item = Inst>) -> Vec<Inst> {
         let dfg = &self.func.dfg;
         let mut order: Vec<Inst> = Vec::new();
         let long = self.needed.insts.len() > LONG;
         let mut loaded: FxHashMap<Value, (Inst, usize)> = FxHashMap::default();
         let mut loads: Vec<Inst> = Vec::new();
-        for inst in self.counted.insts.iter().filter(|inst| self.needed.insts.contains(inst)) {
-            if self.streams.of.get(inst).is_some_and(|place| !place.store) {
-                loads.push(*inst);
+        for inst in needed {
+            if self.streams.of.get(&inst).is_some_and(|place| !place.store) {
+                loads.push(inst);
                 continue;
             }
             let fresh = order.len();
             let is_due = |load: &Inst| {
                 let made = dfg.inst_results(*load);
-                dfg.inst_values(*inst).any(|value| made.contains(&value))
-                    || self.may_meet(*inst, *load)
+                dfg.inst_values(inst).any(|value| made.contains(&value))
+                    || self.may_meet(inst, *load)
             };
             order.extend(loads.extract_if(.., |load| is_due(load)));
             if long {
-                for value in dfg.inst_values(*inst) {
+                for value in dfg.inst_values(inst) {
                     let Some((load, at)) = loaded.get(&value).copied() else { continue };
                     let stored = |other: &Inst| {
                         self.streams.of.get(other).is_some_and(|place| place.store)
@@ -394,7 +403,7 @@ impl Fast<'_> {
                     loaded.extend(values.map(|value| (*value, (order[at], at))));
                 }
             }
-            order.push(*inst);
+            order.push(inst);
         }
         order.extend(loads);
         order

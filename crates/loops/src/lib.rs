@@ -163,10 +163,25 @@ pub enum Which<'a> {
     All,
 }
 
+/// What fast loops gain besides pointers that do not wrap. Everything, unless the parts are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gains {
+    /// Loads stand near their readers, and what is accumulated in memory is in registers.
+    pub registers: bool,
+    /// Several turns at once.
+    pub copies: bool,
+}
+
+impl Default for Gains {
+    fn default() -> Gains {
+        Gains { registers: true, copies: true }
+    }
+}
+
 /// Gives loops with vector code a second version.
 ///
 /// Aliases of values are resolved; new instructions are not optimised.
-pub fn version(func: &mut Function, which: Which<'_>) -> Versioned {
+pub fn version(func: &mut Function, which: Which<'_>, gains: Gains) -> Versioned {
     func.dfg.resolve_all_aliases();
     let mut versioned = Versioned::default();
     let mut shape = Shape::new(func);
@@ -177,7 +192,8 @@ pub fn version(func: &mut Function, which: Which<'_>) -> Versioned {
         if matches!(which, Which::PayingBut(but) if but.contains(&block)) {
             continue;
         }
-        let plan = match Plan::new(func, block, &shape, matches!(which, Which::All)) {
+        let any = matches!(which, Which::All);
+        let plan = match Plan::new(func, block, &shape, any, gains) {
             Ok(plan) if plan.size() <= left => plan,
             Ok(_) => {
                 versioned.declined.push(Declined::Growth);
@@ -278,10 +294,17 @@ struct Plan {
     exit: Block,
     /// From how many turns on the fast loop is worth its proof.
     least: i64,
+    registers: bool,
 }
 
 impl Plan {
-    fn new(func: &Function, block: Block, shape: &Shape, any: bool) -> Result<Plan, Declined> {
+    fn new(
+        func: &Function,
+        block: Block,
+        shape: &Shape,
+        any: bool,
+        gains: Gains,
+    ) -> Result<Plan, Declined> {
         if !has_vectors(func, block) {
             return Err(Declined::NoVectors);
         }
@@ -317,7 +340,7 @@ impl Plan {
         if columns && stores && !pairs && !any {
             return Err(Declined::Columns);
         }
-        let copies = if columns { 1 } else { copies(func, &needed, pairs) };
+        let copies = if columns || !gains.copies { 1 } else { copies(func, &needed, pairs) };
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
@@ -326,7 +349,8 @@ impl Plan {
             return Err(Declined::Short);
         }
         let exit = exit.ok_or(Declined::Branch)?;
-        Ok(Plan { counted, streams, needed, outs, reductions, copies, exit, least })
+        let registers = gains.registers;
+        Ok(Plan { counted, streams, needed, outs, reductions, copies, exit, least, registers })
     }
 
     /// About how many instructions it adds.
@@ -400,10 +424,13 @@ impl Plan {
             after,
             join,
             first_group,
+            near_loads: self.registers,
         };
         fast.write(holds, accesses);
         let around = Around { before, body, after };
-        promote(func, &self.streams, first_group, accesses, &around);
+        if self.registers {
+            promote(func, &self.streams, first_group, accesses, &around);
+        }
 
         // The loop's own way out leads to the join as well.
         let InstructionData::Brif { mut blocks, arg, opcode } = func.dfg.insts[last] else {

@@ -3,7 +3,7 @@
 
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::{settings, verify_function};
-use egraft_loops::{Declined, Versioned, Which, unrolled, version};
+use egraft_loops::{Declined, Gains, Versioned, Which, unrolled, version};
 
 /// A loop that runs `v8` times, with two pointers of 32 bits; `body` makes `v11` from `v10`, an
 /// address, and `steps` the values `v15`, `v16` and `v18` for the next turn.
@@ -41,7 +41,7 @@ const STEPS: &str = "v15 = iadd v6, v14\n v16 = iadd v7, v14";
 
 /// Makes versions and checks that the function is valid.
 fn versioned(func: &mut Function, which: Which<'_>) -> Versioned {
-    let versioned = version(func, which);
+    let versioned = version(func, which, Gains::default());
     verify_function(func, &settings::Flags::new(settings::builder())).unwrap();
     versioned
 }

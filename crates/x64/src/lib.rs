@@ -28,7 +28,7 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
-pub use egraft_loops::Declined;
+pub use egraft_loops::{Declined, Gains};
 use egraft_loops::{Versioned, Which};
 use faults::FaultPlaces;
 use select::Selected;
@@ -40,6 +40,10 @@ pub struct Options {
     pub optimize: bool,
     /// Which loops get a second version, in which no access traps.
     pub version: Version,
+    /// Whether loops of few turns are unrolled before that.
+    pub unroll: bool,
+    /// What second versions gain.
+    pub gains: Gains,
     /// Whether pairs of 128-bit instructions become 256 bits wide.
     pub pack: bool,
     /// Whether to write a listing of the code with the tile behind each instruction.
@@ -48,7 +52,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { optimize: true, version: Version::Paying, pack: true, listing: false }
+        Options {
+            optimize: true,
+            version: Version::Paying,
+            unroll: true,
+            gains: Gains::default(),
+            pack: true,
+            listing: false,
+        }
     }
 }
 
@@ -105,7 +116,7 @@ pub fn compile(
     }
     let stack_slots = frame::StackSlots::new(&context.func)?;
     let mut fault_places = faults::places(&context.func);
-    if options.optimize && options.version != Version::Never {
+    if options.optimize && options.unroll {
         unroll(&mut context, isa, &mut fault_places)?;
     }
     let select = |func: &Function, versioned: &Versioned| {
@@ -117,8 +128,10 @@ pub fn compile(
     let (versioned, mut selected) = loop {
         let versioned = match options.version {
             Version::Never => Versioned::default(),
-            Version::Paying => egraft_loops::version(&mut func, Which::PayingBut(&but)),
-            Version::Always => egraft_loops::version(&mut func, Which::All),
+            Version::Paying => {
+                egraft_loops::version(&mut func, Which::PayingBut(&but), options.gains)
+            }
+            Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
         };
         debug_assert!(
             cranelift_codegen::verify_function(&func, isa).is_ok(),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use egraft_kernels::{Instance, Kernel};
+use egraft_kernels::{Instance, Kernel, first_difference};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -40,7 +40,7 @@ fn compare(path: &Path, config: &Config, engine: &Engine, tally: &Mutex<Tally>) 
         let outputs = run(&expected).unwrap().outputs();
         match run(&module) {
             Ok(instance) => {
-                if let Some(difference) = instance.first_difference(&outputs) {
+                if let Some(difference) = first_difference(&instance.outputs(), &outputs, None) {
                     failures.push(format!("{name}, size {size}: {difference}"));
                 }
             }
