@@ -58,3 +58,110 @@ fn shifts_of_lanes_by_lanes() {
     // There is no shift of 64-bit lanes that keeps the sign.
     assert_eq!(found, 5);
 }
+
+/// Floats among which minima and maxima take all their ways, as bits of an `f64`.
+const SPECIAL: [u64; 14] = [
+    0,
+    1 << 63,
+    0x3ff0_0000_0000_0000,
+    0xbff0_0000_0000_0000,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff8_0000_0000_0000,
+    0xfff8_0000_0000_0000,
+    0x7ffc_dead_beef_0001,
+    0xfffa_0000_0000_0001,
+    0x7ff0_0000_4000_0000,
+    0xfff4_0000_2000_0000,
+    1,
+    0x4009_21fb_5444_2d18,
+];
+
+/// The same with the bits of an `f32`; NaNs stay NaNs of the same kind.
+fn single(bits: u64) -> u32 {
+    let (sign, exponent) = ((bits >> 32) as u32 & 0x8000_0000, bits >> 52 & 0x7ff);
+    match exponent {
+        0x7ff => sign | 0x7f80_0000 | ((bits >> 29) as u32 & 0x007f_ffff),
+        0 => sign | (bits as u32 & 1),
+        _ => (f64::from_bits(bits) as f32).to_bits(),
+    }
+}
+
+/// `f` for each pair of ways and constants: minima and maxima that read one another's results.
+fn min_max(shape: &str) -> String {
+    let lanes = if shape == "f32x4" { 4 } else { 2 };
+    let mut functions = String::new();
+    let splat = |value: &str| format!("(v128.const {shape}{})", format!(" {value}").repeat(lanes));
+    let mixed = match lanes {
+        4 => format!("(v128.const {shape} 0 -0 1 -1)"),
+        _ => format!("(v128.const {shape} 0 -1)"),
+    };
+    let zeros_and_more = match lanes {
+        4 => format!("(v128.const {shape} 0 1 0 2)"),
+        _ => format!("(v128.const {shape} -0 -1)"),
+    };
+    let bounds = [splat("0"), splat("-0"), splat("1"), splat("-2.5"), mixed, zeros_and_more];
+    let mut count = 0;
+    let mut add = |body: String| {
+        functions += &format!(
+            "(func (export \"f{count}\") (param v128 v128) (result v128) (local v128) {body})\n"
+        );
+        count += 1;
+    };
+    let (x, y) = ("(local.get 0)", "(local.get 1)");
+    for inner in ["min", "max"] {
+        let of = |op: &str, a: &str, b: &str| format!("({shape}.{op} {a} {b})");
+        add(of(inner, x, y));
+        for outer in ["min", "max"] {
+            add(of(outer, &of(inner, x, y), x));
+            // Read by a minimum and by something else.
+            let both = of(outer, "(local.get 2)", y);
+            add(format!("(local.set 2 {}) (v128.xor {both} (local.get 2))", of(inner, x, y)));
+            for bound in &bounds {
+                add(of(inner, x, bound));
+                add(of(inner, bound, x));
+                add(of(outer, &of(inner, x, bound), y));
+                add(of(outer, &of(inner, bound, x), &bounds[2]));
+                add(of(outer, bound, &of(inner, &bounds[0], x)));
+                add(of(outer, &of(inner, x, y), bound));
+            }
+        }
+    }
+    format!("(module {functions})")
+}
+
+#[test]
+fn minima_and_maxima_of_special_floats() {
+    if !common::supported() {
+        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
+        return;
+    }
+    let config = common::config();
+    let engine = Engine::new(&config).unwrap();
+    for shape in ["f32x4", "f64x2"] {
+        let wasm = wat::parse_str(min_max(shape)).unwrap();
+        let stock = Module::new(&engine, &wasm).unwrap();
+        let (ours, backend) = common::compile(&config, &engine, &wasm);
+        let functions = stock.exports().len();
+        assert_eq!(backend.taken.into_inner().unwrap(), functions);
+        let mut sides = [&stock, &ours].map(|module| Side::new(&engine, module).unwrap());
+        for function in 0..functions {
+            for (at, x) in SPECIAL.iter().enumerate() {
+                for turn in 0..SPECIAL.len() {
+                    let y = SPECIAL[(at + turn) % SPECIAL.len()];
+                    let next = SPECIAL[(at + turn + 1) % SPECIAL.len()];
+                    let pack = |low: u64, high: u64| match shape {
+                        "f32x4" => {
+                            let (low, high) = (u128::from(single(low)), u128::from(single(high)));
+                            low | high << 32 | high << 64 | low << 96
+                        }
+                        _ => u128::from(low) | u128::from(high) << 64,
+                    };
+                    let args = [pack(*x, *x), pack(y, next)].map(|bits| Val::V128(bits.into()));
+                    compare_call(&mut sides, &format!("f{function}"), &args)
+                        .unwrap_or_else(|error| panic!("{shape} f{function}: {error}"));
+                }
+            }
+        }
+    }
+}

@@ -17,6 +17,7 @@
 
 mod facts;
 mod lanes;
+mod order;
 mod rebuild;
 mod seeds;
 
@@ -73,6 +74,7 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
         unfolds: FxHashMap::default(),
         stores: FxHashMap::default(),
         merges: FxHashMap::default(),
+        sunk: FxHashMap::default(),
         journal: Vec::new(),
         trials: 0,
         search: RefCell::new(Search {
@@ -83,6 +85,7 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
     packer.seed_params();
     packer.seed_stores();
     packer.seed_operands();
+    packer.seed_terms();
     if !packer.packs.is_empty() {
         *vcode = rebuild::rebuild(packer, constants);
     }
@@ -182,6 +185,8 @@ enum Step {
     Unfolded(Place),
     Store(Place),
     Merge([Place; 2]),
+    /// An instruction, and where it stood by then.
+    Sunk(Place, Option<Place>),
 }
 
 /// Two stores that become one.
@@ -213,6 +218,8 @@ struct Packer<'a> {
     stores: FxHashMap<Place, usize>,
     /// Stores of both halves of a pack at once, by either place.
     merges: FxHashMap<Place, Merge>,
+    /// Instructions that are no halves, and behind which other one they are now.
+    sunk: FxHashMap<Place, Place>,
     /// What was done, to be undone.
     journal: Vec<Step>,
     /// How many trials are under way, one within another.
@@ -284,6 +291,12 @@ impl<'a> Packer<'a> {
                     for place in places {
                         self.merges.remove(&place);
                     }
+                }
+                Step::Sunk(place, before) => {
+                    match before {
+                        Some(before) => self.sunk.insert(place, before),
+                        None => self.sunk.remove(&place),
+                    };
                 }
             }
         }
@@ -374,6 +387,9 @@ impl<'a> Packer<'a> {
         other: Place,
         depth: usize,
     ) -> Option<usize> {
+        if self.sunk.contains_key(&one) || self.sunk.contains_key(&other) {
+            return None;
+        }
         if let (Kind::Idiom { code, .. }, Kind::Idiom { code: same, .. }) =
             (&self.inst(one).kind, &self.inst(other).kind)
         {
@@ -630,7 +646,7 @@ impl<'a> Packer<'a> {
             };
         }
         match self.facts.def(reg) {
-            Def::Inst(place) => after(place),
+            Def::Inst(place) => after(self.sunk.get(&place).copied().unwrap_or(place)),
             Def::Param(block, _) => (block, 0),
             Def::Unknown => self.unfolds.get(&reg).map_or((0, 0), |place| after(*place)),
         }
@@ -725,47 +741,6 @@ impl<'a> Packer<'a> {
                 }
             }
         }
-    }
-
-    /// Whether everything that packs from here on make is made before it is read.
-    fn has_order(&self, from: usize) -> bool {
-        self.packs[from..].iter().all(|pack| {
-            let made = self.place_of(pack.lo);
-            let reads_later = |reader: &Use| match reader {
-                Use::Inst(place) => {
-                    let moved = self.moved(*place);
-                    moved.0 != made.0 || after(moved) > made
-                }
-                Use::Edge(..) => true,
-            };
-            [pack.lo, pack.hi].iter().all(|reg| self.facts.uses(*reg).iter().all(reads_later))
-        })
-    }
-
-    /// Where the work of an instruction is done now.
-    fn moved(&self, place: Place) -> Place {
-        match self.pack_at(place).map(|pack| &self.packs[pack].how) {
-            Some(
-                How::Insts { lo, hi, .. }
-                | How::Lows { lo, hi, .. }
-                | How::Narrow { lo, hi, .. }
-                | How::Idiom { lo, hi, .. },
-            ) => *lo.max(hi),
-            _ => self.merges.get(&place).map_or(place, |merge| merge.at),
-        }
-    }
-
-    /// The pack that an instruction is in.
-    fn pack_at(&self, place: Place) -> Option<usize> {
-        let to = match &self.inst(place).kind {
-            Kind::X86 { ops, .. } => match ops.first()? {
-                Opnd::Def(to) | Opnd::Mod { to, .. } => *to,
-                _ => return None,
-            },
-            Kind::Idiom { to, .. } => *to,
-            _ => return None,
-        };
-        self.member.get(&to).copied()
     }
 }
 

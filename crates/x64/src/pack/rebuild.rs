@@ -33,7 +33,13 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
             None => joins.entry(packer.place_of(later)).or_default().push(*join),
         }
     }
-    let mut rebuilder = Rebuilder { packer, constants, halves, joins, loaded, out: Vec::new() };
+    let mut sunk: FxHashMap<Place, Vec<Place>> = FxHashMap::default();
+    for (place, to) in &packer.sunk {
+        sunk.entry(*to).or_default().push(*place);
+    }
+    sunk.values_mut().for_each(|places| places.sort_unstable());
+    let out = Vec::new();
+    let mut rebuilder = Rebuilder { packer, constants, halves, joins, sunk, loaded, out };
     let count = rebuilder.packer.vcode.blocks.len();
     let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
     let packer = rebuilder.packer;
@@ -89,6 +95,8 @@ struct Rebuilder<'a, 'c> {
     halves: Vec<Option<VReg>>,
     /// What is to be put together behind each point.
     joins: FxHashMap<(usize, usize), Vec<Join>>,
+    /// Instructions that moved behind another, in their order.
+    sunk: FxHashMap<Place, Vec<Place>>,
     /// What is to be put together once an operand of an instruction is loaded, before the rest of it.
     loaded: FxHashMap<Place, Vec<Join>>,
     out: Vec<Inst>,
@@ -112,7 +120,12 @@ impl Rebuilder<'_, '_> {
         let joins = self.joins.remove(&(at, 0)).unwrap_or_default();
         self.put_together(joins, RelSourceLoc::default());
         for (index, inst) in block.insts.iter().enumerate() {
-            self.inst((at, index), inst);
+            if !self.packer.sunk.contains_key(&(at, index)) {
+                self.inst((at, index), inst);
+            }
+            for place in self.sunk.remove(&(at, index)).unwrap_or_default() {
+                self.inst(place, self.packer.inst(place));
+            }
             let joins = self.joins.remove(&after((at, index))).unwrap_or_default();
             self.put_together(joins, inst.srcloc);
         }

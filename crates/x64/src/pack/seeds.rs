@@ -1,7 +1,7 @@
 //! Where pairs grow from: values stored close to one another, what loops carry, both operands of an
-//! instruction. Of several partners the one that saves most is taken.
+//! instruction, neighbouring terms of a sum. Of several partners the one that saves most is taken.
 
-use super::facts::{Place, x86};
+use super::facts::{Def, Place, x86};
 use super::{Merge, PARAM_REACH, Packer, STORE_REACH, Source, Step};
 use crate::vcode::Opnd;
 use iced_x86::Code;
@@ -75,22 +75,51 @@ impl Packer<'_> {
                 continue;
             }
             for at in (0..self.vcode.blocks[block].insts.len()).rev() {
-                let Some((_, ops)) = x86(self.inst((block, at))) else { continue };
-                let regs: Vec<VReg> = ops
-                    .iter()
-                    .filter_map(|op| match op {
-                        Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => {
-                            Some(*reg)
-                        }
-                        _ => None,
-                    })
-                    .filter(|reg| reg.class() == RegClass::Float)
-                    .collect();
-                if let [one, other] = regs[..] {
+                if let Some((_, [one, other])) = self.two_operands((block, at)) {
                     self.seed_pair(one, std::iter::once(other));
                 }
             }
         }
+    }
+
+    /// What is added to a sum by one instruction and by the one before it, or multiplied, and so on.
+    pub(super) fn seed_terms(&mut self) {
+        for block in 0..self.vcode.blocks.len() {
+            if self.facts.level(block) == 0 {
+                continue;
+            }
+            for at in (0..self.vcode.blocks[block].insts.len()).rev() {
+                let Some((code, [one, other])) = self.two_operands((block, at)) else { continue };
+                for (sum, term) in [(one, other), (other, one)] {
+                    let Def::Inst(before) = self.facts.def(sum) else { continue };
+                    let Def::Inst(made) = self.facts.def(term) else { continue };
+                    let Some((same, terms)) = self.two_operands(before) else { continue };
+                    let Some((maker, _)) = x86(self.inst(made)) else { continue };
+                    if same != code || before.0 != block || made.0 != block {
+                        continue;
+                    }
+                    let alike = terms.into_iter().filter(|reg| match self.facts.def(*reg) {
+                        Def::Inst(place) => {
+                            x86(self.inst(place)).is_some_and(|(code, _)| code == maker)
+                        }
+                        _ => false,
+                    });
+                    let alike: Vec<VReg> = alike.collect();
+                    self.seed_pair(term, alike.into_iter());
+                }
+            }
+        }
+    }
+
+    /// The vector registers that an instruction reads, if there are two.
+    fn two_operands(&self, place: Place) -> Option<(Code, [VReg; 2])> {
+        let (code, ops) = x86(self.inst(place))?;
+        let regs = ops.iter().filter_map(|op| match op {
+            Opnd::Use(reg) | Opnd::UseReg(reg) | Opnd::Mod { from: reg, .. } => Some(*reg),
+            _ => None,
+        });
+        let regs: Vec<VReg> = regs.filter(|reg| reg.class() == RegClass::Float).collect();
+        Some((code, regs.try_into().ok()?))
     }
 
     /// What a loop carries round.
@@ -147,7 +176,7 @@ impl Packer<'_> {
         what(self);
         let merged = self.journal.iter().any(|step| matches!(step, Step::Merge(_)));
         let mut gain = 0;
-        if (merged || self.packs.len() > packs) && self.has_order(packs) {
+        if (merged || self.packs.len() > packs) && self.put_in_order(packs) {
             gain = self.gain(packs, joins);
             if gain > 0 && stay {
                 return gain;

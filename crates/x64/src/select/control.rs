@@ -55,6 +55,7 @@ pub(crate) fn select(
         regs: SecondaryMap::new(),
         uses: SecondaryMap::new(),
         user: SecondaryMap::new(),
+        readers: SecondaryMap::new(),
         effects: SecondaryMap::new(),
         places: SecondaryMap::new(),
         reached: 0,
@@ -177,6 +178,9 @@ impl Select<'_> {
                 let value = self.canonical(arg);
                 self.uses[value] += 1;
                 self.user[value] = Some(inst);
+                let (op, ty) = (func.dfg.insts[inst].opcode(), func.dfg.ctrl_typevar(inst));
+                let of = self.type_of(value);
+                self.readers[value].note(op, ty, of);
             }
         }
     }

@@ -14,6 +14,7 @@ mod control;
 mod convert;
 mod extension;
 mod float;
+mod float_minmax;
 mod integer;
 mod memory;
 mod shuffle;
@@ -33,6 +34,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
 use egraft_loops::{Access, Accesses};
+use float_minmax::Readers;
 use iced_x86::Code;
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
@@ -90,6 +92,8 @@ struct Select<'a> {
     /// Users of each value, identities seen through, and the last one found.
     uses: SecondaryMap<Value, u32>,
     user: SecondaryMap<Value, Option<ClifInst>>,
+    /// Which of them are minima and maxima.
+    readers: SecondaryMap<Value, Readers>,
     /// Number of effects in the block before each instruction.
     effects: SecondaryMap<ClifInst, u32>,
     /// Place of each instruction in its block.

@@ -4,7 +4,7 @@
 //! the same opcode they stand in the order in which they are tried, the cheapest way first.
 
 use super::{Fits, Root, Select};
-use super::{calls, compare, convert, float, integer, memory, shuffle, vector};
+use super::{calls, compare, convert, float, float_minmax, integer, memory, shuffle, vector};
 use crate::error::Unsupported;
 use cranelift_codegen::ir::{Opcode, Type, Value, ValueDef, types};
 use iced_x86::Code;
@@ -231,8 +231,8 @@ static TILES: &[Tile] = tiles! {
     Fdiv F64X2: Binary(VEX_Vdivpd_xmm_xmm_xmmm128) 128 "fdiv.f64x2: vdivpd";
     Sqrt: With(float::square_root) 96 "sqrt: vsqrt";
     Fma: With(float::multiply_add) 8 "fma: vfmadd";
-    Fmin: With(float::min_max) 40 "fmin: vmin both ways";
-    Fmax: With(float::min_max) 40 "fmax: vmax both ways";
+    Fmin: With(float_minmax::min_max) 40 "fmin: vmin, NaNs blended in";
+    Fmax: With(float_minmax::min_max) 40 "fmax: vmax, NaNs blended in";
     Fabs: With(float::sign) 8 "fabs: vandps";
     Fneg: With(float::sign) 8 "fneg: vxorps";
     Fcopysign: With(float::copy_sign) 16 "fcopysign: vandps, vandnps, vorps";
