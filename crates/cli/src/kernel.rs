@@ -59,6 +59,8 @@ pub(crate) struct Candidate {
     runner: Runner,
     /// Nanoseconds per call, one sample per round.
     pub(crate) samples: Vec<f64>,
+    /// The shortest call of all, what is left of the time when nothing disturbs it.
+    pub(crate) shortest: Option<Duration>,
 }
 
 /// What compiling a module took and gave.
@@ -72,6 +74,10 @@ pub(crate) struct Compilation {
 }
 
 impl Candidate {
+    fn new(engine: &EngineName, compiled: Option<Compilation>, runner: Runner) -> Candidate {
+        Candidate { engine: engine.clone(), compiled, runner, samples: Vec::new(), shortest: None }
+    }
+
     pub(crate) fn time(&self) -> Estimate {
         median_interval(&self.samples)
     }
@@ -80,7 +86,7 @@ impl Candidate {
         // SAFETY: whoever names a native engine trusts the library as a program; the help says so.
         let native = unsafe { Native::new(kernel, target, size) }?;
         let runner = Runner::Native(native);
-        Ok(Candidate { engine: engine.clone(), compiled: None, runner, samples: Vec::new() })
+        Ok(Candidate::new(engine, None, runner))
     }
 }
 
@@ -129,16 +135,12 @@ pub(crate) fn candidates(
                     input::warn_about(report);
                 }
                 let instance = Instance::new(&module, kernel, size).map_err(coded)?;
-                Candidate {
-                    engine: engine.clone(),
-                    compiled: Some(Compilation {
-                        ms: time.as_secs_f64() * 1000.0,
-                        code_bytes: module.functions().map(|function| function.len).sum(),
-                        report,
-                    }),
-                    runner: Runner::Module(Box::new(instance)),
-                    samples: Vec::new(),
-                }
+                let compilation = Compilation {
+                    ms: time.as_secs_f64() * 1000.0,
+                    code_bytes: module.functions().map(|function| function.len).sum(),
+                    report,
+                };
+                Candidate::new(engine, Some(compilation), Runner::Module(Box::new(instance)))
             }
         });
     }
@@ -215,7 +217,9 @@ pub(crate) fn measure(
             let candidate = &mut candidates[(at + round) % count];
             let mut total = Duration::ZERO;
             for _ in 0..calls {
-                total += candidate.runner.call()?;
+                let time = candidate.runner.call()?;
+                total += time;
+                candidate.shortest = Some(candidate.shortest.map_or(time, |known| known.min(time)));
             }
             candidate.samples.push(total.as_nanos() as f64 / f64::from(calls));
         }
@@ -326,6 +330,7 @@ pub(crate) fn engine_json(candidate: &Candidate) -> serde_json::Value {
     let mut value = json!({
         "median_ns": number(time.value),
         "ci95": [number(time.low), number(time.high)],
+        "min_ns": candidate.shortest.map(|time| time.as_nanos() as u64),
     });
     let (Some(compiled), Some(object)) = (&candidate.compiled, value.as_object_mut()) else {
         return value;

@@ -13,6 +13,7 @@
 //! before, with the same memory at each trap.
 
 mod affine;
+mod carry;
 mod counted;
 mod fast;
 mod guard;
@@ -22,6 +23,7 @@ mod scope;
 mod streams;
 mod unroll;
 
+use carry::{Carried, carry};
 use counted::{Counted, values};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::entity::SecondaryMap;
@@ -329,7 +331,11 @@ impl Plan {
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
         }
-        if !any && streams.recur(func) {
+        let carried = match gains.registers {
+            true => Carried::of_turn(func, &counted.insts, &streams),
+            false => Carried::default(),
+        };
+        if !any && streams.recur(func, &carried) {
             return Err(Declined::Recurrent);
         }
         let reductions = reductions(func, &counted, &outs);
@@ -427,9 +433,11 @@ impl Plan {
             near_loads: self.registers,
         };
         fast.write(holds, accesses);
-        let around = Around { before, body, after };
         if self.registers {
-            promote(func, &self.streams, first_group, accesses, &around);
+            let mut around = Around::new(before, body, after);
+            carry(func, &self.streams, self.copies, first_group, accesses, &mut around);
+            promote(func, &self.streams, first_group, accesses, &mut around);
+            around.finish(func);
         }
 
         // The loop's own way out leads to the join as well.

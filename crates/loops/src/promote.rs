@@ -35,13 +35,42 @@ impl Streams {
     }
 }
 
-/// The blocks around a fast loop.
+/// The blocks around a fast loop, and what it is entered with.
 pub(crate) struct Around {
     /// Where the proof ends, which goes to the loop if it holds.
-    pub(crate) before: Block,
+    before: Block,
     pub(crate) body: Block,
     /// Where the loop ends.
-    pub(crate) after: Block,
+    after: Block,
+    /// The block between the proof and the loop, once there is one, and what it passes.
+    ready: Option<(Block, Vec<Value>)>,
+}
+
+impl Around {
+    pub(crate) fn new(before: Block, body: Block, after: Block) -> Around {
+        Around { before, body, after, ready: None }
+    }
+
+    /// A block between the proof and the loop, without its last instruction, and what the loop is
+    /// entered with.
+    pub(crate) fn ready(&mut self, func: &mut Function) -> (Block, Vec<Value>) {
+        let (before, body) = (self.before, self.body);
+        self.ready.get_or_insert_with(|| enter_by(func, before, body)).clone()
+    }
+
+    /// Lets the last parameter of the loop be `start` at first and `next` in later rounds.
+    pub(crate) fn carry(&mut self, func: &mut Function, start: Value, next: Value) {
+        let (_, entry) = self.ready.as_mut().expect("the loop is entered by a block of its own");
+        entry.push(start);
+        pass(func, self.body, self.body, BlockArg::Value(next));
+    }
+
+    /// Ends the block between.
+    pub(crate) fn finish(self, func: &mut Function) {
+        if let Some((ready, entry)) = self.ready {
+            FuncCursor::new(func).at_bottom(ready).ins().jump(self.body, &block_args(&entry));
+        }
+    }
 }
 
 /// Carries round what the fast loop accesses in streams that stay.
@@ -50,7 +79,7 @@ pub(crate) fn promote(
     streams: &Streams,
     first_group: u32,
     accesses: &mut Accesses,
-    around: &Around,
+    around: &mut Around,
 ) {
     let staying: Vec<u32> = (0..streams.all.len())
         .filter(|stream| streams.stays(func, *stream))
@@ -77,7 +106,7 @@ pub(crate) fn promote(
     if in_loop.iter().any(|(inst, _)| made_inside(*inst)) {
         return;
     }
-    let ready = enter_by(func, around);
+    let (ready, _) = around.ready(func);
     let mut kept: Vec<Kept> = Vec::new();
     for (inst, access) in in_loop {
         let place = (access.group, access.start);
@@ -92,14 +121,10 @@ pub(crate) fn promote(
         kept[at].replace(func, inst);
         accesses[inst] = None;
     }
-    let (mut starts, mut next) = (Vec::new(), Vec::new());
     for one in &kept {
-        starts.push(one.start);
-        next.push(one.now);
+        around.carry(func, one.start, one.now);
         one.write_back(func, around.after);
     }
-    pass(func, ready, around.body, &block_args(&starts));
-    pass(func, around.body, around.body, &block_args(&next));
     func.dfg.resolve_all_aliases();
 }
 
@@ -129,8 +154,7 @@ impl Kept {
         let data = InstructionData::Load { opcode: Opcode::Load, arg, offset, flags };
         let load = func.dfg.make_inst(data);
         func.dfg.make_inst_results(load, ty);
-        let jump = func.layout.last_inst(ready).expect("the block ends in a jump");
-        func.layout.insert_inst(load, jump);
+        func.layout.append_inst(load, ready);
         let start = func.dfg.first_result(load);
         let now = func.dfg.append_block_param(body, ty);
         Kept { place, ty, start, now, store: None }
@@ -168,42 +192,40 @@ impl Kept {
     }
 }
 
-/// Puts a block between the proof and the loop, and gives it.
-fn enter_by(func: &mut Function, around: &Around) -> Block {
+/// Puts a block between the proof and the loop. Gives it, without its last instruction, and what the
+/// proof passes to the loop.
+fn enter_by(func: &mut Function, before: Block, body: Block) -> (Block, Vec<Value>) {
     let ready = func.dfg.make_block();
-    func.layout.insert_block(ready, around.body);
+    func.layout.insert_block(ready, body);
     func.layout.set_cold(ready);
-    let last = func.layout.last_inst(around.before).expect("the proof ends in a branch");
+    let last = func.layout.last_inst(before).expect("the proof ends in a branch");
     let dfg = &mut func.stencil.dfg;
     let calls =
         dfg.insts[last].branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
     let lists = &mut dfg.value_lists;
-    let call = calls.iter_mut().find(|call| call.block(lists) == around.body);
+    let call = calls.iter_mut().find(|call| call.block(lists) == body);
     let call = call.expect("the proof leads to the loop");
-    let args: Vec<BlockArg> = call.args(lists).collect();
+    let args = call.args(lists).filter_map(|arg| arg.as_value()).collect();
     call.clear(lists);
     call.set_block(ready, lists);
-    FuncCursor::new(func).at_bottom(ready).ins().jump(around.body, &args);
-    ready
+    (ready, args)
 }
 
-/// Appends arguments to what the branch at the end of `from` passes to `to`.
-fn pass(func: &mut Function, from: Block, to: Block, args: &[BlockArg]) {
+/// Appends an argument to what the branch at the end of `from` passes to `to`.
+fn pass(func: &mut Function, from: Block, to: Block, arg: BlockArg) {
     let last = func.layout.last_inst(from).expect("a block ends in a branch");
     let dfg = &mut func.stencil.dfg;
     let calls =
         dfg.insts[last].branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
     for call in calls {
         if call.block(&dfg.value_lists) == to {
-            for arg in args {
-                call.append_argument(*arg, &mut dfg.value_lists);
-            }
+            call.append_argument(arg, &mut dfg.value_lists);
         }
     }
 }
 
 /// `value` as `ty`, of the same size, before `inst`.
-fn retype(func: &mut Function, inst: Inst, value: Value, ty: Type) -> Value {
+pub(crate) fn retype(func: &mut Function, inst: Inst, value: Value, ty: Type) -> Value {
     if func.dfg.value_type(value) == ty {
         return value;
     }

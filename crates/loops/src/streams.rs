@@ -1,6 +1,7 @@
 //! Accesses whose addresses differ by constants, in whatever turn of the loop.
 
 use crate::affine::Affine;
+use crate::carry::Carried;
 use crate::counted::{Counted, MemoryAccess};
 use cranelift_codegen::ir::{Function, Inst, InstructionData, Value};
 use rustc_hash::FxHashMap;
@@ -67,14 +68,14 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Whether a turn loads what one shortly before stored: the loop waits for that, not for
-    /// instructions. What stays where it is need not be loaded again.
-    pub(crate) fn recur(&self, func: &Function) -> bool {
-        let all = || self.of.values();
-        let moving = |place: &&Place| place.store && !self.stays(func, place.stream);
-        all().filter(moving).any(|store| {
+    /// instructions. What stays where it is need not be loaded again, nor what is carried.
+    pub(crate) fn recur(&self, func: &Function, carried: &Carried) -> bool {
+        let all = || self.of.iter();
+        let moving = |place: &Place| place.store && !self.stays(func, place.stream);
+        all().filter(|(_, place)| moving(place)).any(|(_, store)| {
             let Stride::Known(stride) = self.all[store.stream].stride else { return false };
-            let mut loads = all().filter(|place| !place.store);
-            loads.any(|load| {
+            let mut loads = all().filter(|(inst, place)| !place.store && !carried.has(**inst));
+            loads.any(|(_, load)| {
                 (1..=SHORTLY).any(|turns| load.meets(store, -turns * i64::from(stride)))
             })
         })
