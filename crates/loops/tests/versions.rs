@@ -90,14 +90,14 @@ fn what_cannot_be_proven_has_one() {
 fn what_does_not_pay_has_one() {
     assert_eq!(declined(looped(LOAD, STEPS, "v30")), [Declined::Short]);
     // Each turn reads half of what the one before stored.
-    let mut func = recurrent(8);
+    let mut func = recurrent(8, "");
     assert_eq!(declined(func.clone()), [Declined::Recurrent]);
     assert_eq!(versioned(&mut func, Which::All).loops.len(), 1);
 }
 
-/// A loop of which each turn reads `behind` what it stores, and what the turn before stored is 16
-/// bytes behind that.
-fn recurrent(behind: i32) -> Function {
+/// A loop of which each turn reads `behind` what it stores, where the turn before stored 16 bytes
+/// behind that, and does something `more`.
+fn recurrent(behind: i32, more: &str) -> Function {
     let body = format!(
         "v40 = iconst.i32 -16
         v41 = uextend.i64 v7
@@ -105,13 +105,14 @@ fn recurrent(behind: i32) -> Function {
         v43 = load.i8x16 little region1 v42+{behind}
         v11 = iadd v43, v43"
     );
-    looped(&body, "v15 = iadd v6, v14\n v16 = iadd v7, v40", "v4")
+    let steps = format!("{more}\n v15 = iadd v6, v14\n v16 = iadd v7, v40");
+    looped(&body, &steps, "v4")
 }
 
 #[test]
 fn what_the_turn_before_stored_is_carried() {
-    let loads = |behind: i32, gains: Gains| {
-        let mut func = recurrent(behind);
+    let loads = |behind: i32, more: &str, gains: Gains| {
+        let mut func = recurrent(behind, more);
         let versioned = version(&mut func, Which::All, gains);
         verify_function(&func, &settings::Flags::new(settings::builder())).unwrap();
         let body = func.layout.block_insts(versioned.loops[0].fast);
@@ -119,13 +120,16 @@ fn what_the_turn_before_stored_is_carried() {
         (body.filter(|inst| func.dfg.insts[*inst].opcode().can_load()).count(), turns)
     };
     let without = Gains { registers: false, ..Gains::default() };
-    assert_eq!(loads(16, Gains::default()).0, 0);
-    let (loaded, turns) = loads(16, without);
+    assert_eq!(loads(16, "", Gains::default()).0, 0);
+    let (loaded, turns) = loads(16, "", without);
     assert_eq!(loaded, turns);
     // What was stored two turns before is known, as two turns are made at once; half of one is not.
-    assert_eq!(loads(32, Gains::default()), (0, turns));
-    assert_eq!(loads(8, Gains::default()), (turns, turns));
-    assert_eq!(versioned(&mut recurrent(16), Which::PayingBut(&[])).declined, []);
+    assert_eq!(loads(32, "", Gains::default()), (0, turns));
+    assert_eq!(loads(8, "", Gains::default()), (turns, turns));
+    // Nor is what another store has overwritten in part.
+    let over = "store little region1 v43, v13+8";
+    assert_eq!(loads(16, over, Gains::default()), (turns, turns));
+    assert_eq!(versioned(&mut recurrent(16, ""), Which::PayingBut(&[])).declined, []);
 }
 
 #[test]
