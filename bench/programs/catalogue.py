@@ -105,7 +105,7 @@ PROGRAM_LIST = [
             ("vendor/src/dec/*.c", "vendor/src/dsp/*.c", "vendor/src/enc/*.c", "vendor/src/utils/*.c",
              "vendor/sharpyuv/*.c"),
             ("vendor", "vendor/src"),
-            {"encode": 2, "decode": 40, "encode-lossless": 4, "decode-lossless": 75},
+            {"encode": 2, "decode": 60, "encode-lossless": 4, "decode-lossless": 75},
             ("-DEMSCRIPTEN", "-DWEBP_USE_SSE2", "-DWEBP_HAVE_SSE2", "-DWEBP_USE_SSE41", "-DWEBP_HAVE_SSE41")),
     Program("blake3", "blake3",
             ("c/blake3.c", "c/blake3_dispatch.c", "c/blake3_portable.c", "c/blake3_neon.c"), ("c",),
