@@ -88,6 +88,18 @@ impl Facts {
         facts
     }
 
+    /// The only block that a loop of one block leads to, if nothing else leads there.
+    pub(super) fn way_out(&self, vcode: &VCode, looped: usize) -> Option<usize> {
+        let to: Vec<usize> =
+            vcode.blocks[looped].succs.iter().map(|edge| edge.to.index()).collect();
+        let out = match to[..] {
+            [one, other] if one == looped && other != looped => other,
+            [one, other] if other == looped && one != looped => one,
+            _ => return None,
+        };
+        (self.preds[out].len() == 1).then_some(out)
+    }
+
     /// The instructions before `place` in its block that make what it reads.
     pub(super) fn makers(&self, place: Place) -> &[u32] {
         &self.makers[place.0][place.1]

@@ -387,7 +387,9 @@ impl<'a> Packer<'a> {
         other: Place,
         depth: usize,
     ) -> Option<usize> {
-        if self.sunk.contains_key(&one) || self.sunk.contains_key(&other) {
+        // The pack will be at the later of both places, which must not have moved.
+        let moved = |place| self.sunk.get(&place).is_some_and(|to| *to >= one.max(other));
+        if moved(one) || moved(other) {
             return None;
         }
         if let (Kind::Idiom { code, .. }, Kind::Idiom { code: same, .. }) =
@@ -666,7 +668,7 @@ impl<'a> Packer<'a> {
                 How::Narrow { .. } | How::Params { .. } => {}
             }
             let block = self.place_of(pack.lo).0;
-            if self.needs_half(at) {
+            if let Some(block) = self.half_block(at) {
                 gain -= SPLIT * self.facts.weight(block);
             }
             let stored = self.stores.values().filter(|stored| **stored == at).count();
@@ -700,14 +702,25 @@ impl<'a> Packer<'a> {
         if loaded(join.lo) && loaded(join.hi) && once { JOIN_LOAD } else { JOIN }
     }
 
-    /// Whether anything reads the upper half of a pack but packs and stores.
-    fn needs_half(&self, pack: usize) -> bool {
+    /// Where the upper half of a pack is taken out, if anything but packs and stores reads it: where
+    /// the pack is made, or behind the loop if it is read only there.
+    fn half_block(&self, pack: usize) -> Option<usize> {
         let Pack { lo, hi, .. } = self.packs[pack];
         if lo == hi {
-            return false;
+            return None;
         }
-        let joined = self.joined.get(&hi).is_some_and(|joins| *joins > 0);
-        joined || self.facts.uses(hi).iter().any(|reader| !self.reads_whole(pack, *reader))
+        let home = self.place_of(lo).0;
+        let readers = self.facts.uses(hi).iter().filter(|reader| !self.reads_whole(pack, **reader));
+        let mut blocks = readers.map(|reader| match reader {
+            Use::Inst((block, _)) | Use::Edge(block, ..) => *block,
+        });
+        if self.joined.get(&hi).is_some_and(|joins| *joins > 0) {
+            return Some(home);
+        }
+        let first = blocks.next()?;
+        let outside = first != home && blocks.all(|block| block != home);
+        let way_out = self.facts.way_out(self.vcode, home).filter(|_| outside);
+        Some(way_out.unwrap_or(home))
     }
 
     /// Whether a reader of the upper half reads the whole of a pack now.

@@ -41,7 +41,9 @@ impl Packer<'_> {
 
     /// Whether an instruction reads what is made at a point of its block or of another.
     fn comes_after(&self, reader: Place, made: Place) -> bool {
-        if let Some(sunk) = self.sunk.get(&reader) {
+        if let Some(sunk) = self.sunk.get(&reader)
+            && self.pack_at(reader).is_none()
+        {
             return sunk.0 != made.0 || after(*sunk) >= made;
         }
         let at = self.moved(reader);

@@ -18,9 +18,16 @@ const MIDDLE_SWAPPED: i64 = 0b11_01_10_00;
 
 /// The function with its packs in place of the pairs.
 pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) -> VCode {
-    let halves = (0..packer.packs.len())
-        .map(|pack| packer.needs_half(pack).then(|| packer.new_reg()))
-        .collect();
+    let mut halves = vec![None; packer.packs.len()];
+    let mut late_halves: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
+    for (pack, half) in halves.iter_mut().enumerate() {
+        let Some(block) = packer.half_block(pack) else { continue };
+        let late = block != packer.place_of(packer.packs[pack].lo).0;
+        *half = Some(Half { reg: packer.new_reg(), late });
+        if late {
+            late_halves.entry(block).or_default().push(pack);
+        }
+    }
     let mut joins: FxHashMap<(usize, usize), Vec<Join>> = FxHashMap::default();
     let mut loaded: FxHashMap<Place, Vec<Join>> = FxHashMap::default();
     for join in &packer.joins {
@@ -39,7 +46,8 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
     }
     sunk.values_mut().for_each(|places| places.sort_unstable());
     let out = Vec::new();
-    let mut rebuilder = Rebuilder { packer, constants, halves, joins, sunk, loaded, out };
+    let mut rebuilder =
+        Rebuilder { packer, constants, halves, late_halves, joins, sunk, loaded, out };
     let count = rebuilder.packer.vcode.blocks.len();
     let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
     let packer = rebuilder.packer;
@@ -88,11 +96,21 @@ fn drop_unread(vcode: &mut VCode) {
     }
 }
 
+/// The upper half of a pack where it is taken out.
+#[derive(Clone, Copy)]
+struct Half {
+    reg: VReg,
+    /// Whether that is behind the loop.
+    late: bool,
+}
+
 struct Rebuilder<'a, 'c> {
     packer: Packer<'a>,
     constants: &'c mut VCodeConstants,
     /// A register for the upper half of each pack that needs one.
-    halves: Vec<Option<VReg>>,
+    halves: Vec<Option<Half>>,
+    /// Packs whose halves are taken out where a block begins.
+    late_halves: FxHashMap<usize, Vec<usize>>,
     /// What is to be put together behind each point.
     joins: FxHashMap<(usize, usize), Vec<Join>>,
     /// Instructions that moved behind another, in their order.
@@ -116,6 +134,9 @@ impl Rebuilder<'_, '_> {
                 Some(_) => {}
                 None => params.push(*param),
             }
+        }
+        for pack in self.late_halves.remove(&at).unwrap_or_default() {
+            self.extract_half(pack, RelSourceLoc::default());
         }
         let joins = self.joins.remove(&(at, 0)).unwrap_or_default();
         self.put_together(joins, RelSourceLoc::default());
@@ -266,7 +287,7 @@ impl Rebuilder<'_, '_> {
     fn reg(&self, reg: VReg) -> VReg {
         match self.packer.member.get(&reg) {
             Some(&pack) if self.packer.packs[pack].lo == reg => self.packer.packs[pack].to,
-            Some(&pack) => self.halves[pack].expect("a half that something reads"),
+            Some(&pack) => self.halves[pack].expect("a half that something reads").reg,
             None => reg,
         }
     }
@@ -315,7 +336,13 @@ impl Rebuilder<'_, '_> {
 
     /// Takes the upper half of a pack out, if something reads it.
     fn take_half(&mut self, pack: usize, srcloc: RelSourceLoc) {
-        if let Some(half) = self.halves[pack] {
+        if self.halves[pack].is_some_and(|half| !half.late) {
+            self.extract_half(pack, srcloc);
+        }
+    }
+
+    fn extract_half(&mut self, pack: usize, srcloc: RelSourceLoc) {
+        if let Some(Half { reg: half, .. }) = self.halves[pack] {
             let wide = self.packer.packs[pack].to;
             let ops = smallvec![Opnd::Def(half), Opnd::UseReg(wide), Opnd::Imm(1)];
             self.put(srcloc, Code::VEX_Vextracti128_xmmm128_ymm_imm8, ops);
