@@ -10,8 +10,9 @@ use regalloc2::{RegClass, VReg};
 const MAX_SUNK: usize = 64;
 
 impl Packer<'_> {
-    /// Lets everything that packs from here on make be made before it is read, if that can be.
-    pub(super) fn put_in_order(&mut self, from: usize) -> bool {
+    /// Lets everything that packs from here on make be made before it is read, if that can be; by
+    /// moving readers if that is wanted.
+    pub(super) fn put_in_order(&mut self, from: usize, sinks: bool) -> bool {
         let mut late: Vec<(VReg, Place)> = Vec::new();
         for pack in &self.packs[from..] {
             late.extend([pack.lo, pack.hi].map(|half| (half, self.place_of(half))));
@@ -24,7 +25,9 @@ impl Packer<'_> {
             });
             let readers: Vec<Place> = readers.collect();
             for reader in readers {
-                let Some(result) = self.only_computes(reader) else { return false };
+                let Some(result) = self.only_computes(reader).filter(|_| sinks) else {
+                    return false;
+                };
                 moved += 1;
                 if moved > MAX_SUNK {
                     return false;

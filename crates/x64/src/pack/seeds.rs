@@ -34,13 +34,14 @@ impl Packer<'_> {
                     if !(near || merges) || self.merges.contains_key(&hi.0) {
                         continue;
                     }
-                    let gain = self.attempt(|this| this.pair_stores(*lo, *hi, merges), false);
+                    let gain =
+                        self.attempt(|this| this.pair_stores(*lo, *hi, merges), false, false);
                     if gain > best.map_or(0, |(gain, ..)| gain) {
                         best = Some((gain, *hi, merges));
                     }
                 }
                 if let Some((_, hi, merges)) = best {
-                    self.attempt(|this| this.pair_stores(*lo, hi, merges), true);
+                    self.attempt(|this| this.pair_stores(*lo, hi, merges), false, true);
                 }
             }
         }
@@ -153,14 +154,14 @@ impl Packer<'_> {
                 continue;
             }
             for (lo, hi) in [(one, other), (other, one)] {
-                let gain = self.attempt(|this| this.pair_values(lo, hi), false);
+                let gain = self.attempt(|this| this.pair_values(lo, hi), true, false);
                 if gain > best.map_or(0, |(gain, ..)| gain) {
                     best = Some((gain, lo, hi));
                 }
             }
         }
         if let Some((_, lo, hi)) = best {
-            self.attempt(|this| this.pair_values(lo, hi), true);
+            self.attempt(|this| this.pair_values(lo, hi), true, true);
         }
     }
 
@@ -170,13 +171,13 @@ impl Packer<'_> {
 
     /// Does something, and undoes it unless it pays, leaves an order, and is to `stay`. Gives what
     /// it saves.
-    fn attempt(&mut self, what: impl FnOnce(&mut Self), stay: bool) -> i64 {
+    fn attempt(&mut self, what: impl FnOnce(&mut Self), sinks: bool, stay: bool) -> i64 {
         let (packs, joins) = (self.packs.len(), self.joins.len());
         self.journal.clear();
         what(self);
         let merged = self.journal.iter().any(|step| matches!(step, Step::Merge(_)));
         let mut gain = 0;
-        if (merged || self.packs.len() > packs) && self.put_in_order(packs) {
+        if (merged || self.packs.len() > packs) && self.put_in_order(packs, sinks) {
             gain = self.gain(packs, joins);
             if gain > 0 && stay {
                 return gain;
