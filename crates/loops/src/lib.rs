@@ -115,6 +115,8 @@ pub struct Pair {
 pub enum Declined {
     /// It has no vector code.
     NoVectors,
+    /// It only copies memory.
+    Copy,
     /// It is too large.
     Large,
     /// It does not end in a plain conditional branch.
@@ -142,6 +144,7 @@ impl fmt::Display for Declined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Declined::NoVectors => "it has no vector code",
+            Declined::Copy => "it only copies memory",
             Declined::Large => "it is too large",
             Declined::Branch => "it does not end in a plain conditional branch",
             Declined::Count => "how often it runs cannot be computed beforehand",
@@ -330,6 +333,13 @@ impl Plan {
         let needed = Needed::new(func, &counted, &outs);
         if needed.insts.len() > MAX_LOOP {
             return Err(Declined::Large);
+        }
+        // Memory is the limit, and such loops often run once or twice amid other code.
+        let computes = |inst: &Inst| {
+            !streams.of.contains_key(inst) && !is_renaming(func.dfg.insts[*inst].opcode())
+        };
+        if !any && !needed.insts.iter().any(computes) {
+            return Err(Declined::Copy);
         }
         let carried = match gains.registers {
             true => Carried::of_turn(func, &counted.insts, &streams),
