@@ -95,10 +95,15 @@ pub(crate) struct Selected {
 const SHORTER: usize = 88;
 
 impl Selected {
+    /// What `block` became.
+    pub(crate) fn block(&self, block: Block) -> Option<BlockId> {
+        self.blocks[block]
+    }
+
     /// Whether the fast version of a loop takes fewer instructions for its turns.
     pub(crate) fn is_shorter(&self, pair: &Pair) -> bool {
         let size = |block: Block| {
-            self.blocks[block].map_or(0, |id| self.vcode.blocks[id.index()].insts.len())
+            self.block(block).map_or(0, |id| self.vcode.blocks[id.index()].insts.len())
         };
         size(pair.fast) * 100 <= size(pair.plain) * pair.turns as usize * SHORTER
     }
