@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what Egraft does with each function of a module
     Inspect(InspectArgs),
-    /// Show the rules that fired in one function, and what they gained
+    /// Show the rules that fired in one function, or its code beside stock's
     Explain(ExplainArgs),
     /// List, show or check rewrite rules
     Rules(RulesArgs),
@@ -230,12 +230,20 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   egraft explain filter.wasm blur3x3_u8
-  egraft explain filter.wasm 12 --json")]
+  egraft explain filter.wasm 12 --json
+  egraft explain filter.wasm blur3x3_u8 --asm | less")]
 pub(crate) struct ExplainArgs {
     /// Module in binary or text form; - for standard input
     pub(crate) module: PathBuf,
     /// The function's name or index
     pub(crate) function: String,
+    /// Show wasm, CLIF, Egraft's machine code with its tiles, and stock's beside it, for the
+    /// innermost loops with vector code, and what a turn costs
+    #[arg(long)]
+    pub(crate) asm: bool,
+    /// Show the whole function, not only its hot loops
+    #[arg(long, requires = "asm")]
+    pub(crate) all_blocks: bool,
     /// Target triple, or an architecture such as aarch64 or riscv64
     #[arg(long, value_name = "TARGET")]
     pub(crate) target: Option<String>,

@@ -44,8 +44,10 @@ pub(crate) fn write(
                     write_file(&file("after.clif"), format!("{note}{after}").as_bytes())?;
                 }
                 Emit::Asm => {
-                    let text = match egraft::listing(after, &**isa, backend) {
-                        Some(text) => text,
+                    let listing = egraft::listing(after, &**isa, backend)
+                        .or_else(|| egraft::stock_listing(after, &**isa));
+                    let text = match listing {
+                        Some(listing) => listing.to_string(),
                         None => asm(after, &**isa)
                             .with_context(|| format!("function {}", function.index))?,
                     };
@@ -66,7 +68,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// The disassembly of what stock Cranelift makes of `func`.
+/// The disassembly of what stock Cranelift makes of `func`, for targets whose code has no listing.
 fn asm(func: &Function, isa: &dyn TargetIsa) -> Result<String> {
     let mut context = cranelift_codegen::Context::for_function(func.clone());
     let compiled = context

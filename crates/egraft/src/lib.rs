@@ -65,11 +65,14 @@ mod report;
 mod shape;
 mod target;
 
-pub use egraft_lower::Format;
+pub use egraft_lower::{Format, Rewrite};
 pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};
+pub use egraft_x64::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
-pub use optimizer::{Optimized, dump_egraph, listing, optimize_function};
+pub use optimizer::{
+    Optimized, dump_egraph, explain_function, listing, optimize_function, price, stock_listing,
+};
 pub use options::{Backend, Effort, Options, Stage};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};
 pub use shape::Shape;

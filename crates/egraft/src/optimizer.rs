@@ -7,14 +7,15 @@ use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{RULES, StopReason};
-use egraft_lower::{Format, LowerOptions, Outcome, Stats};
+use egraft_lower::{Format, LowerOptions, Outcome, Rewrite, Stats, x64_price};
 use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
     StockReason, StoreStats,
 };
-use egraft_x64::Declined;
+use egraft_x64::{Declined, ListedInst, Listing};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use target_lexicon::Architecture;
 
 /// What Egraft made of one function.
 #[derive(Debug, Clone)]
@@ -51,18 +52,34 @@ pub enum Optimized {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn optimize_function(func: &Function, isa: &dyn TargetIsa, effort: Effort) -> Optimized {
-    run(func, isa, effort).0
+    run(func, isa, &lower_options(effort)).0
 }
 
-fn run(func: &Function, isa: &dyn TargetIsa, effort: Effort) -> (Optimized, Note) {
-    match egraft_lower::optimize(func, isa, &lower_options(effort)) {
+/// As [`optimize_function`], with the rules behind each instruction that was replaced.
+pub fn explain_function(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    effort: Effort,
+) -> (Optimized, Vec<Rewrite>) {
+    let options = LowerOptions { explain: true, ..lower_options(effort) };
+    let (optimized, _, rewrites) = run(func, isa, &options);
+    (optimized, rewrites)
+}
+
+fn run(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &LowerOptions,
+) -> (Optimized, Note, Vec<Rewrite>) {
+    match egraft_lower::optimize(func, isa, options) {
         Outcome::Improved(improved) => {
             let mut note = note(&improved.stats);
             note.ops_after = Some(improved.stats.insts_after);
-            (Optimized::Improved(Box::new(improved.func)), note)
+            (Optimized::Improved(Box::new(improved.func)), note, improved.rewrites)
         }
         Outcome::Unchanged(unchanged) => {
-            (Optimized::Unchanged(unchanged.reason.to_string()), note(&unchanged.stats))
+            let note = note(&unchanged.stats);
+            (Optimized::Unchanged(unchanged.reason.to_string()), note, Vec::new())
         }
     }
 }
@@ -208,7 +225,7 @@ impl FunctionCompiler for Optimizer {
     }
 
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
-        let (optimized, mut note) = run(&function.func, isa, self.effort);
+        let (optimized, mut note, _) = run(&function.func, isa, &lower_options(self.effort));
         note.shape = Some(Shape::of(&function.func));
         let decision = self.decide(&function.func, optimized, isa, &mut note);
         let replaced = !matches!(decision, Decision::Stock(_));
@@ -281,12 +298,29 @@ fn uses_x64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
 
 /// What Egraft's own backend makes of `func`, as rewritten or not, with the tile behind each
 /// instruction; `None` where another compiles such functions.
-pub fn listing(func: &Function, isa: &dyn TargetIsa, backend: Backend) -> Option<String> {
+pub fn listing(func: &Function, isa: &dyn TargetIsa, backend: Backend) -> Option<Listing> {
     if !uses_x64(backend, isa, Shape::of(func)) {
         return None;
     }
     let options = egraft_x64::Options { listing: true, ..Default::default() };
     egraft_x64::compile(func, isa, &options).ok()?.listing
+}
+
+/// What stock Cranelift makes of `func`; `None` for targets other than x86-64, and where it does not
+/// compile.
+pub fn stock_listing(func: &Function, isa: &dyn TargetIsa) -> Option<Listing> {
+    if isa.triple().architecture != Architecture::X86_64 {
+        return None;
+    }
+    let mut context = Context::for_function(func.clone());
+    let compiled = context.compile(isa, &mut Default::default()).ok()?;
+    Some(Listing::of(compiled, &func.params))
+}
+
+/// What an instruction costs in 1/16 cycle of reciprocal throughput, by the table that extraction
+/// counts with. The sum over a loop is what it would take if nothing waited for anything.
+pub fn price(inst: &ListedInst) -> u32 {
+    x64_price(&inst.att)
 }
 
 /// Bytes of machine code that stock Cranelift makes of `func`.

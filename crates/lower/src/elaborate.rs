@@ -29,14 +29,14 @@ struct Home {
     value: Value,
 }
 
-/// Rewrites `func` to compute what `extraction` chose; gives the number of instructions replaced.
+/// Rewrites `func` to compute what `extraction` chose; gives the instructions replaced.
 pub(crate) fn elaborate<M: Matcher>(
     func: &mut Function,
     domtree: &DominatorTree,
     loops: &LoopAnalysis,
     seeded: &Seeded<'_, M>,
     extraction: &Extraction<'_>,
-) -> usize {
+) -> Vec<Inst> {
     let mut this = Elaborator {
         graph: seeded.rewriter.graph(),
         domtree,
@@ -45,7 +45,7 @@ pub(crate) fn elaborate<M: Matcher>(
         opaques: &seeded.opaques,
         extraction,
         homes: FxHashMap::default(),
-        replaced: 0,
+        replaced: Vec::new(),
     };
     let rpo: Vec<Block> = domtree.cfg_rpo().copied().collect();
     for block in rpo {
@@ -85,7 +85,7 @@ struct Elaborator<'a> {
     opaques: &'a [Inst],
     extraction: &'a Extraction<'a>,
     homes: FxHashMap<ClassId, SmallVec<[Home; 2]>>,
-    replaced: usize,
+    replaced: Vec<Inst>,
 }
 
 impl Elaborator<'_> {
@@ -140,7 +140,7 @@ impl Elaborator<'_> {
         func.layout.remove_inst(inst);
         func.dfg.clear_results(inst);
         func.dfg.change_to_alias(result, value);
-        self.replaced += 1;
+        self.replaced.push(inst);
     }
 
     /// A value of `class` that is defined wherever `block` is reached.

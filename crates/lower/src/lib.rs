@@ -17,5 +17,7 @@ mod seed;
 mod shape;
 
 pub use optimize::{
-    Fired, Format, Improved, LowerOptions, Outcome, Reason, Stats, Unchanged, dump_egraph, optimize,
+    Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
+    optimize,
 };
+pub use price::x64_price;

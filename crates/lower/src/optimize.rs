@@ -1,20 +1,21 @@
 //! One function through the whole pass, and what came of it.
 
-use crate::cost::CostModel;
+use crate::cost::{Choice, CostModel};
 use crate::elaborate::elaborate;
 use crate::extract::{Extraction, Root};
 use crate::pressure::{spill_cost, vector_registers};
 use crate::profile::{Flow, Profile};
 use crate::seed::{Seeded, seed};
 use crate::shape::Context;
-use cranelift_codegen::ir::{Function, Inst, Opcode, ValueDef};
+use cranelift_codegen::ir::{Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
-    EGraph, Limits, Matcher, RULES, RuleCount, Saturation, StandardRules, StopReason, saturate,
-    to_dot, to_json,
+    EGraph, Limits, Matcher, RULES, Reason as Why, RuleCount, Saturation, StandardRules,
+    StopReason, saturate, to_dot, to_json,
 };
 use egraft_ir::{ClassId, Node};
 use egraft_rules::MatchGraph;
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::fmt;
 
@@ -35,11 +36,13 @@ pub struct LowerOptions {
     pub max_insts: usize,
     /// E-nodes above which rewriting stops.
     pub max_nodes: usize,
+    /// Whether to find out for [`Improved::rewrites`] which rules led to what was chosen.
+    pub explain: bool,
 }
 
 impl Default for LowerOptions {
     fn default() -> LowerOptions {
-        LowerOptions { effort: 1, max_insts: 100_000, max_nodes: 400_000 }
+        LowerOptions { effort: 1, max_insts: 100_000, max_nodes: 400_000, explain: false }
     }
 }
 
@@ -67,8 +70,21 @@ pub enum Outcome {
 pub struct Improved {
     /// The new function; same signature, same effects.
     pub func: Function,
+    /// The instructions replaced, in the order of their blocks, if [`LowerOptions::explain`] asked
+    /// for them.
+    pub rewrites: Vec<Rewrite>,
     /// How it came about.
     pub stats: Stats,
+}
+
+/// An instruction that rewriting replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rewrite {
+    /// Where it comes from, as what took its place does.
+    pub location: SourceLoc,
+    /// The rules that lead from it to what was chosen. Empty where folding of constants did, or
+    /// where only what it reads had become another class.
+    pub rules: Vec<&'static str>,
 }
 
 /// A function that stays as it was.
@@ -204,7 +220,8 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
         return unchanged(Reason::CostDoesNotDrop, stats);
     }
     let mut better = func.clone();
-    stats.replaced = elaborate(&mut better, &flow.domtree, &flow.loops, &seeded, &extraction);
+    let replaced = elaborate(&mut better, &flow.domtree, &flow.loops, &seeded, &extraction);
+    stats.replaced = replaced.len();
     if stats.replaced == 0 {
         stats.cost_after = stats.cost_before;
         return unchanged(Reason::CostDoesNotDrop, stats);
@@ -216,7 +233,44 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     }
     stats.insts_after =
         better.layout.blocks().map(|block| better.layout.block_insts(block).count()).sum();
-    Outcome::Improved(Box::new(Improved { func: better, stats }))
+    let rewrites = match options.explain {
+        true => rewrites(func, &seeded, &extraction, &replaced),
+        false => Vec::new(),
+    };
+    Outcome::Improved(Box::new(Improved { func: better, rewrites, stats }))
+}
+
+/// What led from each of the instructions `replaced` to what was chosen for it.
+fn rewrites(
+    func: &Function,
+    seeded: &Seeded<'_, StandardRules>,
+    extraction: &Extraction<'_>,
+    replaced: &[Inst],
+) -> Vec<Rewrite> {
+    let graph = seeded.rewriter.graph();
+    let mut ids: FxHashMap<Node, ClassId> = FxHashMap::default();
+    for id in (0..graph.ids() as u32).map(ClassId) {
+        ids.entry(graph.canonical(*graph.added_node(id))).or_insert(id);
+    }
+    let rules = |inst: Inst| {
+        let class = graph.find(seeded.class_of[func.dfg.first_result(inst)]?);
+        let before = *ids.get(&graph.canonical(seeded.node_of[inst]?))?;
+        let after = *ids.get(&graph.canonical(extraction.chosen(class)))?;
+        let mut rules: Vec<&'static str> = Vec::new();
+        for step in graph.proof().explain(before, after)? {
+            let Why::Rule(rule) = step.reason else { continue };
+            let name = RULES[rule.index()].name;
+            if !rules.contains(&name) {
+                rules.push(name);
+            }
+        }
+        Some(rules)
+    };
+    let rewrite = |inst: &Inst| Rewrite {
+        location: func.srcloc(*inst),
+        rules: rules(*inst).unwrap_or_default(),
+    };
+    replaced.iter().map(rewrite).collect()
 }
 
 /// Saturates a seeded graph, within a few times its size: rules that build sums of sums would

@@ -4,14 +4,12 @@
 //! the next instruction.
 
 use crate::error::Unsupported;
-use crate::vcode::Cc;
+use crate::listing::Marks;
+use crate::vcode::{BlockId, Cc};
 use cranelift_codegen::ir::{ExternalName, TrapCode};
 use cranelift_codegen::isa::x64::Inst as CraneInst;
 use cranelift_codegen::{MachBuffer, MachInst, MachLabel, VCodeConstant};
-use iced_x86::{
-    Code, Encoder, Formatter, Instruction, IntelFormatter, OpCodeOperandKind as K, OpKind, Register,
-};
-use std::fmt::Write;
+use iced_x86::{Code, Encoder, Instruction, OpCodeOperandKind as K, OpKind, Register};
 
 pub(crate) type LabelUse = <CraneInst as MachInst>::LabelUse;
 
@@ -45,14 +43,9 @@ pub(crate) struct Assembler {
     encoder: Encoder,
     /// The first instruction that could not be encoded.
     error: Option<Unsupported>,
-    listing: Option<Listing>,
-}
-
-/// A readable listing, made beside the code.
-struct Listing {
-    text: String,
-    formatter: IntelFormatter,
+    /// The tile of the instructions to come.
     tile: &'static str,
+    marks: Option<Marks>,
 }
 
 /// Bytes of a near jump and of a near conditional jump.
@@ -60,39 +53,42 @@ const JMP_SIZE: u32 = 5;
 const JCC_SIZE: u32 = 6;
 
 impl Assembler {
-    /// An empty assembler; with `listing` it also writes what it emits as text.
-    pub(crate) fn new(listing: bool) -> Assembler {
+    /// An empty assembler; with `marked` it remembers which tile each instruction is of.
+    pub(crate) fn new(marked: bool) -> Assembler {
         Assembler {
             buffer: MachBuffer::new(),
             encoder: Encoder::new(64),
             error: None,
-            listing: listing.then(|| Listing {
-                text: String::new(),
-                formatter: IntelFormatter::new(),
-                tile: "",
-            }),
+            tile: "",
+            marks: marked.then(Marks::default),
         }
     }
 
     /// Names the tile of the instructions to come.
     pub(crate) fn set_tile(&mut self, tile: &'static str) {
-        if let Some(listing) = &mut self.listing {
-            listing.tile = tile;
+        self.tile = tile;
+    }
+
+    /// Notes that `block` starts here.
+    pub(crate) fn mark_block(&mut self, block: BlockId) {
+        if let Some(marks) = &mut self.marks {
+            marks.blocks.insert(block, self.buffer.cur_offset());
         }
     }
 
-    /// Writes a line to the listing.
-    pub(crate) fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        if let Some(listing) = &mut self.listing {
-            let _ = writeln!(listing.text, "{text}");
-        }
-    }
-
-    /// The buffer and the listing, or the first failure.
-    pub(crate) fn finish(self) -> Result<(MachBuffer<CraneInst>, Option<String>), Unsupported> {
+    /// The buffer and the marks, or the first failure.
+    pub(crate) fn finish(mut self) -> Result<(MachBuffer<CraneInst>, Option<Marks>), Unsupported> {
+        self.forget_from(self.buffer.cur_offset());
         match self.error {
             Some(error) => Err(error),
-            None => Ok((self.buffer, self.listing.map(|listing| listing.text))),
+            None => Ok((self.buffer, self.marks)),
+        }
+    }
+
+    /// Drops marks of branches that vanished.
+    fn forget_from(&mut self, offset: u32) {
+        if let Some(marks) = &mut self.marks {
+            while marks.tiles.pop_if(|(start, _)| *start >= offset).is_some() {}
         }
     }
 
@@ -163,10 +159,9 @@ impl Assembler {
         let start = self.buffer.cur_offset();
         match self.encoder.encode(inst, 0) {
             Ok(len) => {
-                if let Some(listing) = &mut self.listing {
-                    let mut text = String::new();
-                    listing.formatter.format(inst, &mut text);
-                    let _ = writeln!(listing.text, "    {text:56} ; {}", listing.tile);
+                self.forget_from(start);
+                if let Some(marks) = &mut self.marks {
+                    marks.tiles.push((start, self.tile));
                 }
                 Some((start, start + len as u32))
             }
@@ -212,7 +207,6 @@ impl Assembler {
     /// `jmp label`, which may vanish.
     pub(crate) fn jmp(&mut self, label: MachLabel) {
         let Some(bytes) = self.branch_bytes(Code::Jmp_rel32_64) else { return };
-        self.note(format_args!("      -> {label:?}"));
         let start = self.buffer.cur_offset();
         self.buffer.use_label_at_offset(start + 1, label, LabelUse::JmpRel32);
         self.buffer.add_uncond_branch(start, start + JMP_SIZE, label);
@@ -222,7 +216,6 @@ impl Assembler {
     /// `jcc label` at the end of a block, which may be inverted or vanish.
     pub(crate) fn jcc_block(&mut self, cc: Cc, label: MachLabel) {
         let Some(bytes) = self.branch_bytes(JCC[cc.bits() as usize]) else { return };
-        self.note(format_args!("      -> {label:?}"));
         let mut inverted = bytes.clone();
         // Condition codes come in pairs that differ in the lowest bit of the second byte.
         inverted[1] ^= 1;
@@ -235,7 +228,6 @@ impl Assembler {
     /// `jcc label` within a block.
     pub(crate) fn jcc(&mut self, cc: Cc, label: MachLabel) {
         let Some(bytes) = self.branch_bytes(JCC[cc.bits() as usize]) else { return };
-        self.note(format_args!("      -> {label:?}"));
         let start = self.buffer.cur_offset();
         self.buffer.use_label_at_offset(start + 2, label, LabelUse::JmpRel32);
         self.buffer.put_data(&bytes);
@@ -260,7 +252,6 @@ impl Assembler {
     /// Binds `label` here.
     pub(crate) fn bind(&mut self, label: MachLabel) {
         self.buffer.bind_label(label, &mut Default::default());
-        self.note(format_args!("  {label:?}:"));
     }
 
     /// Emits `bytes` bytes of instructions that do nothing.

@@ -4,6 +4,7 @@
 use crate::asm::{Addr, Arg, Assembler};
 use crate::error::Unsupported;
 use crate::frame::{Frame, adjust};
+use crate::listing::{Marks, Version};
 use crate::regalloc::{Allocated, Step};
 use crate::regs::{gpr64, part};
 use crate::vcode::{BlockId, Call, Callee, Cc, Cond, Inst, Kind, Mem, Opnd, VCode};
@@ -17,6 +18,8 @@ use smallvec::SmallVec;
 
 /// Emits `vcode`: once to see how long its innermost loops are, once with these laid out well.
 ///
+/// Marks are made if `versions` are given: loops with a fast version.
+///
 /// # Errors
 /// [`Unsupported`] if an instruction cannot be encoded.
 pub(crate) fn emit(
@@ -24,11 +27,11 @@ pub(crate) fn emit(
     allocated: &Allocated,
     frame: &Frame,
     constants: &VCodeConstants,
-    listing: bool,
-) -> Result<(MachBuffer<CraneInst>, Option<String>), Unsupported> {
+    versions: Option<Vec<Version>>,
+) -> Result<(MachBuffer<CraneInst>, Option<Marks>), Unsupported> {
     let loops = innermost_loops(vcode);
-    let new = |loops, listing| {
-        let mut asm = Assembler::new(listing);
+    let new = |loops, marked: bool| {
+        let mut asm = Assembler::new(marked);
         asm.buffer.reserve_labels_for_blocks(vcode.blocks.len());
         asm.buffer.register_constants(constants);
         asm.buffer.set_log2_min_function_alignment(CODE_LINE.ilog2() as u8);
@@ -43,8 +46,11 @@ pub(crate) fn emit(
             (header, end.saturating_sub(start))
         }));
     }
-    let asm = new(lengths, listing).run()?.0;
-    asm.finish()
+    let (buffer, mut marks) = new(lengths, versions.is_some()).run()?.0.finish()?;
+    if let (Some(marks), Some(versions)) = (&mut marks, versions) {
+        marks.versions = versions;
+    }
+    Ok((buffer, marks))
 }
 
 /// Allocations of one instruction's operands, taken in their order.
@@ -147,6 +153,7 @@ impl Emitter<'_> {
                 self.starts.insert(id, start);
             }
         }
+        self.asm.mark_block(id);
         let (vcode, allocated) = (self.vcode, self.allocated);
         let block = &vcode.blocks[index];
         for step in allocated.steps(index) {

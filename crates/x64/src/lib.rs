@@ -15,6 +15,7 @@ mod error;
 mod faults;
 mod features;
 mod frame;
+mod listing;
 mod pack;
 mod regalloc;
 mod regs;
@@ -22,6 +23,7 @@ mod select;
 mod vcode;
 
 pub use error::Unsupported;
+pub use listing::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -29,7 +31,7 @@ use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::{Declined, Gains};
-use egraft_loops::{Versioned, Which};
+use egraft_loops::{Pair, Versioned, Which};
 use faults::FaultPlaces;
 use select::Selected;
 
@@ -46,7 +48,7 @@ pub struct Options {
     pub gains: Gains,
     /// Whether pairs of 128-bit instructions become 256 bits wide.
     pub pack: bool,
-    /// Whether to write a listing of the code with the tile behind each instruction.
+    /// Whether to list the code with the tile behind each instruction.
     pub listing: bool,
 }
 
@@ -83,7 +85,7 @@ pub struct Compiled {
     /// Bytes of machine code, constants included.
     pub code_bytes: usize,
     /// Instructions with their tiles, if [`Options::listing`] asked for it.
-    pub listing: Option<String>,
+    pub listing: Option<Listing>,
     /// Loops that have a second version.
     pub versions: usize,
     /// Why other loops of one block have none.
@@ -159,10 +161,17 @@ pub fn compile(
         }
         allocated => allocated?,
     };
+    let versions = options.listing.then(|| {
+        let version = |pair: &Pair| {
+            let (plain, fast) = (selected.block(pair.plain)?, selected.block(pair.fast)?);
+            Some(listing::Version { plain, fast, turns: pair.turns })
+        };
+        versioned.loops.iter().filter_map(version).collect()
+    });
     let Selected { vcode, constants, .. } = selected;
     let body = emit::body(&vcode, &allocated);
     let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;
-    let (buffer, listing) = emit::emit(&vcode, &allocated, &frame, &constants, options.listing)?;
+    let (buffer, marks) = emit::emit(&vcode, &allocated, &frame, &constants, versions)?;
 
     // The result's type cannot be named, so the code is put into one that Cranelift made.
     let mut stencil = Context::for_function(shell(func))
@@ -170,8 +179,10 @@ pub fn compile(
         .map_err(|error| Unsupported::new("signature", error))?;
     stencil.buffer = buffer.finish(&constants, &mut Default::default());
     let code_bytes = stencil.buffer.data().len();
-    let (_, blob) = serialize_compiled(stencil);
+    let (stencil, blob) = serialize_compiled(stencil);
     let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
+    let listing = marks
+        .map(|marks| Listing::marked(&stencil.apply_params(&func.params), &func.params, &marks));
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
 }

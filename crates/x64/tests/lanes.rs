@@ -27,7 +27,7 @@ fn tiles(wasm: &[u8]) -> String {
     let captured = egraft_seam::capture(&common::config(), wasm).unwrap();
     let options = Options { listing: true, ..Options::default() };
     let compiled = egraft_x64::compile(&captured.functions[0].func, &*captured.isa, &options);
-    compiled.unwrap().listing.unwrap()
+    compiled.unwrap().listing.unwrap().to_string()
 }
 
 #[test]

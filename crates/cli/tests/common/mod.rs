@@ -27,8 +27,19 @@ impl Ran {
 
 /// Runs `egraft` in `folder`.
 pub fn egraft<S: AsRef<str>>(folder: &Path, arguments: &[S], stdin: &[u8]) -> Ran {
+    egraft_with(folder, arguments, stdin, &[])
+}
+
+/// Runs `egraft` in `folder` with these environment variables.
+pub fn egraft_with<S: AsRef<str>>(
+    folder: &Path,
+    arguments: &[S],
+    stdin: &[u8],
+    variables: &[(&str, &str)],
+) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_egraft"))
         .args(arguments.iter().map(AsRef::as_ref))
+        .envs(variables.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

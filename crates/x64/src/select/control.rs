@@ -97,11 +97,16 @@ pub(crate) struct Selected {
 const SHORTER: usize = 88;
 
 impl Selected {
+    /// What `block` became.
+    pub(crate) fn block(&self, block: Block) -> Option<BlockId> {
+        self.blocks[block]
+    }
+
     /// Whether the fast version of a loop takes fewer instructions for its turns.
     pub(crate) fn is_shorter(&self, pair: &Pair) -> bool {
         let size = |block: Block| {
             let insts =
-                self.blocks[block].map_or(&[][..], |id| &self.vcode.blocks[id.index()].insts);
+                self.block(block).map_or(&[][..], |id| &self.vcode.blocks[id.index()].insts);
             insts.iter().map(|inst| 1 + usize::from(crosses_halves(inst))).sum::<usize>()
         };
         size(pair.fast) * 100 <= size(pair.plain) * pair.turns as usize * SHORTER

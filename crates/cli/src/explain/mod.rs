@@ -1,4 +1,9 @@
-//! `egraft explain`: the rules that fired in one function.
+//! `egraft explain`: the rules that fired in one function, or with `--asm` what its code became.
+
+mod asm;
+mod mca;
+mod view;
+mod wasm;
 
 use crate::args::ExplainArgs;
 use crate::input::{self, InFile};
@@ -22,6 +27,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
             names.join(", ")
         );
     };
+    if args.asm {
+        return asm::explain(args, &config, &wasm, function);
+    }
     if args.json {
         output::json(function)?;
         return Ok(ExitCode::SUCCESS);
