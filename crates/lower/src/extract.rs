@@ -4,6 +4,8 @@
 //! Applies no rules and emits no code. Invariant: the chosen nodes form a DAG at all times, even
 //! where the e-graph has cycles.
 
+pub(crate) mod problem;
+
 use crate::cost::{Choice, CostModel, Tile};
 use crate::price::Cost;
 use crate::shape::Context;

@@ -7,6 +7,7 @@
 
 mod cost;
 mod elaborate;
+mod exact;
 mod extract;
 mod optimize;
 mod pressure;
@@ -19,3 +20,5 @@ mod shape;
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Stats, Unchanged, dump_egraph, optimize,
 };
+#[doc(hidden)]
+pub use {exact::extraction_problem, extract::problem::TooLarge};
