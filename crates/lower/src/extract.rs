@@ -4,6 +4,8 @@
 //! Applies no rules and emits no code. Invariant: the chosen nodes form a DAG at all times, even
 //! where the e-graph has cycles.
 
+pub(crate) mod problem;
+
 use crate::cost::{Choice, CostModel, Tile};
 use crate::price::Cost;
 use crate::shape::Context;
@@ -17,7 +19,7 @@ use std::cell::Cell;
 const ROUNDS: usize = 4;
 
 /// How far below a class under improvement its operands are improved with it.
-const LOOKAHEAD: usize = 2;
+const LOOKAHEAD: usize = 3;
 
 /// How many classes a search for a cycle may visit before the change is given up.
 const CYCLE_SEARCH: usize = 20_000;
@@ -262,9 +264,14 @@ impl<'a> Extraction<'a> {
     }
 
     /// Tries every node of a class. A node may pay only once its operands choose well too: those
-    /// that nothing else reads are improved along with it, down to `depth`.
+    /// that nothing else reads are improved along with it, down to `depth`. Where there is nothing to
+    /// choose there may be below.
     fn improve_class(&mut self, class: ClassId, depth: usize) {
         if !self.is_open(class) {
+            if self.is_computed(class) {
+                let node = self.chosen(class);
+                self.improve_operands(&node, depth);
+            }
             return;
         }
         let before = self.chosen(class);
@@ -275,14 +282,7 @@ impl<'a> Extraction<'a> {
                 continue;
             }
             self.switch(class, *node);
-            if depth > 0 {
-                for arg in node.args() {
-                    let arg = self.graph.find(*arg);
-                    if self.readers[arg.index()].len() == 1 {
-                        self.improve_class(arg, depth - 1);
-                    }
-                }
-            }
+            self.improve_operands(node, depth);
             if self.total < best.0 {
                 best = (self.total, *node);
             }
@@ -292,6 +292,19 @@ impl<'a> Extraction<'a> {
         }
         if before != best.1 {
             self.stir(class, &before);
+        }
+    }
+
+    /// Improves those operands of a node that nothing else reads.
+    fn improve_operands(&mut self, node: &Node, depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        for arg in node.args() {
+            let arg = self.graph.find(*arg);
+            if self.readers[arg.index()].len() == 1 {
+                self.improve_class(arg, depth - 1);
+            }
         }
     }
 

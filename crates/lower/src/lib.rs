@@ -7,6 +7,7 @@
 
 mod cost;
 mod elaborate;
+mod exact;
 mod extract;
 mod optimize;
 mod pressure;
@@ -21,3 +22,5 @@ pub use optimize::{
     optimize,
 };
 pub use price::x64_price;
+#[doc(hidden)]
+pub use {exact::extraction_problem, extract::problem::TooLarge};

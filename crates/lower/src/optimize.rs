@@ -7,7 +7,7 @@ use crate::pressure::{spill_cost, vector_registers};
 use crate::profile::{Flow, Profile};
 use crate::seed::{Seeded, seed};
 use crate::shape::Context;
-use cranelift_codegen::ir::{Function, Inst, Opcode, SourceLoc, ValueDef};
+use cranelift_codegen::ir::{Block, Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
     EGraph, Limits, Matcher, RULES, Reason as Why, RuleCount, Saturation, StandardRules,
@@ -282,6 +282,19 @@ fn saturate_seeded(seeded: &mut Seeded<'_, StandardRules>, options: &LowerOption
     saturate(graph, &StandardRules, Limits { nodes, iterations: SATURATION_ROUNDS, ..limits })
 }
 
+/// The e-graph of `func` after rewriting.
+pub(crate) fn rewritten(
+    func: &Function,
+    flow: &Flow,
+    options: &LowerOptions,
+) -> Seeded<'static, StandardRules> {
+    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
+    if options.effort >= 3 {
+        saturate_seeded(&mut seeded, options);
+    }
+    seeded
+}
+
 /// What a dump of the e-graph is written as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -299,13 +312,10 @@ pub fn dump_egraph(
     format: Format,
 ) -> String {
     let flow = Flow::new(func);
-    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
-    if options.effort >= 3 {
-        saturate_seeded(&mut seeded, options);
-    }
+    let seeded = rewritten(func, &flow, options);
     let graph = seeded.rewriter.graph();
     let roots: Vec<ClassId> =
-        roots(func, &flow, &seeded, graph).into_iter().map(|root| root.class).collect();
+        roots(func, &flow, &seeded, graph).into_iter().map(|(_, root)| root.class).collect();
     match format {
         Format::Dot => to_dot(graph, &roots),
         Format::Json => {
@@ -323,7 +333,7 @@ fn is_worth_it(before: u64, after: u64) -> bool {
     before.saturating_sub(after) > before / GAIN_SHARE
 }
 
-fn initial_stats(func: &Function, flow: &Flow) -> Stats {
+pub(crate) fn initial_stats(func: &Function, flow: &Flow) -> Stats {
     let profile = Profile::new(func, flow);
     Stats {
         insts_before: profile.insts,
@@ -336,7 +346,7 @@ fn initial_stats(func: &Function, flow: &Flow) -> Stats {
     }
 }
 
-fn refuse(func: &Function, options: &LowerOptions, stats: &Stats) -> Option<Reason> {
+pub(crate) fn refuse(func: &Function, options: &LowerOptions, stats: &Stats) -> Option<Reason> {
     if options.effort == 0 {
         return Some(Reason::EffortZero);
     }
@@ -379,7 +389,7 @@ fn fired(counts: &[RuleCount]) -> Vec<Fired> {
     rules
 }
 
-fn extraction<'a, M: Matcher>(
+pub(crate) fn extraction<'a, M: Matcher>(
     func: &Function,
     flow: &Flow,
     seeded: &Seeded<'_, M>,
@@ -401,17 +411,17 @@ fn extraction<'a, M: Matcher>(
         }
         ValueDef::Union(..) => 0,
     };
-    let roots = roots(func, flow, seeded, graph);
+    let roots = roots(func, flow, seeded, graph).into_iter().map(|(_, root)| root).collect();
     Extraction::new(graph, model, &initial, roots, &leaf_level)
 }
 
-/// The classes that instructions outside the e-graph read.
-fn roots<M: Matcher>(
+/// The classes that instructions outside the e-graph read, with the blocks of these.
+pub(crate) fn roots<M: Matcher>(
     func: &Function,
     flow: &Flow,
     seeded: &Seeded<'_, M>,
     graph: &EGraph,
-) -> Vec<Root> {
+) -> Vec<(Block, Root)> {
     let mut roots = Vec::new();
     for block in flow.domtree.cfg_rpo() {
         let level = flow.level(*block);
@@ -421,7 +431,8 @@ fn roots<M: Matcher>(
             }
             for (value, context) in reads(func, inst) {
                 if let Some(class) = seeded.class_of[func.dfg.resolve_aliases(value)] {
-                    roots.push(Root { class: graph.find(class), context, level });
+                    let class = graph.find(class);
+                    roots.push((*block, Root { class, context, level }));
                 }
             }
         }
