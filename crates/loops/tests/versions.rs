@@ -36,7 +36,7 @@ fn looped(body: &str, steps: &str, turns: &str) -> Function {
     functions.remove(0)
 }
 
-const LOAD: &str = "v11 = load.i8x16 little region1 v10";
+const LOAD: &str = "v31 = load.i8x16 little region1 v10\n v11 = iadd v31, v31";
 const STEPS: &str = "v15 = iadd v6, v14\n v16 = iadd v7, v14";
 
 /// Makes versions and checks that the function is valid.
@@ -89,6 +89,8 @@ fn what_cannot_be_proven_has_one() {
 #[test]
 fn what_does_not_pay_has_one() {
     assert_eq!(declined(looped(LOAD, STEPS, "v30")), [Declined::Short]);
+    let copy = "v11 = load.i8x16 little region1 v10";
+    assert_eq!(declined(looped(copy, STEPS, "v4")), [Declined::Copy]);
     // Each turn reads half of what the one before stored.
     let mut func = recurrent(8, "");
     assert_eq!(declined(func.clone()), [Declined::Recurrent]);

@@ -15,11 +15,21 @@ use egraft_rules::{FactSource, MatchGraph};
 use smallvec::SmallVec;
 use std::cell::Cell;
 
-/// Rounds of improvement; most functions need two.
+/// Rounds of improvement in each pass; most functions need two.
 const ROUNDS: usize = 4;
 
-/// How far below a class under improvement its operands are improved with it.
-const LOOKAHEAD: usize = 3;
+/// A search from where the one before ended.
+#[derive(Clone, Copy)]
+struct Pass {
+    /// How far below a class under improvement its operands are improved with it.
+    lookahead: usize,
+    /// Whether it looks below classes that have no choice themselves.
+    through_fixed: bool,
+}
+
+/// What the second finds needs several classes to change at once, and looking for it takes longer.
+const PASSES: [Pass; 2] =
+    [Pass { lookahead: 2, through_fixed: false }, Pass { lookahead: 3, through_fixed: true }];
 
 /// How many classes a search for a cycle may visit before the change is given up.
 const CYCLE_SEARCH: usize = 20_000;
@@ -91,7 +101,8 @@ pub(crate) struct Extraction<'a> {
     search: Search,
     /// The classes near a change, which are worth another look.
     stirred: Vec<bool>,
-    /// Tiles that may still be taken while improving.
+    pass: Pass,
+    /// Tiles that may still be taken in this pass.
     budget: usize,
 }
 
@@ -142,6 +153,7 @@ impl<'a> Extraction<'a> {
             roots,
             search: Search { seen: vec![0; graph.ids()], ..Search::default() },
             stirred: vec![true; graph.ids()],
+            pass: PASSES[0],
             budget: usize::MAX,
         };
         for class in graph.classes() {
@@ -225,7 +237,16 @@ impl<'a> Extraction<'a> {
             }
         }
         let before = self.total;
-        self.budget = TILES_AT_LEAST + TILES_PER_TILE * self.taken.iter().flatten().count();
+        for pass in PASSES {
+            self.pass = pass;
+            self.budget = TILES_AT_LEAST + TILES_PER_TILE * self.taken.iter().flatten().count();
+            self.stirred.fill(true);
+            self.run_pass();
+        }
+        (before, self.total)
+    }
+
+    fn run_pass(&mut self) {
         for _ in 0..ROUNDS {
             let start = self.total;
             let stirred = std::mem::replace(&mut self.stirred, vec![false; self.graph.ids()]);
@@ -235,13 +256,12 @@ impl<'a> Extraction<'a> {
                 .filter(|class| stirred[class.index()] && self.is_open(*class))
                 .collect();
             for class in contested.into_iter().rev() {
-                self.improve_class(class, LOOKAHEAD);
+                self.improve_class(class, self.pass.lookahead);
             }
             if self.total == start {
                 break;
             }
         }
-        (before, self.total)
     }
 
     /// Whether improving stopped for want of budget.
@@ -268,7 +288,7 @@ impl<'a> Extraction<'a> {
     /// choose there may be below.
     fn improve_class(&mut self, class: ClassId, depth: usize) {
         if !self.is_open(class) {
-            if self.is_computed(class) {
+            if self.pass.through_fixed && self.is_computed(class) {
                 let node = self.chosen(class);
                 self.improve_operands(&node, depth);
             }

@@ -226,6 +226,9 @@ pub(super) fn multiply(select: &mut Select<'_>, root: &Root) -> Fits {
 /// `umulhi` and `smulhi`.
 pub(super) fn multiply_high(select: &mut Select<'_>, root: &Root) -> Fits {
     let ty = root.ty;
+    if matches!(ty, types::I8 | types::I16) {
+        return narrow_multiply_high(select, root);
+    }
     if !matches!(ty, types::I32 | types::I64) {
         return Ok(false);
     }
@@ -242,6 +245,20 @@ pub(super) fn multiply_high(select: &mut Select<'_>, root: &Root) -> Fits {
         &[Opnd::UseFixed(left, RAX), Opnd::DefFixed(low, RAX), Opnd::DefFixed(to, RDX)],
     );
     Ok(true)
+}
+
+/// The high half of a product that fits a register.
+fn narrow_multiply_high(select: &mut Select<'_>, root: &Root) -> Fits {
+    let signed = root.op == Opcode::Smulhi;
+    let left = select.widened(root.args[0], root.ty, signed)?;
+    let right = select.widened(root.args[1], root.ty, signed)?;
+    let (product, high): (VReg, VReg) = (select.gpr(), select.gpr());
+    let ops = [Opnd::Mod { from: left, to: product }, Opnd::UseReg(right)];
+    select.x86(Code::Imul_r32_rm32, &ops);
+    let bits = i64::from(root.ty.bits());
+    let ops = [Opnd::Mod { from: product, to: high }, Opnd::Imm(bits)];
+    select.x86(Code::Shr_rm32_imm8, &ops);
+    finish(select)
 }
 
 /// Shifts.
@@ -541,11 +558,11 @@ pub(super) fn choose_bits(select: &mut Select<'_>, root: &Root) -> Fits {
 /// `bmask`: all ones if the operand is not zero.
 pub(super) fn spread(select: &mut Select<'_>, root: &Root) -> Fits {
     let arg = root.args[0];
-    let (from, to) = (select.type_of(arg), root.ty);
-    if !matches!(from, types::I32 | types::I64) || !matches!(to, types::I32 | types::I64) {
+    let from = select.type_of(arg);
+    if !is_scalar(from) || !is_scalar(root.ty) {
         return Ok(false);
     }
-    let reg = select.reg(arg)?;
+    let reg = select.widened(arg, from, false)?;
     let (negated, result): (VReg, VReg) = (select.gpr(), select.gpr());
     let negate = by_width(from, Code::Neg_rm32, Code::Neg_rm64);
     select.x86(negate, &[Opnd::Mod { from: reg, to: negated }]);
