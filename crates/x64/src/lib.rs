@@ -21,6 +21,7 @@ mod regalloc;
 mod regs;
 mod select;
 mod vcode;
+mod work;
 
 pub use error::Unsupported;
 pub use listing::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
@@ -28,12 +29,14 @@ pub use listing::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
-use cranelift_codegen::ir::{Function, InstBuilder, TrapCode};
+use cranelift_codegen::ir::{Block, Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::{Declined, Gains};
 use egraft_loops::{Pair, Versioned, Which};
 use faults::FaultPlaces;
+use regalloc::Allocated;
 use select::Selected;
+use work::Work;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -121,46 +124,17 @@ pub fn compile(
     if options.optimize && options.unroll {
         unroll(&mut context, isa, &mut fault_places)?;
     }
-    let select = |func: &Function, versioned: &Versioned| {
-        select::select(func, &versioned.accesses, &fault_places, features, &abi, &stack_slots)
-    };
-    // Second versions of loops that turn out not to be shorter are taken back.
-    let mut func = context.func.clone();
-    let mut but = Vec::new();
-    let (versioned, mut selected) = loop {
-        let versioned = match options.version {
-            Version::Never => Versioned::default(),
-            Version::Paying => {
-                egraft_loops::version(&mut func, Which::PayingBut(&but), options.gains)
-            }
-            Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
-        };
-        debug_assert!(
-            cranelift_codegen::verify_function(&func, isa).is_ok(),
-            "versions of loops are valid"
-        );
-        let mut selected = select(&func, &versioned)?;
-        if options.pack {
-            pack::pack(&mut selected.vcode, &mut selected.constants);
+    let ready = Ready { func: &context.func, isa, features, abi: &abi, fault_places, stack_slots };
+    let mut best = ready.allocated(options, Vec::new())?;
+    // Wide code may spill where narrow code does not.
+    if best.selected.vcode.wide && best.work().spills_much() {
+        let poor = best.poor.clone();
+        let narrow = ready.allocated(&Options { pack: false, ..*options }, poor)?;
+        if narrow.work().is_less_than(&best.work()) {
+            best = narrow;
         }
-        let poor = versioned.loops.iter().filter(|pair| !selected.is_shorter(pair));
-        let before = but.len();
-        but.extend(poor.map(|pair| pair.plain));
-        if but.len() == before || options.version == Version::Always {
-            break (versioned, selected);
-        }
-        func.clone_from(&context.func);
-    };
-    let func = &func;
-    let allocated = match regalloc::allocate(&selected.vcode) {
-        // Better narrow than not at all; but it is a bug of packing.
-        Err(error) if options.pack => {
-            debug_assert!(false, "packed code has no allocation: {error}");
-            selected = select(func, &versioned)?;
-            regalloc::allocate(&selected.vcode)?
-        }
-        allocated => allocated?,
-    };
+    }
+    let Allocation { func, versioned, selected, allocated, .. } = best;
     let versions = options.listing.then(|| {
         let version = |pair: &Pair| {
             let (plain, fast) = (selected.block(pair.plain)?, selected.block(pair.fast)?);
@@ -170,11 +144,11 @@ pub fn compile(
     });
     let Selected { vcode, constants, .. } = selected;
     let body = emit::body(&vcode, &allocated);
-    let frame = frame::Frame::new(func, isa, &abi, &stack_slots, body)?;
+    let frame = frame::Frame::new(&func, isa, &abi, &ready.stack_slots, body)?;
     let (buffer, marks) = emit::emit(&vcode, &allocated, &frame, &constants, versions)?;
 
     // The result's type cannot be named, so the code is put into one that Cranelift made.
-    let mut stencil = Context::for_function(shell(func))
+    let mut stencil = Context::for_function(shell(&func))
         .compile_stencil(isa, &mut Default::default())
         .map_err(|error| Unsupported::new("signature", error))?;
     stencil.buffer = buffer.finish(&constants, &mut Default::default());
@@ -185,6 +159,99 @@ pub fn compile(
         .map(|marks| Listing::marked(&stencil.apply_params(&func.params), &func.params, &marks));
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
+}
+
+/// A function as Cranelift's mid-end left it, and what else selection needs to know.
+struct Ready<'a> {
+    func: &'a Function,
+    isa: &'a dyn TargetIsa,
+    features: features::Features,
+    abi: &'a abi::Abi,
+    fault_places: FaultPlaces,
+    stack_slots: frame::StackSlots,
+}
+
+/// A function in machine instructions with registers.
+struct Allocation {
+    /// With the versions of its loops.
+    func: Function,
+    versioned: Versioned,
+    /// Loops whose second versions were not shorter.
+    poor: Vec<Block>,
+    selected: Selected,
+    allocated: Allocated,
+}
+
+impl Ready<'_> {
+    fn select(&self, func: &Function, versioned: &Versioned) -> Result<Selected, Unsupported> {
+        let Ready { features, abi, fault_places, stack_slots, .. } = self;
+        select::select(func, &versioned.accesses, fault_places, *features, abi, stack_slots)
+    }
+
+    /// Gives loops but for `poor` ones second versions, selects instructions, packs them and allocates
+    /// registers.
+    fn allocated(
+        &self,
+        options: &Options,
+        mut poor: Vec<Block>,
+    ) -> Result<Allocation, Unsupported> {
+        let (func, versioned, mut selected) = self.versions(options, &mut poor)?;
+        let allocated = match regalloc::allocate(&selected.vcode) {
+            // Better narrow than not at all; but it is a bug of packing.
+            Err(error) if options.pack => {
+                debug_assert!(false, "packed code has no allocation: {error}");
+                selected = self.select(&func, &versioned)?;
+                regalloc::allocate(&selected.vcode)?
+            }
+            allocated => allocated?,
+        };
+        Ok(Allocation { func, versioned, poor, selected, allocated })
+    }
+
+    /// Second versions of loops; those that turn out not to be shorter are taken back, and `poor`.
+    fn versions(
+        &self,
+        options: &Options,
+        poor: &mut Vec<Block>,
+    ) -> Result<(Function, Versioned, Selected), Unsupported> {
+        let mut func = self.func.clone();
+        loop {
+            let versioned = match options.version {
+                Version::Never => Versioned::default(),
+                Version::Paying => {
+                    egraft_loops::version(&mut func, Which::PayingBut(poor), options.gains)
+                }
+                Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
+            };
+            debug_assert!(
+                cranelift_codegen::verify_function(&func, self.isa).is_ok(),
+                "versions of loops are valid"
+            );
+            let mut selected = self.select(&func, &versioned)?;
+            if options.pack {
+                pack::pack(&mut selected.vcode, &mut selected.constants);
+            }
+            let longer = versioned.loops.iter().filter(|pair| !selected.is_shorter(pair));
+            let before = poor.len();
+            poor.extend(longer.map(|pair| pair.plain));
+            if poor.len() == before || options.version == Version::Always {
+                return Ok((func, versioned, selected));
+            }
+            func.clone_from(self.func);
+        }
+    }
+}
+
+impl Allocation {
+    /// The work of a run in which every fast version is entered.
+    fn work(&self) -> Work {
+        let version = |pair: &Pair| {
+            let (plain, fast) = (self.selected.block(pair.plain)?, self.selected.block(pair.fast)?);
+            Some((plain, fast, pair.turns))
+        };
+        let versions: Vec<_> = self.versioned.loops.iter().filter_map(version).collect();
+        Work::of(&self.selected.vcode, &self.allocated, &versions)
+    }
 }
 
 /// Unrolls loops of a few turns and optimises what comes of it.

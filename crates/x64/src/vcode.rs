@@ -355,3 +355,19 @@ pub(crate) struct VCode {
     /// Whether some vector registers hold 256 bits.
     pub(crate) wide: bool,
 }
+
+impl VCode {
+    /// How many loops are around each block.
+    pub(crate) fn loop_levels(&self) -> Vec<u32> {
+        let mut levels = vec![0; self.blocks.len()];
+        for (block, code) in self.blocks.iter().enumerate() {
+            for edge in &code.succs {
+                // Blocks are in reverse postorder, so an edge backwards closes a loop.
+                if edge.to.index() <= block {
+                    levels[edge.to.index()..=block].iter_mut().for_each(|level| *level += 1);
+                }
+            }
+        }
+        levels
+    }
+}

@@ -1,6 +1,7 @@
 //! Where registers of a function are made and used, and how deep in loops its blocks are.
 
 use crate::vcode::{Inst, Kind, Opnd, VCode};
+use crate::work::loop_weight;
 use regalloc2::{Operand, OperandKind, VReg};
 use smallvec::SmallVec;
 
@@ -43,7 +44,7 @@ impl Facts {
             defs: vec![Def::Unknown; vcode.vregs],
             uses: vec![Vec::new(); vcode.vregs],
             makers: Vec::with_capacity(count),
-            levels: vec![0; count],
+            levels: vcode.loop_levels(),
             preds: vec![Vec::new(); count],
         };
         let mut operands: Vec<Operand> = Vec::new();
@@ -78,10 +79,6 @@ impl Facts {
                 facts.preds[edge.to.index()].push((block, succ));
                 for (at, arg) in edge.args.iter().enumerate() {
                     facts.uses[arg.vreg()].push(Use::Edge(block, succ, at));
-                }
-                // Blocks are in reverse postorder, so an edge backwards closes a loop.
-                if edge.to.index() <= block {
-                    facts.levels[edge.to.index()..=block].iter_mut().for_each(|level| *level += 1);
                 }
             }
         }
@@ -120,7 +117,7 @@ impl Facts {
 
     /// How much more often a block runs than one outside loops.
     pub(super) fn weight(&self, block: usize) -> i64 {
-        16_i64.pow(self.levels[block].min(6))
+        loop_weight(self.levels[block]) as i64
     }
 }
 

@@ -21,6 +21,8 @@ mod order;
 mod rebuild;
 mod seeds;
 
+pub(crate) use rebuild::TILE;
+
 use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, x86};

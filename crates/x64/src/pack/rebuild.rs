@@ -11,7 +11,8 @@ use regalloc2::{OperandKind, RegClass, VReg};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
-const TILE: &str = "pack";
+/// The tile of what packing made.
+pub(crate) const TILE: &str = "pack";
 
 /// `vpermq` that puts the low halves of both halves into the lower half, the high ones into the upper.
 const MIDDLE_SWAPPED: i64 = 0b11_01_10_00;

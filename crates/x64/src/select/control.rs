@@ -7,6 +7,7 @@ use crate::faults::FaultPlaces;
 use crate::features::Features;
 use crate::frame::StackSlots;
 use crate::vcode::{self, BlockId, Kind, Mem, Opnd, VCode};
+use crate::work;
 use cranelift_codegen::VCodeConstants;
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::entity::{EntitySet, SecondaryMap};
@@ -94,7 +95,7 @@ pub(crate) struct Selected {
 
 /// What part of the instructions of a loop, in percent, its fast version may have for each turn; those
 /// that move data between the halves of a register count twice.
-const SHORTER: usize = 88;
+const SHORTER: u64 = 88;
 
 impl Selected {
     /// What `block` became.
@@ -107,29 +108,10 @@ impl Selected {
         let size = |block: Block| {
             let insts =
                 self.block(block).map_or(&[][..], |id| &self.vcode.blocks[id.index()].insts);
-            insts.iter().map(|inst| 1 + usize::from(crosses_halves(inst))).sum::<usize>()
+            insts.iter().map(work::instructions).sum::<u64>()
         };
-        size(pair.fast) * 100 <= size(pair.plain) * pair.turns as usize * SHORTER
+        size(pair.fast) * 100 <= size(pair.plain) * u64::from(pair.turns) * SHORTER
     }
-}
-
-/// Whether an instruction moves data between the halves of a 256-bit register.
-fn crosses_halves(inst: &vcode::Inst) -> bool {
-    let vcode::Kind::X86 { code, ops, .. } = &inst.kind else { return false };
-    let from_memory = ops.iter().any(|op| matches!(op, vcode::Opnd::Mem(_)));
-    !from_memory
-        && matches!(
-            code,
-            Code::VEX_Vextracti128_xmmm128_ymm_imm8
-                | Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8
-                | Code::VEX_Vpermq_ymm_ymmm256_imm8
-                | Code::VEX_Vpmovsxbw_ymm_xmmm128
-                | Code::VEX_Vpmovsxwd_ymm_xmmm128
-                | Code::VEX_Vpmovsxdq_ymm_xmmm128
-                | Code::VEX_Vpmovzxbw_ymm_xmmm128
-                | Code::VEX_Vpmovzxwd_ymm_xmmm128
-                | Code::VEX_Vpmovzxdq_ymm_xmmm128
-        )
 }
 
 /// Blocks of edges that were split, by branch and number of the edge.

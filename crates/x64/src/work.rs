@@ -1,0 +1,101 @@
+//! How much work machine code does: instructions, weighted by loops.
+
+use crate::pack;
+use crate::regalloc::{Allocated, Step};
+use crate::vcode::{BlockId, Inst, Kind, Opnd, VCode};
+use iced_x86::Code;
+
+/// A move to or from the stack, in instructions.
+const STACK_MOVE: u64 = 2;
+/// What part of the work is much for the stack, in percent.
+const MUCH_STACK: u64 = 30;
+/// In percent of other work.
+const CLEARLY_LESS: u64 = 97;
+
+/// The instructions of a function, weighted by how deep in loops they are.
+pub(crate) struct Work {
+    all: u64,
+    /// What of it moves values to and from the stack.
+    stack: u64,
+    /// What there would be at least without packing.
+    unpacked: u64,
+}
+
+impl Work {
+    /// `versions` are the blocks of loops and of their fast versions, and how many turns these make at
+    /// once; of a loop with such a version that one counts.
+    pub(crate) fn of(
+        vcode: &VCode,
+        allocated: &Allocated,
+        versions: &[(BlockId, BlockId, u32)],
+    ) -> Work {
+        let levels = vcode.loop_levels();
+        let mut work = Work { all: 0, stack: 0, unpacked: 0 };
+        for (index, block) in vcode.blocks.iter().enumerate() {
+            if versions.iter().any(|(plain, ..)| plain.index() == index) {
+                continue;
+            }
+            let (mut compute, mut stack, mut unpacked) = (0, 0, 0);
+            for step in allocated.steps(index) {
+                match step {
+                    Step::Inst(at, allocations) => {
+                        let inst = &block.insts[at];
+                        compute += instructions(inst);
+                        unpacked += match (inst.tile == pack::TILE, instructions(inst)) {
+                            (true, 1) => 2,
+                            (true, _) => 0,
+                            (false, count) => count,
+                        };
+                        stack += allocations.iter().filter(|one| one.is_stack()).count() as u64;
+                    }
+                    Step::Move { from, to } if from.is_stack() || to.is_stack() => {
+                        stack += STACK_MOVE;
+                    }
+                    Step::Move { .. } => compute += 1,
+                }
+            }
+            let fast = versions.iter().find(|(_, fast, _)| fast.index() == index);
+            let turns = fast.map_or(1, |(.., turns)| u64::from(*turns));
+            let weight = loop_weight(levels[index]);
+            work.all += (compute + stack) * weight / turns;
+            work.stack += stack * weight / turns;
+            work.unpacked += unpacked * weight / turns;
+        }
+        work
+    }
+
+    /// Whether so much goes to and from the stack that code without packs may do with less work.
+    pub(crate) fn spills_much(&self) -> bool {
+        self.stack * 100 > self.all * MUCH_STACK && self.unpacked * 100 < self.all * CLEARLY_LESS
+    }
+
+    /// Whether this is clearly less than `other`; what is nearly the same is decided by what is not
+    /// counted here.
+    pub(crate) fn is_less_than(&self, other: &Work) -> bool {
+        self.all * 100 < other.all * CLEARLY_LESS
+    }
+}
+
+/// How much more often a block in so many loops runs than one outside.
+pub(crate) fn loop_weight(level: u32) -> u64 {
+    16_u64.pow(level.min(6))
+}
+
+/// One, or two if it moves data between the halves of a 256-bit register.
+pub(crate) fn instructions(inst: &Inst) -> u64 {
+    let Kind::X86 { code, ops, .. } = &inst.kind else { return 1 };
+    let from_memory = ops.iter().any(|op| matches!(op, Opnd::Mem(_)));
+    let crosses = matches!(
+        code,
+        Code::VEX_Vextracti128_xmmm128_ymm_imm8
+            | Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8
+            | Code::VEX_Vpermq_ymm_ymmm256_imm8
+            | Code::VEX_Vpmovsxbw_ymm_xmmm128
+            | Code::VEX_Vpmovsxwd_ymm_xmmm128
+            | Code::VEX_Vpmovsxdq_ymm_xmmm128
+            | Code::VEX_Vpmovzxbw_ymm_xmmm128
+            | Code::VEX_Vpmovzxwd_ymm_xmmm128
+            | Code::VEX_Vpmovzxdq_ymm_xmmm128
+    );
+    1 + u64::from(crosses && !from_memory)
+}
