@@ -242,3 +242,82 @@ impl Native {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::process::Command;
+
+    /// Doubles `in` into `out`, both one-dimensional u8; fails unless the factor is even.
+    const DOUBLE: &str = "
+        unsafe fn at<T: Copy>(from: *const u8, offset: usize) -> T {
+            *from.add(offset).cast::<T>()
+        }
+        #[no_mangle]
+        pub unsafe extern \"C\" fn double_argv(args: *const *const u8) -> i32 {
+            let (input, factor, output) = (*args, **args.add(1), *args.add(2));
+            if factor % 2 != 0 {
+                return -7;
+            }
+            let extent: i32 = at(at(output, 40), 4);
+            for i in 0..extent as usize {
+                let value: u8 = at(at::<*const u8>(input, 16), i);
+                *at::<*mut u8>(output, 16).add(i) = value * factor;
+            }
+            0
+        }";
+
+    fn kernel(folder: &std::path::Path, factor: u8) -> Kernel {
+        let json = json!({ "name": "double", "func": "double", "wasm": "double.wasm",
+            "native": { "here": "double.so", "gone": "gone.so" },
+            "args": [
+                { "kind": "input", "name": "in", "type": "u8", "mins": [0], "extents": [4],
+                  "strides": [1], "data": [1, 2, 3, 100] },
+                { "kind": "scalar", "name": "factor", "type": "u8", "value": factor },
+                { "kind": "output", "name": "out", "type": "u8", "mins": [5], "extents": [4],
+                  "strides": [1] }
+            ],
+            "out_elems": 4 });
+        Kernel::parse(&folder.join("double.json"), json.to_string().as_bytes()).unwrap()
+    }
+
+    fn load(kernel: &Kernel, target: &str, size: usize) -> Result<Native, NativeError> {
+        // SAFETY: the only library there is was made of the source above.
+        unsafe { Native::new(kernel, target, size) }
+    }
+
+    #[test]
+    fn a_library_gets_its_arguments() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("double.rs");
+        std::fs::write(&source, DOUBLE).unwrap();
+        let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        let made = Command::new(rustc)
+            .args(["--crate-type", "cdylib", "--crate-name", "double", "-o"])
+            .args([&folder.path().join("double.so"), &source])
+            .status();
+        assert!(made.unwrap().success());
+
+        let mut native = load(&kernel(folder.path(), 2), "here", 0).unwrap();
+        for _ in 0..2 {
+            native.prepare();
+            assert_eq!(native.outputs()[0].bytes, [crate::fill::POISON; 4]);
+            native.call().unwrap();
+            assert_eq!(native.outputs()[0].bytes, [2, 4, 6, 200]);
+        }
+        let mut odd = load(&kernel(folder.path(), 3), "here", 0).unwrap();
+        odd.prepare();
+        assert!(odd.call().unwrap_err().to_string().ends_with("double.so: returned error -7"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let kernel = kernel("kernels".as_ref(), 2);
+        let refusal = |target, size| load(&kernel, target, size).err().unwrap().to_string();
+        let unknown = "kernels/double.json: no native build `avx9`; it has gone, here";
+        assert_eq!(refusal("avx9", 0), unknown);
+        assert_eq!(refusal("here", 1), "kernels/double.json: no size 1; it has sizes 0 to 0");
+        assert!(refusal("gone", 0).starts_with("kernels/gone.so: cannot be loaded: "));
+    }
+}

@@ -169,8 +169,8 @@ impl Packer<'_> {
         self.source(lo, hi, 0);
     }
 
-    /// Does something, and undoes it unless it pays, leaves an order, and is to `stay`. Gives what
-    /// it saves.
+    /// Does something, and undoes it unless it pays, leaves an order (which readers may be moved for if
+    /// it `sinks`), and is to `stay`. Gives what it saves.
     fn attempt(&mut self, what: impl FnOnce(&mut Self), sinks: bool, stay: bool) -> i64 {
         let (packs, joins) = (self.packs.len(), self.joins.len());
         self.journal.clear();
