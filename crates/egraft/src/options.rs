@@ -93,9 +93,13 @@ impl FromStr for Backend {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Backend, Error> {
-        let named = Backend::ALL.into_iter().find(|backend| backend.to_string() == text);
-        named.ok_or_else(|| Error::Backend { name: text.to_owned() })
+        by_name(&Backend::ALL, text).ok_or_else(|| Error::Backend { name: text.to_owned() })
     }
+}
+
+/// That of `all` which is written as `text`.
+fn by_name<T: Copy + fmt::Display>(all: &[T], text: &str) -> Option<T> {
+    all.iter().copied().find(|one| one.to_string() == text)
 }
 
 /// How much of Egraft takes part: each stage and all before it. For measuring what each is worth.
@@ -164,8 +168,7 @@ impl FromStr for Stage {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Stage, Error> {
-        let named = Stage::ALL.into_iter().find(|stage| stage.to_string() == text);
-        named.ok_or_else(|| Error::Stage { name: text.to_owned() })
+        by_name(&Stage::ALL, text).ok_or_else(|| Error::Stage { name: text.to_owned() })
     }
 }
 

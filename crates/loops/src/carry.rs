@@ -14,25 +14,22 @@ use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Valu
 /// Values that a loop may carry so: each takes a register.
 const MAX_CARRIED: usize = 8;
 
-/// An access in a straight piece of code: bytes of a stream.
+/// An access in a straight piece of code.
 #[derive(Clone, Copy)]
 struct Spot {
     inst: Inst,
-    stream: usize,
-    start: i64,
-    bytes: u32,
+    place: Place,
 }
 
 impl Spot {
     fn meets(&self, other: &Spot) -> bool {
-        self.stream == other.stream
-            && self.start < other.start + i64::from(other.bytes)
-            && other.start < self.start + i64::from(self.bytes)
+        self.place.meets(&other.place, 0)
     }
 
     /// Whether it is where `other` is, were that moved by `apart` bytes.
     fn is_at(&self, other: &Spot, apart: i64) -> bool {
-        (self.stream, self.start, self.bytes) == (other.stream, other.start + apart, other.bytes)
+        let (one, other) = (&self.place, &other.place);
+        (one.stream, one.start, one.bytes) == (other.stream, other.start + apart, other.bytes)
     }
 }
 
@@ -54,7 +51,7 @@ impl Carried {
         let mut first: Vec<Spot> = Vec::new();
         let mut stores: Vec<Spot> = Vec::new();
         for spot in spots {
-            let plain = distance(spot.stream).is_some_and(|distance| distance != 0);
+            let plain = distance(spot.place.stream).is_some_and(|distance| distance != 0);
             match func.dfg.insts[spot.inst] {
                 InstructionData::Store { opcode, args, .. } => {
                     held.retain(|(known, ..)| !known.meets(spot));
@@ -82,7 +79,7 @@ impl Carried {
         loop {
             let before = carried.far.len();
             for spot in &first {
-                let Some(distance) = distance(spot.stream) else { continue };
+                let Some(distance) = distance(spot.place.stream) else { continue };
                 let source = held.iter().find(|(known, ..)| known.is_at(spot, distance));
                 let Some((_, value, stored)) = source else { continue };
                 let gone = |(inst, _): &(Inst, Value)| func.dfg.first_result(*inst) == *value;
@@ -103,10 +100,7 @@ impl Carried {
 
     /// What one turn of a loop with these accesses need not load.
     pub(crate) fn of_turn(func: &Function, insts: &[Inst], streams: &Streams) -> Carried {
-        let spot = |inst: &Inst| {
-            let Place { stream, start, bytes, .. } = *streams.of.get(inst)?;
-            Some(Spot { inst: *inst, stream, start, bytes })
-        };
+        let spot = |inst: &Inst| Some(Spot { inst: *inst, place: *streams.of.get(inst)? });
         let spots: Vec<Spot> = insts.iter().filter_map(spot).collect();
         Carried::new(func, &spots, |stream| known_stride(streams, stream))
     }
@@ -135,7 +129,9 @@ pub(crate) fn carry(
     let body = around.body;
     let spot = |inst: Inst| {
         let Access { group, start, bytes, .. } = accesses[inst]?;
-        Some(Spot { inst, stream: (group - first_group) as usize, start, bytes })
+        let store = func.dfg.insts[inst].opcode().can_store();
+        let place = Place { stream: (group - first_group) as usize, start, bytes, store };
+        Some(Spot { inst, place })
     };
     let spots: Vec<Spot> = func.layout.block_insts(body).filter_map(spot).collect();
     let distance = |stream| Some(known_stride(streams, stream)? * copies);

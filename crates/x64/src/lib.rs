@@ -127,21 +127,16 @@ pub fn compile(
     let ready = Ready { func: &context.func, isa, features, abi: &abi, fault_places, stack_slots };
     let mut best = ready.allocated(options, Vec::new())?;
     // Wide code may spill where narrow code does not.
-    if best.selected.vcode.wide && best.work().spills_much() {
-        let poor = best.poor.clone();
+    let work = best.work();
+    if best.selected.vcode.wide && work.spills_much() {
+        let poor = std::mem::take(&mut best.poor);
         let narrow = ready.allocated(&Options { pack: false, ..*options }, poor)?;
-        if narrow.work().is_less_than(&best.work()) {
+        if narrow.work().is_less_than(&work) {
             best = narrow;
         }
     }
+    let versions = options.listing.then(|| best.versions());
     let Allocation { func, versioned, selected, allocated, .. } = best;
-    let versions = options.listing.then(|| {
-        let version = |pair: &Pair| {
-            let (plain, fast) = (selected.block(pair.plain)?, selected.block(pair.fast)?);
-            Some(listing::Version { plain, fast, turns: pair.turns })
-        };
-        versioned.loops.iter().filter_map(version).collect()
-    });
     let Selected { vcode, constants, .. } = selected;
     let body = emit::body(&vcode, &allocated);
     let frame = frame::Frame::new(&func, isa, &abi, &ready.stack_slots, body)?;
@@ -243,14 +238,18 @@ impl Ready<'_> {
 }
 
 impl Allocation {
-    /// The work of a run in which every fast version is entered.
-    fn work(&self) -> Work {
+    /// The blocks of loops that have a second version.
+    fn versions(&self) -> Vec<listing::Version> {
         let version = |pair: &Pair| {
             let (plain, fast) = (self.selected.block(pair.plain)?, self.selected.block(pair.fast)?);
-            Some((plain, fast, pair.turns))
+            Some(listing::Version { plain, fast, turns: pair.turns })
         };
-        let versions: Vec<_> = self.versioned.loops.iter().filter_map(version).collect();
-        Work::of(&self.selected.vcode, &self.allocated, &versions)
+        self.versioned.loops.iter().filter_map(version).collect()
+    }
+
+    /// The work of a run in which every fast version is entered.
+    fn work(&self) -> Work {
+        Work::of(&self.selected.vcode, &self.allocated, &self.versions())
     }
 }
 

@@ -1,8 +1,9 @@
 //! How much work machine code does: instructions, weighted by loops.
 
+use crate::listing::Version;
 use crate::pack;
 use crate::regalloc::{Allocated, Step};
-use crate::vcode::{BlockId, Inst, Kind, Opnd, VCode};
+use crate::vcode::{Inst, Kind, Opnd, VCode};
 use iced_x86::Code;
 
 /// A move to or from the stack, in instructions.
@@ -22,17 +23,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// `versions` are the blocks of loops and of their fast versions, and how many turns these make at
-    /// once; of a loop with such a version that one counts.
-    pub(crate) fn of(
-        vcode: &VCode,
-        allocated: &Allocated,
-        versions: &[(BlockId, BlockId, u32)],
-    ) -> Work {
+    /// Of a loop with a fast version that one counts.
+    pub(crate) fn of(vcode: &VCode, allocated: &Allocated, versions: &[Version]) -> Work {
         let levels = vcode.loop_levels();
         let mut work = Work { all: 0, stack: 0, unpacked: 0 };
         for (index, block) in vcode.blocks.iter().enumerate() {
-            if versions.iter().any(|(plain, ..)| plain.index() == index) {
+            if versions.iter().any(|version| version.plain.index() == index) {
                 continue;
             }
             let (mut compute, mut stack, mut unpacked) = (0, 0, 0);
@@ -40,8 +36,9 @@ impl Work {
                 match step {
                     Step::Inst(at, allocations) => {
                         let inst = &block.insts[at];
-                        compute += instructions(inst);
-                        unpacked += match (inst.tile == pack::TILE, instructions(inst)) {
+                        let count = instructions(inst);
+                        compute += count;
+                        unpacked += match (inst.tile == pack::TILE, count) {
                             (true, 1) => 2,
                             (true, _) => 0,
                             (false, count) => count,
@@ -54,8 +51,8 @@ impl Work {
                     Step::Move { .. } => compute += 1,
                 }
             }
-            let fast = versions.iter().find(|(_, fast, _)| fast.index() == index);
-            let turns = fast.map_or(1, |(.., turns)| u64::from(*turns));
+            let fast = versions.iter().find(|version| version.fast.index() == index);
+            let turns = fast.map_or(1, |version| u64::from(version.turns));
             let weight = loop_weight(levels[index]);
             work.all += (compute + stack) * weight / turns;
             work.stack += stack * weight / turns;

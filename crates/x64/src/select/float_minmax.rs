@@ -129,10 +129,6 @@ impl MinMax<'_, '_> {
         self.select.float_pool(self.ty, bits.0, bits.1)
     }
 
-    fn zip(&mut self, code: Code, left: VReg, right: VReg) -> VReg {
-        self.select.binary_regs(code, left, right)
-    }
-
     /// A mask of the lanes in which either is a NaN.
     fn unordered(&mut self, x: VReg, y: VReg) -> VReg {
         let code =
@@ -166,24 +162,24 @@ impl MinMax<'_, '_> {
         if self.min {
             // A NaN stays one, but with either's sign.
             if readers.take_any_nan(false) {
-                self.zip(or, one, other);
+                self.select.binary_regs(or, one, other);
                 return;
             }
             let mask = self.unordered(x, y);
-            let merged = self.zip(or, one, other);
+            let merged = self.select.binary_regs(or, one, other);
             let nan = self.lanes(NEGATIVE_NAN);
             self.with_nans(merged, nan, mask);
         } else if readers.take_any_nan(true) {
             // Differing bits make a NaN stay, and are subtracted to make zeros positive.
-            let differing = self.zip(Code::VEX_Vxorps_xmm_xmm_xmmm128, one, other);
-            let merged = self.zip(or, one, differing);
+            let differing = self.select.binary_regs(Code::VEX_Vxorps_xmm_xmm_xmmm128, one, other);
+            let merged = self.select.binary_regs(or, one, differing);
             let subtract =
                 self.pick(Code::VEX_Vsubps_xmm_xmm_xmmm128, Code::VEX_Vsubpd_xmm_xmm_xmmm128);
-            self.zip(subtract, merged, differing);
+            self.select.binary_regs(subtract, merged, differing);
         } else {
             let mask = self.unordered(x, y);
-            let merged = self.zip(and, one, other);
-            let either = self.zip(or, one, other);
+            let merged = self.select.binary_regs(and, one, other);
+            let either = self.select.binary_regs(or, one, other);
             let nan = self.nan_like(either);
             self.with_nans(merged, Source::Young(nan), mask);
         }
@@ -204,7 +200,7 @@ impl MinMax<'_, '_> {
             let value = self.one_way(bound, x);
             let zero = self.select.zero();
             let add = self.pick(Code::VEX_Vaddps_xmm_xmm_xmmm128, Code::VEX_Vaddpd_xmm_xmm_xmmm128);
-            self.zip(add, value, zero);
+            self.select.binary_regs(add, value, zero);
             return;
         }
         let value = match bound_wins {
