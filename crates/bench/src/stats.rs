@@ -4,19 +4,24 @@
 //! its samples. Ratios resample rounds, not engines: the engines of one round ran side by side and
 //! share whatever disturbed the machine.
 
+use serde::{Deserialize, Serialize};
+
 /// Resamples per interval.
 const RESAMPLES: usize = 1000;
 
 /// A statistic with its 95% interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Estimate {
-    pub(crate) value: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The statistic.
+    pub value: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// The interval's upper end.
+    pub high: f64,
 }
 
 /// The median of `samples`, NaN if there are none.
-pub(crate) fn median(samples: &[f64]) -> f64 {
+pub fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {
@@ -27,14 +32,14 @@ pub(crate) fn median(samples: &[f64]) -> f64 {
 }
 
 /// The median and its interval.
-pub(crate) fn median_interval(samples: &[f64]) -> Estimate {
+pub fn median_interval(samples: &[f64]) -> Estimate {
     bootstrap(samples.len(), |rounds| {
         median(&rounds.iter().map(|&round| samples[round]).collect::<Vec<_>>())
     })
 }
 
 /// The ratio of medians `over / under`, where sample `i` of both is of round `i`.
-pub(crate) fn ratio_interval(over: &[f64], under: &[f64]) -> Estimate {
+pub fn ratio_interval(over: &[f64], under: &[f64]) -> Estimate {
     bootstrap(over.len().min(under.len()), |rounds| {
         let of = |samples: &[f64]| {
             median(&rounds.iter().map(|&round| samples[round]).collect::<Vec<_>>())
@@ -44,7 +49,7 @@ pub(crate) fn ratio_interval(over: &[f64], under: &[f64]) -> Estimate {
 }
 
 /// The geometric mean, NaN if there are no values.
-pub(crate) fn geomean(values: &[f64]) -> f64 {
+pub fn geomean(values: &[f64]) -> f64 {
     let logs: f64 = values.iter().map(|value| value.ln()).sum();
     (logs / values.len() as f64).exp()
 }
