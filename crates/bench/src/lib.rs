@@ -1,6 +1,20 @@
 //! Measures kernels under several engines, compares results, and reports them.
+//!
+//! Every engine is a process that speaks one protocol ([`protocol`]), Egraft and stock Wasmtime too
+//! ([`serve`]). [`measure::measure`] lets them take turns, [`results`] is what is kept. This crate reads
+//! no command line and prints nothing.
+//!
+//! Invariant: an engine that fails, hangs or lies takes nothing with it but its own column.
 
+pub mod engine;
+pub mod machine;
+pub mod measure;
+pub mod peer;
+pub mod protocol;
 pub mod results;
+pub mod serve;
 pub mod stats;
 
+pub use engine::{Engine, Entrant, Programs, Startable, UnknownPeer};
+pub use peer::{Launch, Peer, PeerError};
 pub use results::{ResultError, Results};

@@ -1,7 +1,7 @@
 //! The command line, as clap reads it. Names and help only; nothing is opened here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::fmt;
+use egraft_bench::Engine;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,6 +11,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  the command line is wrong
   3  outputs of the engines differ
   4  the program trapped, or a kernel returned an error
+  5  something became slower (bench compare)
   A WASI program's own exit code is passed on.";
 
 const EXAMPLES: &str = "Examples:
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Rules(RulesArgs),
     /// Measure every kernel of a folder under several engines
     Bench(BenchArgs),
+    /// Answer requests of the protocol egraft-peer/1 on standard input
+    #[command(hide = true)]
+    Engine(EngineArgs),
     /// Print a shell's completions
     #[command(after_help = "Example:\n  egraft completions bash > /etc/bash_completion.d/egraft")]
     Completions {
@@ -117,51 +121,6 @@ pub(crate) enum Emit {
     Json,
 }
 
-/// Who runs a module.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum EngineName {
-    /// Wasmtime with its own compiler.
-    Stock,
-    /// Wasmtime with Egraft, up to a stage.
-    Egraft(egraft::Stage),
-    /// A kernel's native build, by the descriptor's name for it.
-    Native(String),
-}
-
-impl EngineName {
-    pub(crate) const EGRAFT: EngineName = EngineName::Egraft(egraft::Stage::Wide);
-}
-
-impl fmt::Display for EngineName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EngineName::Stock => f.write_str("stock"),
-            engine if *engine == EngineName::EGRAFT => f.write_str("egraft"),
-            EngineName::Egraft(stage) => write!(f, "egraft:{stage}"),
-            EngineName::Native(target) => write!(f, "native:{target}"),
-        }
-    }
-}
-
-impl FromStr for EngineName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<EngineName, String> {
-        match text.split_once(':') {
-            None if text == "stock" => Ok(EngineName::Stock),
-            None if text == "egraft" => Ok(EngineName::EGRAFT),
-            Some(("egraft", stage)) => stage
-                .parse()
-                .map(EngineName::Egraft)
-                .map_err(|error: egraft::Error| error.to_string()),
-            Some(("native", target)) if !target.is_empty() => {
-                Ok(EngineName::Native(target.to_owned()))
-            }
-            _ => Err("there are stock, egraft, egraft:STAGE and native:TARGET".to_owned()),
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   egraft run add.wat --invoke add 2 40
@@ -185,8 +144,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "VARIABLE", conflicts_with = "kernel")]
     pub(crate) env: Vec<String>,
     /// The engine: stock, egraft, egraft:STAGE, or a kernel's native:TARGET
-    #[arg(long, default_value_t = EngineName::EGRAFT)]
-    pub(crate) engine: EngineName,
+    #[arg(long, default_value_t = Engine::EGRAFT)]
+    pub(crate) engine: Engine,
     #[command(flatten)]
     pub(crate) code: CodeArgs,
     /// Run the Halide kernel that this descriptor tells of
@@ -195,10 +154,8 @@ pub(crate) struct RunArgs {
     /// Run the kernel under stock Wasmtime and under Egraft, compare the outputs, print both times
     #[arg(long, requires = "kernel")]
     pub(crate) compare: bool,
-    /// Rounds to measure
-    #[arg(long, value_name = "N", default_value_t = 30, requires = "kernel")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rounds: u32,
+    #[command(flatten)]
+    pub(crate) amount: AmountArgs,
     /// Which of the descriptor's sizes: 0 is `args`, 1 the first of `sizes`
     #[arg(long, value_name = "I", default_value_t = 0, requires = "kernel")]
     pub(crate) size: usize,
@@ -291,31 +248,159 @@ pub(crate) enum RulesCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
   egraft bench bench/kernels --engines stock,egraft --json result.json
-  egraft bench bench/kernels --engines stock,egraft,native:avx2
-  egraft bench bench/kernels --filter blur --rounds 50")]
+  egraft bench bench/kernels --engines all --json result.json
+  egraft bench kernels --base-kernels old/kernels --json result.json
+  egraft bench compare result.json
+  egraft bench report result.json -o report.html")]
 pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BenchCommand>,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Say which kernels became faster or slower, as far as the noise allows
+    Compare(CompareArgs),
+    /// Measure how often this machine's noise is taken for a change, and which changes are found
+    Calibrate(CalibrateArgs),
+}
+
+/// What and how to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MeasureArgs {
     /// Folder with kernel descriptors
-    pub(crate) directory: PathBuf,
+    #[arg(required = true)]
+    pub(crate) directory: Option<PathBuf>,
     /// The engines; the first is the one to compare with. stock; egraft; egraft:STAGE, with only a
     /// part of Egraft (rules, selection, addressing, registers, unrolling, wide); native:TARGET, the
-    /// descriptor's native build for that target, whose code runs unchecked in this process
-    #[arg(long, value_delimiter = ',', default_values_t = [EngineName::Stock, EngineName::EGRAFT])]
-    pub(crate) engines: Vec<EngineName>,
-    /// Write the result to this file, in the format egraft-bench/1
+    /// descriptor's native build for that target, whose code runs unchecked; a peer's name; all, which
+    /// is stock, egraft, and every native and peer that runs here
+    #[arg(long, value_delimiter = ',', value_name = "ENGINES", default_value = "stock,egraft")]
+    pub(crate) engines: Vec<String>,
+    /// Folder with peers' descriptors; bench/peers if there is such a folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) peers: Option<PathBuf>,
+    /// Measure the same kernels of this folder too, under engines called base:NAME
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_kernels: Option<PathBuf>,
+    /// The egraft that runs the engines called base:NAME
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base_egraft: Option<PathBuf>,
+    /// Write the result to this file, in the format egraft-bench/2
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Add a line about the result to this file, in the format egraft-history/1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// What the line is called: a commit or a version
+    #[arg(long, value_name = "TEXT", requires = "history", default_value = "")]
+    pub(crate) label: String,
     /// Only kernels whose name has this in it
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// Rounds to measure
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rounds: u32,
+    #[command(flatten)]
+    pub(crate) amount: AmountArgs,
     /// Which of the descriptors' sizes
     #[arg(long, value_name = "I", default_value_t = 0)]
     pub(crate) size: usize,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft bench compare result.json
+  egraft bench compare old.json new.json --engine egraft --markdown comment.md")]
+pub(crate) struct CompareArgs {
+    /// A result with engines base:NAME, which are what NAME is compared with; or the result before
+    pub(crate) old: PathBuf,
+    /// The result after
+    pub(crate) new: Option<PathBuf>,
+    /// Only this engine; by default all that can be compared
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<String>,
+    /// Least change of a kernel that counts, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub(crate) least: f64,
+    /// Write the tables to this file as Markdown, for a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Print the comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  egraft bench calibrate bench/kernels --filter blur --repeat 20")]
+pub(crate) struct CalibrateArgs {
+    /// Folder with kernel descriptors
+    pub(crate) directory: PathBuf,
+    /// Only kernels whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Comparisons to make of each kind
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+    /// The planted slowdown, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0)]
+    pub(crate) slowdown: f64,
+    #[command(flatten)]
+    pub(crate) amount: AmountArgs,
+}
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct AmountArgs {
+    /// Rounds to measure in each process
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// Processes of each engine and kernel
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) processes: u32,
+    /// Hardware thread to bind engines to, or none; by default the last one that is allowed
+    #[arg(long, value_name = "CPU")]
+    pub(crate) pin: Option<Pin>,
+}
+
+/// Where engines may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pin {
+    Nowhere,
+    To(usize),
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pin, String> {
+        match text {
+            "none" => Ok(Pin::Nowhere),
+            // What `sched_setaffinity` of the C library takes.
+            text => match text.parse() {
+                Ok(cpu) if cpu < 1024 => Ok(Pin::To(cpu)),
+                _ => Err("must be none, or a number from 0 to 1023".to_owned()),
+            },
+        }
+    }
+}
+
+/// An engine that answers requests: what `egraft bench` starts.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  egraft engine stock < requests")]
+pub(crate) struct EngineArgs {
+    /// The engine: stock, egraft, egraft:STAGE, or native:TARGET
+    pub(crate) engine: Engine,
+    /// Have each call last longer by this part of its time
+    #[arg(long, value_name = "PART", default_value_t = 0.0)]
+    pub(crate) delay: f64,
     #[command(flatten)]
     pub(crate) code: CodeArgs,
 }

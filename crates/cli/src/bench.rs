@@ -1,109 +1,226 @@
-//! `egraft bench`: every kernel of a folder, engines interleaved round by round.
+//! `egraft bench`: every kernel of a folder under several engines, and what to do with the result.
 
-use crate::args::{BenchArgs, EngineName};
-use crate::kernel::{self, engine_json};
-use crate::output::{self, Coded, EXIT_DIFFERENT, Table, line};
-use crate::stats::{geomean, ratio_interval};
+use crate::args::{AmountArgs, BenchArgs, BenchCommand, CodeArgs, MeasureArgs, Pin};
+use crate::engine::WASMTIME_VERSION;
+use crate::output::{self, Coded, EXIT_DIFFERENT, EXIT_ERROR, EXIT_TRAP, Table, line};
 use anyhow::{Context, Result, bail};
+use egraft_bench::measure::{Amount, Measured, Run, measure};
+use egraft_bench::results::{EngineInfo, Geomean, KernelResult, Results, SCHEMA, Settings};
+use egraft_bench::stats::{Estimate, geomean, geomean_of};
+use egraft_bench::{Engine, Entrant, Programs, Startable, engine, machine};
 use egraft_kernels::Kernel;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Compilations measured per engine and kernel; the shortest counts.
-const COMPILATIONS: usize = 5;
+/// Compilations measured in each process; the shortest counts.
+const COMPILATIONS: u32 = 2;
+/// The folder with peers where none is named.
+const PEERS: &str = "bench/peers";
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
-    let engines = &args.engines;
-    if (1..engines.len()).any(|at| engines[..at].contains(&engines[at])) {
-        bail!("--engines names an engine twice");
-    }
-    let kernels = kernels(&args.directory, args.filter.as_deref())?;
-    check_natives(&kernels, engines)?;
-    if let Some(path) = &args.json {
-        output::check_writable(path)?;
-    }
-    let Some((base, others)) = engines.split_first() else { bail!("--engines names none") };
-    let mut headings = vec!["kernel".to_owned()];
-    for engine in engines {
-        headings.push(format!(">{engine} us"));
-    }
-    for engine in others {
-        headings.push(format!(">{base}/{engine}"));
-        headings.push("95%".to_owned());
-        headings.push(">compile".to_owned());
-    }
-    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut measured = Vec::new();
-    let bar = output::progress(kernels.len() as u64, "kernels");
-    for kernel in &kernels {
-        bar.set_message(kernel.name.clone());
-        let one = measure(kernel, args)?;
-        table.row(one.cells.clone());
-        measured.push(one);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-
-    line(table)?;
-    let mut geomeans = Map::new();
-    for (at, engine) in engines.iter().enumerate() {
-        let ratios: Vec<f64> =
-            measured.iter().filter_map(|one| one.ratios.get(at).copied()).collect();
-        let mean = geomean(&ratios);
-        geomeans.insert(engine.to_string(), json!(mean));
-        if at > 0 {
-            line(format_args!(
-                "geometric mean of {} kernels, speed of {engine} over {base}: {mean:.3}",
-                ratios.len(),
-            ))?;
-        }
-    }
-    for (engine, at) in engines.iter().zip(0..).skip(1) {
-        let named = |one: &Measured, value: f64| format!("{} {value:.3}", one.cells[0]);
-        let slowest = measured
-            .iter()
-            .filter_map(|one| Some((*one.ratios.get(at)?, one)))
-            .min_by(|a, b| a.0.total_cmp(&b.0));
-        let longest = measured
-            .iter()
-            .filter_map(|one| Some(((*one.compile_ratios.get(at)?)?, one)))
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let slowest = slowest.map(|(ratio, one)| named(one, ratio)).unwrap_or_default();
-        let longest = longest.map_or(String::new(), |(ratio, one)| {
-            format!("; longest compilation over {base}'s {}", named(one, ratio))
-        });
-        line(format_args!("{engine}: lowest speed {slowest}{longest}"))?;
-    }
-    if let Some(path) = &args.json {
-        let document = json!({
-            "schema": "egraft-bench/1",
-            "machine": machine(),
-            "versions": { "egraft": env!("CARGO_PKG_VERSION"), "wasmtime": WASMTIME_VERSION,
-                          "cranelift": cranelift_codegen::VERSION },
-            "settings": { "rounds": args.rounds, "size": args.size, "effort": args.code.effort,
-                          "cpu": args.code.cpu.as_deref().unwrap_or("native") },
-            "kernels": measured.iter().map(|one| &one.json).collect::<Vec<_>>(),
-            "geomean": geomeans,
-        });
-        output::write_file(path, &serde_json::to_vec_pretty(&document)?)?;
-    }
-    let differing: Vec<String> = measured
-        .iter()
-        .filter_map(|one| Some(format!("{}: {}", one.cells[0], one.difference.as_ref()?)))
-        .collect();
-    match differing.is_empty() {
-        true => Ok(ExitCode::SUCCESS),
-        false => Err(Coded {
-            code: EXIT_DIFFERENT,
-            text: format!("outputs differ: {}", differing.join("; ")),
-        }
-        .into()),
+    match &args.command {
+        Some(BenchCommand::Compare(args)) => crate::compare::compare(args),
+        Some(BenchCommand::Calibrate(args)) => crate::calibrate::calibrate(args),
+        None => run(&args.measure),
     }
 }
 
+fn run(args: &MeasureArgs) -> Result<ExitCode> {
+    let Some(directory) = &args.directory else { bail!("no folder with kernel descriptors") };
+    let kernels = kernels(directory, args.filter.as_deref())?;
+    let base_kernels = match &args.base_kernels {
+        Some(directory) => self::kernels(directory, args.filter.as_deref())?,
+        None => kernels.clone(),
+    };
+    let programs = programs(args)?;
+    let engines = engines(args, &programs, &kernels)?;
+    check_natives(&kernels, &engines)?;
+    for path in [&args.json, &args.history].into_iter().flatten() {
+        output::check_writable(path)?;
+    }
+    let clock = machine::Clock::now();
+    let mut machine = machine::machine(programs.cpu);
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let amount = amount(&args.amount);
+
+    let mut measured = Vec::new();
+    let bar = output::progress(kernels.len() as u64 * u64::from(amount.processes), "measuring");
+    for kernel in &kernels {
+        bar.set_message(kernel.name.clone());
+        let base = base_kernels.iter().find(|base| base.name == kernel.name);
+        let runs: Vec<Run<'_>> = engines
+            .iter()
+            .map(|engine| {
+                let kernel = if engine.entrant.base { base } else { Some(kernel) };
+                Run { engine, kernel }
+            })
+            .collect();
+        measured.push(measure(&kernel.name, &runs, args.size, amount, || bar.inc(1)));
+    }
+    bar.finish_and_clear();
+
+    let stolen = clock.and_then(machine::Clock::stolen_since).filter(|share| *share > 0.005);
+    machine.notes.extend(stolen.map(|share| {
+        format!("the hypervisor gave {:.1} % of the time to others during the run", share * 100.0)
+    }));
+    let infos = infos(&engines, &measured);
+    let warnings: Vec<String> = measured.iter().flat_map(|one| one.warnings.clone()).collect();
+    let kernel_failed = measured.iter().any(|one| one.kernel_failed);
+    let kernels: Vec<KernelResult> = measured.into_iter().map(|one| one.result).collect();
+    let results = Results {
+        schema: SCHEMA.to_owned(),
+        created,
+        machine,
+        versions: versions(),
+        settings: Settings {
+            processes: amount.processes,
+            rounds: amount.rounds,
+            size: args.size,
+            effort: args.code.effort,
+            cpu: args.code.cpu.clone().unwrap_or_else(|| "native".to_owned()),
+            directory: directory.clone(),
+            base_directory: args.base_kernels.clone(),
+        },
+        geomean: geomeans(&engines, &kernels),
+        engines: infos,
+        kernels,
+    };
+    print(&results)?;
+    warnings.iter().for_each(output::warn);
+    if let Some(path) = &args.json {
+        output::write_file(path, &serde_json::to_vec(&results)?)?;
+    }
+    verdict(&results, &engines, kernel_failed)
+}
+
+pub(crate) fn amount(args: &AmountArgs) -> Amount {
+    Amount { processes: args.processes, rounds: args.rounds, compilations: COMPILATIONS }
+}
+
+fn programs(args: &MeasureArgs) -> Result<Programs> {
+    let egraft = own_program()?;
+    let base_egraft = args.base_egraft.clone().unwrap_or_else(|| egraft.clone());
+    let peers = args.peers.clone().or_else(|| {
+        let here = PathBuf::from(PEERS);
+        here.is_dir().then_some(here)
+    });
+    Ok(Programs { egraft, base_egraft, code: code(&args.code), peers, cpu: cpu(args.amount.pin) })
+}
+
+pub(crate) fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot tell where this program is, to start engines")
+}
+
+pub(crate) fn cpu(pin: Option<Pin>) -> Option<usize> {
+    match pin {
+        Some(Pin::Nowhere) => None,
+        Some(Pin::To(cpu)) => Some(cpu),
+        None => machine::quiet_cpu(),
+    }
+}
+
+/// The options of `egraft engine` that choose code.
+pub(crate) fn code(args: &CodeArgs) -> Vec<OsString> {
+    let mut code: Vec<OsString> = vec![
+        format!("--effort={}", args.effort).into(),
+        format!("--backend={}", args.backend).into(),
+    ];
+    code.extend(args.cpu.as_ref().map(|cpu| format!("--cpu={cpu}").into()));
+    if let Some(directory) = &args.cache_dir {
+        code.extend(["--cache-dir".into(), directory.into()]);
+    }
+    code
+}
+
+/// The engines asked for, with those of the state before and without `all`.
+fn engines(args: &MeasureArgs, programs: &Programs, kernels: &[Kernel]) -> Result<Vec<Startable>> {
+    let mut entrants: Vec<Entrant> = Vec::new();
+    let mut all = false;
+    for name in &args.engines {
+        match name.as_str() {
+            "all" => {
+                all = true;
+                entrants.extend([Engine::Stock, Engine::EGRAFT].map(here));
+            }
+            name => {
+                let entrant =
+                    name.parse().map_err(|text| anyhow::anyhow!("--engines: {name:?}: {text}"))?;
+                if !all && entrants.contains(&entrant) {
+                    bail!("--engines names {name} twice");
+                }
+                entrants.push(entrant);
+            }
+        }
+    }
+    if args.base_kernels.is_some() || args.base_egraft.is_some() {
+        let now = entrants.clone();
+        let has_base = |engine: &Engine| match engine {
+            Engine::Egraft(_) => true,
+            Engine::Stock => args.base_kernels.is_some(),
+            _ => false,
+        };
+        let bases = now.into_iter().filter(|entrant| has_base(&entrant.engine));
+        entrants.extend(bases.map(|entrant| Entrant { base: true, ..entrant }));
+    }
+    let mut seen: Vec<Entrant> = Vec::new();
+    entrants.retain(|entrant| {
+        let new = !seen.contains(entrant);
+        seen.push(entrant.clone());
+        new
+    });
+    let mut found = Vec::new();
+    for entrant in &entrants {
+        found.push(programs.find(entrant)?);
+    }
+    if all {
+        found.extend(others(programs, kernels, &found));
+    }
+    match found.is_empty() {
+        true => bail!("--engines names none"),
+        false => Ok(found),
+    }
+}
+
+fn here(engine: Engine) -> Entrant {
+    Entrant { engine, base: false }
+}
+
+/// The natives and peers that run the first kernel; of the others, standard error says why not.
+fn others(programs: &Programs, kernels: &[Kernel], known: &[Startable]) -> Vec<Startable> {
+    let Some(first) = kernels.first() else { return Vec::new() };
+    let natives = first.native.keys().map(|target| Engine::Native(target.clone()));
+    let peers = programs.peers.as_deref().map(engine::peers).unwrap_or_default();
+    let mut found = Vec::new();
+    for entrant in natives.chain(peers.into_iter().map(Engine::Peer)).map(here) {
+        if known.iter().any(|engine| engine.entrant == entrant) {
+            continue;
+        }
+        let engine = match programs.find(&entrant) {
+            Ok(engine) => engine,
+            Err(error) => {
+                output::warn(format_args!("{entrant} is left out: {error}"));
+                continue;
+            }
+        };
+        let amount = Amount { processes: 1, rounds: 0, compilations: 1 };
+        let run = Run { engine: &engine, kernel: Some(first) };
+        let tried = measure(&first.name, &[run], 0, amount, || {});
+        match tried.result.engines.into_values().find_map(|result| result.failure) {
+            Some(why) => {
+                let how = engine.setup.map(|setup| format!(" ({setup})")).unwrap_or_default();
+                output::warn(format_args!("{entrant} is left out: {why}{how}"));
+            }
+            None => found.push(engine),
+        }
+    }
+    found
+}
+
 /// The descriptors of a folder, checked before anything is measured.
-fn kernels(directory: &Path, filter: Option<&str>) -> Result<Vec<Kernel>> {
+pub(crate) fn kernels(directory: &Path, filter: Option<&str>) -> Result<Vec<Kernel>> {
     let shown = directory.display();
     let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {shown}"))?;
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -129,105 +246,152 @@ fn kernels(directory: &Path, filter: Option<&str>) -> Result<Vec<Kernel>> {
 }
 
 /// Natives are built apart from the kernels; what is missing should not stop a long run.
-fn check_natives(kernels: &[Kernel], engines: &[EngineName]) -> Result<()> {
-    for engine in engines {
-        let EngineName::Native(target) = engine else { continue };
-        let built = |kernel: &&Kernel| kernel.native.get(target).is_some_and(|path| path.exists());
+fn check_natives(kernels: &[Kernel], engines: &[Startable]) -> Result<()> {
+    for engine in engines.iter().filter(|engine| engine.is_native()) {
+        let built = |kernel: &&Kernel| engine.module(kernel).is_some_and(Path::exists);
         let missing: Vec<&str> =
             kernels.iter().filter(|kernel| !built(kernel)).map(|kernel| &*kernel.name).collect();
         if let [first, ..] = missing[..] {
-            let count = missing.len();
+            let (count, engine) = (missing.len(), &engine.entrant);
             bail!(
                 "{engine}: {count} kernels have no such build, {first} the first; \
-                 bench/kernels/build --native {target} makes those of the bundled kernels"
+                 bench/kernels/build --native makes those of the bundled kernels"
             );
         }
     }
     Ok(())
 }
 
-struct Measured {
-    json: Value,
-    cells: Vec<String>,
-    /// Time of the first engine over time of each engine; empty if outputs differ.
-    ratios: Vec<f64>,
-    /// Compile time of each engine over that of the first, where both compile; empty if outputs
-    /// differ.
-    compile_ratios: Vec<Option<f64>>,
-    difference: Option<String>,
+/// What the engines say of themselves.
+fn infos(engines: &[Startable], measured: &[Measured]) -> Vec<EngineInfo> {
+    let said = |at: usize| measured.iter().find_map(|one| one.hellos.get(at)?.clone());
+    engines
+        .iter()
+        .enumerate()
+        .map(|(at, engine)| {
+            let (about, settings) = said(at).unwrap_or_default();
+            EngineInfo { name: engine.entrant.to_string(), about, settings }
+        })
+        .collect()
 }
 
-fn measure(kernel: &Kernel, args: &BenchArgs) -> Result<Measured> {
-    let mut candidates =
-        kernel::candidates(kernel, args.size, &args.engines, &args.code, COMPILATIONS)?;
-    let difference = kernel::first_calls(kernel, &mut candidates)?;
-    let mut cells = vec![kernel.name.clone()];
-    if difference.is_some() {
-        cells.push("outputs differ".to_owned());
-        let json = json!({ "name": kernel.name, "outputs_equal": false, "difference": difference });
-        let (ratios, compile_ratios) = (Vec::new(), Vec::new());
-        return Ok(Measured { json, cells, ratios, compile_ratios, difference });
-    }
-    kernel::measure(&mut candidates, args.rounds, || {})?;
+fn versions() -> BTreeMap<String, String> {
+    [
+        ("egraft", env!("CARGO_PKG_VERSION")),
+        ("wasmtime", WASMTIME_VERSION),
+        ("cranelift", cranelift_codegen::VERSION),
+    ]
+    .map(|(name, version)| (name.to_owned(), version.to_owned()))
+    .into()
+}
 
-    let mut of_engines = Map::new();
-    let (mut ratios, mut compile_ratios) = (Vec::new(), Vec::new());
-    for candidate in &candidates {
-        cells.push(format!("{:.1}", candidate.time().value / 1e3));
-        of_engines.insert(candidate.engine.to_string(), engine_json(candidate));
-    }
-    let base = &candidates[0];
-    for (at, candidate) in candidates.iter().enumerate() {
-        let ratio = ratio_interval(&base.samples, &candidate.samples);
-        ratios.push(ratio.value);
-        let compiled = candidate.compiled.as_ref().zip(base.compiled.as_ref());
-        let compile_ratio = compiled.map(|(candidate, base)| candidate.ms / base.ms);
-        compile_ratios.push(compile_ratio);
-        if at == 0 {
-            continue;
+fn geomeans(engines: &[Startable], kernels: &[KernelResult]) -> BTreeMap<String, Geomean> {
+    let Some((base, others)) = engines.split_first() else { return BTreeMap::new() };
+    let base = base.entrant.to_string();
+    let mut geomeans = BTreeMap::new();
+    for engine in others {
+        let name = engine.entrant.to_string();
+        let pairs = || {
+            kernels.iter().filter_map(|kernel| {
+                Some((kernel.engines.get(&base)?, kernel.engines.get(&name)?))
+            })
+        };
+        let speeds: Vec<Estimate> = pairs().filter_map(|(_, engine)| engine.speed).collect();
+        let compile: Vec<f64> = pairs()
+            .filter_map(|(base, engine)| Some(engine.compile_min_ns()? / base.compile_min_ns()?))
+            .collect();
+        let code: Vec<f64> = pairs()
+            .filter_map(|(base, engine)| Some(engine.code_bytes? as f64 / base.code_bytes? as f64))
+            .collect();
+        if let Some(speed) = geomean_of(&speeds) {
+            let (compile, code) = (geomean(&compile), geomean(&code));
+            geomeans.insert(name, Geomean { kernels: speeds.len(), speed, compile, code });
         }
-        if let Some(Value::Object(engine)) = of_engines.get_mut(&candidate.engine.to_string()) {
-            engine.insert(
-                "speed".into(),
-                json!({ "over": base.engine.to_string(), "ratio": ratio.value,
-                        "ci95": [ratio.low, ratio.high] }),
-            );
-        }
-        cells.push(format!("{:.3}", ratio.value));
-        cells.push(format!("{:.3} to {:.3}", ratio.low, ratio.high));
-        cells.push(compile_ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}x")));
     }
-    // One engine has nothing to be equal to.
-    let equal = (candidates.len() > 1).then_some(true);
-    let json = json!({ "name": kernel.name, "outputs_equal": equal, "engines": of_engines });
-    Ok(Measured { json, cells, ratios, compile_ratios, difference: None })
+    geomeans
 }
 
-fn machine() -> Value {
-    json!({
-        "arch": std::env::consts::ARCH,
-        "os": std::env::consts::OS,
-        "cpu": cpu_model(),
-        "threads": std::thread::available_parallelism().map_or(1, usize::from),
-    })
+/// The table of kernels, and one of engines.
+fn print(results: &Results) -> Result<()> {
+    let Some((base, others)) = results.engines.split_first() else { return Ok(()) };
+    let mut headings = vec!["kernel".to_owned(), format!(">{} us", base.name)];
+    for engine in others {
+        headings.extend([format!(">{}", engine.name), String::new()]);
+    }
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for kernel in &results.kernels {
+        let time = kernel.engines.get(&base.name).and_then(|base| base.time_ns);
+        let mut cells = vec![kernel.name.clone()];
+        cells.push(time.map_or("-".to_owned(), |time| format!("{:.1}", time.value / 1e3)));
+        for engine in others {
+            let speed = kernel.engines.get(&engine.name).and_then(|result| result.speed);
+            cells.push(speed.map_or("-".to_owned(), |speed| format!("{:.3}", speed.value)));
+            cells.push(speed.map(margin).unwrap_or_default());
+        }
+        table.row(cells);
+    }
+    line(table)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    line(format_args!("\nspeed over {}, with half the width of the 95 % interval\n", base.name))?;
+    let mut table = Table::new(&[
+        "engine", ">speed", "", ">compile", ">code", ">kernels", ">lowest", "kernel",
+    ]);
+    for engine in others {
+        let Some(mean) = results.geomean.get(&engine.name) else { continue };
+        let lowest = results
+            .kernels
+            .iter()
+            .filter_map(|kernel| Some((kernel.engines.get(&engine.name)?.speed?.value, kernel)))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        let times = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}x"));
+        table.row(vec![
+            engine.name.clone(),
+            format!("{:.3}", mean.speed.value),
+            margin(mean.speed),
+            times(mean.compile),
+            times(mean.code),
+            mean.kernels.to_string(),
+            lowest.map(|(speed, _)| format!("{speed:.3}")).unwrap_or_default(),
+            lowest.map(|(_, kernel)| kernel.name.clone()).unwrap_or_default(),
+        ]);
+    }
+    line(table)?;
+    line("geometric means over the kernels that both engines ran; compile: the shortest of each")
 }
 
-/// The processor's name where Linux tells it.
-fn cpu_model() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+/// Half the width of an interval, in percent.
+fn margin(speed: Estimate) -> String {
+    format!("±{:.1}%", (speed.high / speed.low).ln() / 2.0 * 100.0)
 }
 
-/// The version of Wasmtime that this command is built with; the workspace pins it.
-const WASMTIME_VERSION: &str = "48.0.8";
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_version_of_wasmtime_is_the_pinned_one() {
-        let lock = include_str!("../../../Cargo.lock");
-        let entry = format!("name = \"wasmtime\"\nversion = \"{}\"", super::WASMTIME_VERSION);
-        assert!(lock.contains(&entry));
+/// What failed, with an exit code; what is wrong with peers is a warning only.
+fn verdict(results: &Results, engines: &[Startable], kernel_failed: bool) -> Result<ExitCode> {
+    let mut failures = Vec::new();
+    let mut differ = false;
+    for kernel in &results.kernels {
+        for engine in engines {
+            let name = engine.entrant.to_string();
+            let Some(why) = kernel.engines.get(&name).and_then(|result| result.failure.as_ref())
+            else {
+                continue;
+            };
+            let text = format!("{}: {name}: {why}", kernel.name);
+            match engine.setup.is_some() && kernel.difference.is_none() {
+                true => output::warn(text),
+                false => failures.push(text),
+            }
+        }
+        differ |= kernel.difference.is_some();
+    }
+    let code = match (differ, kernel_failed) {
+        (true, _) => EXIT_DIFFERENT,
+        (false, true) => EXIT_TRAP,
+        (false, false) => EXIT_ERROR,
+    };
+    match failures.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(Coded { code, text: failures.join("\n       ") }.into()),
     }
 }

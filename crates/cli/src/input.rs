@@ -1,6 +1,7 @@
 //! Modules from files or standard input, and the Wasmtime configuration they are compiled with.
 
 use crate::args::CodeArgs;
+use crate::output;
 use anyhow::{Context, Result, bail};
 use egraft::ConfigExt;
 use egraft_kernels::{MAX_WASM_BYTES, read_limited, read_stream};
@@ -87,20 +88,7 @@ pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
 
 /// Says on standard error what the caller should know though nothing failed.
 pub(crate) fn warn_about(report: &egraft::Report) {
-    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    if let Some(reason) = &report.stock_module {
-        anstream::eprintln!("{yellow}warning:{yellow:#} the whole module is stock: {reason}");
-    }
-    if let Some(error) = &report.cache_error {
-        anstream::eprintln!("{yellow}warning:{yellow:#} nothing was cached: {error}");
-    }
-    if let Some(cache) = report.cache.filter(|cache| cache.rejected > 0) {
-        anstream::eprintln!(
-            "{yellow}warning:{yellow:#} cache directory: {} damaged or foreign entries were not \
-             used; their functions were compiled anew",
-            cache.rejected
-        );
-    }
+    report.warnings().iter().for_each(|warning| output::warn(warning));
 }
 
 /// Wasmtime's error with its causes, and the file in front.

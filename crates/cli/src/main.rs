@@ -5,8 +5,11 @@
 
 mod args;
 mod bench;
+mod calibrate;
+mod compare;
 mod compile;
 mod emit;
+mod engine;
 mod explain;
 mod input;
 mod inspect;
@@ -15,7 +18,6 @@ mod kernel;
 mod output;
 mod rules;
 mod run;
-mod stats;
 mod wasi;
 
 use args::{Cli, Command};
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Rules(args) => rules::rules(&args.command),
         Command::Bench(args) => bench::bench(&args),
+        Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(directory.as_deref()),
     };

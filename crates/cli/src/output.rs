@@ -47,6 +47,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code.unwrap_or(EXIT_ERROR))
 }
 
+/// Says on standard error what the user should know though nothing failed.
+pub(crate) fn warn(text: impl fmt::Display) {
+    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{yellow}warning:{yellow:#} {text}");
+}
+
 /// Prints a line; a closed pipe is an error that [`report`] passes over.
 pub(crate) fn line(text: impl fmt::Display) -> Result<()> {
     Ok(writeln!(anstream::stdout(), "{text}")?)

@@ -1,12 +1,13 @@
 //! `egraft run`: plain modules, WASI programs and compiled modules; kernels go to [`crate::kernel`].
 
-use crate::args::{EngineName, RunArgs};
+use crate::args::RunArgs;
 use crate::input::{self, InFile, Kind};
 use crate::{invoke, kernel, wasi};
 use anyhow::{Result, bail};
 use egraft::ConfigExt;
 use std::path::Path;
 use std::process::ExitCode;
+use egraft_bench::Engine as Runner;
 use wasmtime::{Config, Engine, Module};
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -14,8 +15,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         return kernel::run(args, descriptor);
     }
     let Some(file) = &args.file else { bail!("no file to run") };
-    if let EngineName::Native(_) = args.engine {
-        bail!("--engine {}: only kernels have native builds; run one with --kernel", args.engine);
+    if let Runner::Native(_) | Runner::Peer(_) = args.engine {
+        bail!("--engine {}: runs kernels only; there are stock, egraft and egraft:STAGE", args.engine);
     }
     let module = load(args, file)?;
     match &args.invoke {
@@ -38,14 +39,14 @@ fn load(args: &RunArgs, file: &Path) -> Result<Module> {
 
 /// A module under one engine; what Egraft cannot do is said on standard error.
 fn compile(
-    engine: &EngineName,
+    engine: &Runner,
     config: &Config,
     options: &egraft::Options,
     wasm: &[u8],
 ) -> Result<Module, egraft::Error> {
     match engine {
-        EngineName::Stock | EngineName::Native(_) => Ok(Module::new(&Engine::new(config)?, wasm)?),
-        EngineName::Egraft(stage) => {
+        Runner::Stock | Runner::Native(_) | Runner::Peer(_) => Ok(Module::new(&Engine::new(config)?, wasm)?),
+        Runner::Egraft(stage) => {
             let mut config = config.clone();
             let handle = config.egraft(options.clone().stage(*stage))?;
             let (module, report) = handle.module(&Engine::new(&config)?, wasm)?;

@@ -121,6 +121,23 @@ pub struct RuleReport {
 }
 
 impl Report {
+    /// What a user should know though nothing failed, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let stock = self.stock_module.as_ref();
+        let cache = self.cache_error.as_ref();
+        let rejected = self.cache.map_or(0, |cache| cache.rejected);
+        let mut warnings = Vec::new();
+        warnings.extend(stock.map(|reason| format!("the whole module is stock: {reason}")));
+        warnings.extend(cache.map(|error| format!("nothing was cached: {error}")));
+        if rejected > 0 {
+            warnings.push(format!(
+                "cache directory: {rejected} damaged or foreign entries were not used; their \
+                 functions were compiled anew"
+            ));
+        }
+        warnings
+    }
+
     /// How many functions use Egraft's code.
     pub fn taken(&self) -> usize {
         self.functions.iter().filter(|function| function.taken).count()

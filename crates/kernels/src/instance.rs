@@ -1,19 +1,13 @@
 //! A kernel's module in a store of its own, with its arguments laid out in linear memory.
 //!
-//! The layout is Halide's for wasm32: `halide_buffer_t` of 40 bytes, dimensions of 16 bytes each.
 //! Invariant: every access to linear memory is bounds-checked, so a hostile `malloc` is an error.
 
 use crate::compare::Output;
-use crate::descriptor::{Argument, Buffer, Kernel, NoSuchSize, Role, Size};
-use crate::fill::contents;
+use crate::descriptor::{Kernel, NoSuchSize};
+use crate::layout::{Layout, Space};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wasmtime::{Extern, Memory, Module, Store, TypedFunc, Val};
-
-/// Allocations are rounded up to this, so that both engines see the same alignment.
-const ALIGNMENT: u32 = 128;
-const BUFFER_BYTES: usize = 40;
-const DIM_BYTES: usize = 16;
 
 /// Why a kernel could not be set up or called.
 #[derive(Debug, thiserror::Error)]
@@ -99,23 +93,19 @@ fn said(halide: &Option<String>) -> String {
 
 /// A kernel ready to be called.
 pub struct Instance {
-    store: Store<()>,
-    memory: Memory,
+    wasm: Wasm,
     argv: TypedFunc<u32, i32>,
-    last_message: Option<TypedFunc<(), u32>>,
-    wasm: PathBuf,
     function: String,
-    /// The address of the array of pointers.
-    arguments: u32,
-    placed: Vec<Placed>,
+    layout: Layout,
 }
 
-struct Placed {
-    index: usize,
-    host: u32,
-    buffer: Buffer,
-    /// The `halide_buffer_t` and where it lies: a kernel may write its fields.
-    header: (u32, Vec<u8>),
+/// The module's memory, and what allocates in it.
+struct Wasm {
+    path: PathBuf,
+    store: Store<()>,
+    memory: Memory,
+    malloc: TypedFunc<u32, u32>,
+    last_message: Option<TypedFunc<(), u32>>,
 }
 
 impl Instance {
@@ -125,20 +115,20 @@ impl Instance {
     /// # Errors
     /// [`InstanceError`] if the module is no kernel module or an initialiser traps.
     pub fn new(module: &Module, kernel: &Kernel, size: usize) -> Result<Instance, InstanceError> {
-        let wasm = kernel.wasm.clone();
-        let arguments = kernel.size(size)?;
+        let path = kernel.wasm.clone();
+        let size = kernel.size(size)?;
         if let Some(import) = module.imports().next() {
             return Err(InstanceError::Import {
-                wasm,
+                wasm: path,
                 module: import.module().to_owned(),
                 name: import.name().to_owned(),
             });
         }
         let mut store = Store::new(module.engine(), ());
         let instance = wasmtime::Instance::new(&mut store, module, &[])
-            .map_err(|error| InstanceError::Instantiate { wasm: wasm.clone(), error })?;
+            .map_err(|error| InstanceError::Instantiate { wasm: path.clone(), error })?;
         let missing = |name: &str, wanted| InstanceError::Export {
-            wasm: wasm.clone(),
+            wasm: path.clone(),
             name: name.to_owned(),
             wanted,
         };
@@ -155,102 +145,18 @@ impl Instance {
             .map_err(|_| missing(&function, "a function from i32 to i32"))?;
         let last_message = instance.get_typed_func(&mut store, "last_message").ok();
         let constructors = instance.get_export(&mut store, "__wasm_call_ctors");
-        let mut this = Instance {
-            store,
-            memory,
-            argv,
-            last_message,
-            wasm,
-            function,
-            arguments: 0,
-            placed: Vec::new(),
-        };
+        let mut wasm = Wasm { path, store, memory, malloc, last_message };
         if let Some(Extern::Func(constructors)) = constructors {
-            this.call_plain(&constructors, "__wasm_call_ctors")?;
+            wasm.call_plain(&constructors, "__wasm_call_ctors")?;
         }
-        this.place(&malloc, arguments)?;
-        Ok(this)
-    }
-
-    fn call_plain(&mut self, func: &wasmtime::Func, name: &str) -> Result<(), InstanceError> {
-        let ty = func.ty(&self.store);
-        let mut results: Vec<Val> =
-            ty.results().map(|ty| Val::default_for_ty(&ty).unwrap_or(Val::I32(0))).collect();
-        func.call(&mut self.store, &[], &mut results).map_err(|error| self.trapped(name, error))
-    }
-
-    /// Allocates every argument and the array of pointers to them.
-    fn place(&mut self, malloc: &TypedFunc<u32, u32>, size: &Size) -> Result<(), InstanceError> {
-        let mut pointers = Vec::with_capacity(size.args.len() * 4);
-        for (index, argument) in size.args.iter().enumerate() {
-            let pointer = match argument {
-                Argument::Scalar { name, value } => {
-                    let slot = self.allocate(malloc, 8, name)?;
-                    self.write(slot, &value.to_bytes());
-                    slot
-                }
-                Argument::Buffer(buffer) => {
-                    let host = self.allocate(malloc, buffer.bytes() as u32, &buffer.name)?;
-                    let dims = buffer.dims.len() * DIM_BYTES;
-                    let header =
-                        self.allocate(malloc, (BUFFER_BYTES + dims) as u32, &buffer.name)?;
-                    let bytes = header_bytes(buffer, host, header + BUFFER_BYTES as u32);
-                    self.placed.push(Placed {
-                        index,
-                        host,
-                        buffer: buffer.clone(),
-                        header: (header, bytes),
-                    });
-                    header
-                }
-            };
-            pointers.extend_from_slice(&pointer.to_le_bytes());
-        }
-        self.arguments = self.allocate(malloc, pointers.len() as u32, "the argument list")?;
-        self.write(self.arguments, &pointers);
-        Ok(())
-    }
-
-    /// `bytes` bytes inside memory, aligned to [`ALIGNMENT`].
-    fn allocate(
-        &mut self,
-        malloc: &TypedFunc<u32, u32>,
-        bytes: u32,
-        what: &str,
-    ) -> Result<u32, InstanceError> {
-        let pointer = malloc
-            .call(&mut self.store, bytes + ALIGNMENT)
-            .map_err(|error| self.trapped("malloc", error))?;
-        let memory = self.memory.data_size(&self.store);
-        let end = u64::from(pointer) + u64::from(bytes) + u64::from(ALIGNMENT);
-        if pointer == 0 || end > memory as u64 {
-            return Err(InstanceError::Malloc {
-                wasm: self.wasm.clone(),
-                what: what.to_owned(),
-                bytes,
-                pointer,
-                memory,
-            });
-        }
-        Ok(pointer.next_multiple_of(ALIGNMENT))
-    }
-
-    /// Writes inside an allocation; memory never shrinks, so the bounds hold.
-    fn write(&mut self, at: u32, bytes: &[u8]) {
-        if let Some(place) = self.memory.data_mut(&mut self.store).get_mut(at as usize..) {
-            let len = bytes.len().min(place.len());
-            place[..len].copy_from_slice(&bytes[..len]);
-        }
+        let layout = Layout::new(&mut wasm, size)?;
+        Ok(Instance { wasm, argv, function, layout })
     }
 
     /// Fills the inputs, poisons the outputs and writes every buffer's header.
     pub fn prepare(&mut self) {
-        let placed = std::mem::take(&mut self.placed);
-        for Placed { index, host, buffer, header } in &placed {
-            self.write(*host, &contents(buffer, *index));
-            self.write(header.0, &header.1);
-        }
-        self.placed = placed;
+        let written = self.layout.prepare(&mut self.wasm);
+        debug_assert!(written.is_ok(), "an allocation is inside memory, which never shrinks");
     }
 
     /// Calls the kernel once and returns the time of the call alone.
@@ -258,46 +164,39 @@ impl Instance {
     /// # Errors
     /// [`InstanceError`] if it traps or returns an error code.
     pub fn call(&mut self) -> Result<Duration, InstanceError> {
+        let arguments = self.layout.arguments() as u32;
         let start = Instant::now();
-        let result = self.argv.call(&mut self.store, self.arguments);
+        let result = self.argv.call(&mut self.wasm.store, arguments);
         let elapsed = start.elapsed();
         match result {
             Ok(0) => Ok(elapsed),
             Ok(code) => Err(InstanceError::Failed {
-                wasm: self.wasm.clone(),
+                wasm: self.wasm.path.clone(),
                 function: self.function.clone(),
                 code,
-                halide: self.halide_message(),
+                halide: self.wasm.halide_message(),
             }),
-            Err(error) => {
-                let function = self.function.clone();
-                Err(self.trapped(&function, error))
-            }
+            Err(error) => Err(self.wasm.trapped(&self.function, error)),
         }
     }
 
     /// What the outputs hold now, in the order of the arguments.
-    pub fn outputs(&self) -> Vec<Output> {
-        let data = self.memory.data(&self.store);
-        self.output_buffers()
-            .map(|placed| {
-                let start = placed.host as usize;
-                let end = start + placed.buffer.bytes() as usize;
-                Output {
-                    buffer: placed.buffer.clone(),
-                    bytes: data.get(start..end).unwrap_or_default().to_vec(),
-                }
-            })
-            .collect()
+    pub fn outputs(&mut self) -> Vec<Output> {
+        self.layout.outputs(&mut self.wasm).unwrap_or_default()
     }
+}
 
-    fn output_buffers(&self) -> impl Iterator<Item = &Placed> {
-        self.placed.iter().filter(|placed| placed.buffer.role == Role::Output)
+impl Wasm {
+    fn call_plain(&mut self, func: &wasmtime::Func, name: &str) -> Result<(), InstanceError> {
+        let ty = func.ty(&self.store);
+        let mut results: Vec<Val> =
+            ty.results().map(|ty| Val::default_for_ty(&ty).unwrap_or(Val::I32(0))).collect();
+        func.call(&mut self.store, &[], &mut results).map_err(|error| self.trapped(name, error))
     }
 
     fn trapped(&mut self, function: &str, error: wasmtime::Error) -> InstanceError {
         InstanceError::Trap {
-            wasm: self.wasm.clone(),
+            wasm: self.path.clone(),
             function: function.to_owned(),
             error,
             halide: self.halide_message(),
@@ -312,24 +211,52 @@ impl Instance {
         let text = String::from_utf8_lossy(&text).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
+
+    /// Where `len` bytes at `address` lie; no more than there are.
+    fn range(&self, address: u64, len: usize) -> std::ops::Range<usize> {
+        let size = self.memory.data_size(&self.store);
+        let start = usize::try_from(address).unwrap_or(size).min(size);
+        start..start.saturating_add(len).min(size)
+    }
 }
 
-/// `halide_buffer_t` followed by its dimensions, as wasm32 lays them out.
-fn header_bytes(buffer: &Buffer, host: u32, dims: u32) -> Vec<u8> {
-    let (code, bits) = buffer.ty.halide_code_and_bits();
-    let mut bytes = vec![0; BUFFER_BYTES];
-    bytes[12..16].copy_from_slice(&host.to_le_bytes());
-    bytes[24] = code;
-    bytes[25] = bits;
-    bytes[26..28].copy_from_slice(&1u16.to_le_bytes());
-    bytes[28..32].copy_from_slice(&(buffer.dims.len() as i32).to_le_bytes());
-    bytes[32..36].copy_from_slice(&dims.to_le_bytes());
-    for dim in &buffer.dims {
-        for field in [dim.min, dim.extent, dim.stride, 0] {
-            bytes.extend_from_slice(&field.to_le_bytes());
-        }
+impl Space for Wasm {
+    type Error = InstanceError;
+
+    fn pointer_bytes(&self) -> u32 {
+        4
     }
-    bytes
+
+    fn allocate(&mut self, bytes: u64, what: &str) -> Result<u64, InstanceError> {
+        let asked = bytes as u32;
+        let pointer = self
+            .malloc
+            .call(&mut self.store, asked)
+            .map_err(|error| self.trapped("malloc", error))?;
+        let memory = self.memory.data_size(&self.store);
+        if pointer == 0 || u64::from(pointer) + bytes > memory as u64 {
+            return Err(InstanceError::Malloc {
+                wasm: self.path.clone(),
+                what: what.to_owned(),
+                bytes: asked,
+                pointer,
+                memory,
+            });
+        }
+        Ok(pointer.into())
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), InstanceError> {
+        let range = self.range(address, bytes.len());
+        let place = &mut self.memory.data_mut(&mut self.store)[range];
+        place.copy_from_slice(&bytes[..place.len()]);
+        Ok(())
+    }
+
+    fn read(&mut self, address: u64, len: u64) -> Result<Vec<u8>, InstanceError> {
+        let range = self.range(address, len as usize);
+        Ok(self.memory.data(&self.store)[range].to_vec())
+    }
 }
 
 #[cfg(test)]
@@ -421,7 +348,7 @@ mod tests {
     fn a_hostile_malloc_is_an_error() {
         for top in ["0", "-1", "65535"] {
             let error = refusal("(i32.const 1024)", &format!("(i32.const {top})"));
-            assert!(error.contains("`malloc(4)` for in returned"), "{error}");
+            assert!(error.contains("`malloc(132)` for in returned"), "{error}");
         }
     }
 

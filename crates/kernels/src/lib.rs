@@ -1,8 +1,8 @@
 //! Halide kernels: a JSON descriptor beside a `.wasm` file says which arguments the kernel takes.
 //!
 //! This crate reads and checks descriptors ([`Kernel`]), lays the arguments out as `halide_buffer_t`
-//! in a module's memory and calls it ([`Instance`]), or a native build of it ([`Native`]). It neither
-//! compiles modules nor measures: the caller hands it a [`wasmtime::Module`] from any engine.
+//! in any memory ([`Layout`]), and calls a module of Wasmtime ([`Instance`]). It neither compiles
+//! modules nor measures: the caller hands it a [`wasmtime::Module`] from any engine.
 //!
 //! Invariant: a [`Kernel`] holds only sizes whose buffers have non-overlapping strides and fit,
 //! together, into [`MAX_ARGUMENT_BYTES`]; no later arithmetic on them can overflow.
@@ -23,7 +23,7 @@ mod compare;
 mod descriptor;
 mod fill;
 mod instance;
-mod native;
+mod layout;
 mod read;
 mod scalar;
 
@@ -33,6 +33,6 @@ pub use descriptor::{
     NoSuchSize, Role, Size,
 };
 pub use instance::{Instance, InstanceError};
-pub use native::{Native, NativeError};
+pub use layout::{Layout, Space};
 pub use read::{MAX_DESCRIPTOR_BYTES, MAX_WASM_BYTES, ReadError, read_limited, read_stream};
 pub use scalar::{ElementType, Value};

@@ -1,0 +1,154 @@
+//! A native build as a host: a shared library that Halide made of a kernel's pipeline.
+//!
+//! A library is code that runs unchecked in this process, which is there for it alone. Memory that
+//! requests may touch is what they allocated.
+
+use super::Host;
+use crate::protocol::Loaded;
+use libloading::{Library, Symbol};
+use std::ffi::{c_char, c_void};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bytes with the alignment that buffers have in a module's memory too.
+#[derive(Clone, Copy)]
+#[repr(C, align(128))]
+struct Line([u8; 128]);
+
+type Argv = unsafe extern "C" fn(*mut c_void) -> i32;
+type ErrorHandler = extern "C" fn(*mut c_void, *const c_char);
+
+/// Halide's own handler ends the process; the kernel's result says enough.
+extern "C" fn ignore_message(_: *mut c_void, _: *const c_char) {}
+
+/// A native build, once it is loaded.
+#[derive(Default)]
+pub struct NativeHost {
+    allocations: Vec<Box<[Line]>>,
+    /// The function called last.
+    last: Option<(String, Argv)>,
+    /// Last, since functions are of it.
+    library: Option<Library>,
+}
+
+impl NativeHost {
+    fn find(&mut self, name: &str) -> Result<Argv, String> {
+        if let Some((last, function)) = &self.last
+            && last == name
+        {
+            return Ok(*function);
+        }
+        let library = self.library.as_ref().ok_or_else(super::nothing_loaded)?;
+        // SAFETY: Halide gives every function whose name ends so this type.
+        let function: Argv = match name.ends_with("_argv") {
+            true => *unsafe { library.get(name) }.map_err(|error| error.to_string())?,
+            false => return Err(format!("`{name}` is no `_argv` function")),
+        };
+        self.last = Some((name.to_owned(), function));
+        Ok(function)
+    }
+
+    fn allocate(&mut self, bytes: u64) -> Result<u64, String> {
+        let lines = usize::try_from(bytes).map_err(|error| error.to_string())?;
+        let lines = vec![Line([0; 128]); lines.div_ceil(size_of::<Line>()).max(1)];
+        self.allocations.push(lines.into_boxed_slice());
+        let last = self.allocations.last().map(|lines| lines.as_ptr() as u64);
+        last.ok_or_else(super::nothing_loaded)
+    }
+
+    /// The `len` bytes at `address`, if they are of an allocation.
+    fn bytes(&mut self, address: u64, len: u64) -> Result<&mut [u8], String> {
+        for lines in &mut self.allocations {
+            let start = lines.as_mut_ptr();
+            let Some(offset) = address.checked_sub(start as u64) else { continue };
+            let size = size_of_val(&lines[..]) as u64;
+            if offset <= size && len <= size - offset {
+                // SAFETY: inside an allocation that `self` owns and lends, and bytes have no invalid
+                // values.
+                return Ok(unsafe {
+                    let first = start.cast::<u8>().add(offset as usize);
+                    std::slice::from_raw_parts_mut(first, len as usize)
+                });
+            }
+        }
+        Err(format!("{len} bytes at {address:#x} were not allocated"))
+    }
+}
+
+impl Host for NativeHost {
+    fn about(&self) -> (String, String) {
+        ("Halide's native code".to_owned(), "one thread".to_owned())
+    }
+
+    fn load(&mut self, path: &Path, _times: u32) -> Result<Loaded, String> {
+        // SAFETY: whoever names a native engine trusts the library as a program; the help says so.
+        // The two functions have these types in Halide's runtime.
+        let library = unsafe {
+            let library = Library::new(path).map_err(|error| error.to_string())?;
+            let threads: Result<Symbol<'_, unsafe extern "C" fn(i32) -> i32>, _> =
+                library.get("halide_set_num_threads");
+            if let Ok(set_threads) = threads {
+                set_threads(1);
+            }
+            let handler: Result<
+                Symbol<'_, unsafe extern "C" fn(ErrorHandler) -> Option<ErrorHandler>>,
+                _,
+            > = library.get("halide_set_error_handler");
+            if let Ok(set_handler) = handler {
+                set_handler(ignore_message);
+            }
+            library
+        };
+        *self = NativeHost { library: Some(library), ..NativeHost::default() };
+        Ok(Loaded { pointer_bytes: 8, ..Loaded::default() })
+    }
+
+    fn call(&mut self, function: &str, arguments: &[u64]) -> Result<(u64, Duration), String> {
+        match (function, arguments) {
+            ("malloc", &[bytes]) => Ok((self.allocate(bytes)?, Duration::ZERO)),
+            (_, &[list]) => {
+                let argv = self.find(function)?;
+                let start = Instant::now();
+                // SAFETY: the argument is the list that the asker laid out; who names a native engine
+                // trusts both.
+                let code = unsafe { argv(list as *mut c_void) };
+                Ok((u64::from(code as u32), start.elapsed()))
+            }
+            _ => Err(format!("`{function}` takes one argument")),
+        }
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), String> {
+        self.bytes(address, bytes.len() as u64)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, address: u64, bytes: u64) -> Result<Vec<u8>, String> {
+        Ok(self.bytes(address, bytes)?.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Doubles `in` into `out`, both one-dimensional u8; fails unless the factor is even.
+    const DOUBLE: &str = "
+        unsafe fn at<T: Copy>(from: *const u8, offset: usize) -> T {
+            *from.add(offset).cast::<T>()
+        }
+        #[no_mangle]
+        pub unsafe extern \"C\" fn double_argv(args: *const *const u8) -> i32 {
+            let (input, factor, output) = (*args, **args.add(1), *args.add(2));
+            if factor % 2 != 0 {
+                return -7;
+            }
+            let extent: i32 = at(at(output, 40), 4);
+            for i in 0..extent as usize {
+                let value: u8 = at(at::<*const u8>(input, 16), i);
+                *at::<*mut u8>(output, 16).add(i) = value * factor;
+            }
+            0
+        }";
+}
