@@ -200,12 +200,7 @@ impl Programs {
             arguments.extend(self.code.iter().cloned());
             return Ok(Startable {
                 entrant: entrant.clone(),
-                launch: Launch {
-                    program: egraft.clone(),
-                    arguments,
-                    folder: None,
-                    cpu: self.cpu,
-                },
+                launch: Launch { program: egraft.clone(), arguments, folder: None, cpu: self.cpu },
                 same_nans: true,
                 setup: None,
             });
@@ -276,7 +271,8 @@ mod tests {
     #[test]
     fn descriptors_are_checked() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("good.json", r#"{"about": "x", "command": ["./run", "-O3"], "setup": "make"}"#);
         write("empty.json", r#"{"about": "x", "command": [], "setup": "make"}"#);
         write("bad.json", "{\n \"about\": 1}");

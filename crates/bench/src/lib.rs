@@ -6,6 +6,7 @@
 //!
 //! Invariant: an engine that fails, hangs or lies takes nothing with it but its own column.
 
+pub mod compare;
 pub mod engine;
 pub mod machine;
 pub mod measure;

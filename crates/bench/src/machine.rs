@@ -60,7 +60,8 @@ pub fn machine(pinned_to: Option<usize>) -> Machine {
 /// What is known of the clock rate of hardware thread `cpu`.
 fn frequency(cpu: usize) -> String {
     let folder = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq");
-    let read = |name: &str| Some(fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().to_owned());
+    let read =
+        |name: &str| Some(fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().to_owned());
     let Some(governor) = read("scaling_governor") else {
         return "the clock rate is not under the system's control; it may change".to_owned();
     };

@@ -1,8 +1,7 @@
 //! Measures a kernel under several engines, interleaved.
 //!
-//! Each repetition starts a process of every engine, and they take turns: one sample each in a round, a
-//! different one first each time, so that a disturbance hits them all. Outputs are compared before
-//! anything is timed.
+//! Each repetition starts a process of every engine, and they take turns: one sample each in a round, so
+//! that a disturbance hits them all. Outputs are compared before anything is timed.
 
 use crate::engine::Startable;
 use crate::peer::{Peer, PeerError};
@@ -83,9 +82,10 @@ struct Ready {
 impl Ready {
     fn new(run: &Run<'_>, size: usize, compilations: u32) -> Result<Ready, PeerError> {
         let kernel = run.kernel.ok_or_else(|| refused("has no such kernel"))?;
-        let module = run.engine.module(kernel).ok_or_else(|| {
-            refused(&format!("{}: names no build for it", kernel.path.display()))
-        })?;
+        let module = run
+            .engine
+            .module(kernel)
+            .ok_or_else(|| refused(&format!("{}: names no build for it", kernel.path.display())))?;
         let size = kernel.size(size).map_err(|error: NoSuchSize| refused(&error.to_string()))?;
         let function = format!("{}_argv", kernel.func);
         let constructors = match run.engine.is_native() {
@@ -288,7 +288,8 @@ impl<'a> Columns<'a> {
         for (at, outputs) in outputs.iter().enumerate().skip(base + 1) {
             let (run, Some(outputs)) = (&self.runs[at], outputs) else { continue };
             let either = |test: fn(&Startable) -> bool| test(first.engine) || test(run.engine);
-            let tolerance = match (either(Startable::is_native), either(|engine| !engine.same_nans)) {
+            let tolerance = match (either(Startable::is_native), either(|engine| !engine.same_nans))
+            {
                 (true, _) => first.kernel.and_then(|kernel| kernel.tolerance),
                 (false, true) => Some((0.0, 0.0)),
                 (false, false) => None,
@@ -316,18 +317,18 @@ impl<'a> Columns<'a> {
         calls
     }
 
-    /// Takes one sample of each engine in each round.
+    /// Takes one sample of each engine in each round, always in the same order: what an engine finds in
+    /// the caches is left by another one. Its first call is not in the sample.
     fn rounds(&mut self, rounds: u32, calls: u32) {
         let count = self.runs.len();
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); count];
-        for round in 0..rounds as usize {
-            for turn in 0..count {
-                // Each engine comes first equally often.
-                let at = (turn + round) % count;
-                let Some(times) = self.ask(at, |engine| engine.time(calls)) else { continue };
-                samples[at].extend(stats::median(&times));
+        for _ in 0..rounds {
+            for (at, samples) in samples.iter_mut().enumerate() {
+                let Some(times) = self.ask(at, |engine| engine.time(calls + 1)) else { continue };
+                let times = &times[1..];
+                samples.extend(stats::median(times));
                 let result = &mut self.columns[at].result;
-                result.min_ns = times.into_iter().chain(result.min_ns).min_by(f64::total_cmp);
+                result.min_ns = times.iter().copied().chain(result.min_ns).min_by(f64::total_cmp);
             }
         }
         for (at, samples) in samples.into_iter().enumerate() {

@@ -4,7 +4,8 @@
 //! it started.
 
 use crate::protocol::{
-    Bytes, Called, FrameError, Hello, Loaded, PROTOCOL, Request, Timed, receive, receive_bytes, send,
+    Bytes, Called, FrameError, Hello, Loaded, PROTOCOL, Request, Timed, receive, receive_bytes,
+    send,
 };
 use egraft_kernels::Space;
 use serde::de::DeserializeOwned;
@@ -253,7 +254,8 @@ impl Peer {
         let timed: Timed =
             self.ask(CALL_LIMIT, &Request::Time { function, arguments, calls }, &[])?;
         let is_time = |ns: &f64| ns.is_finite() && *ns >= 0.0;
-        if timed.result == 0 && (timed.ns.len() != calls as usize || !timed.ns.iter().all(is_time)) {
+        if timed.result == 0 && (timed.ns.len() != calls as usize || !timed.ns.iter().all(is_time))
+        {
             return Err(PeerError::Refused(format!("did not give {calls} times")));
         }
         Ok(timed)

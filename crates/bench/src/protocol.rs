@@ -157,7 +157,11 @@ pub enum FrameError {
 ///
 /// # Errors
 /// If the pipe is closed.
-pub fn send(output: &mut impl Write, message: &impl Serialize, bytes: &[u8]) -> std::io::Result<()> {
+pub fn send(
+    output: &mut impl Write,
+    message: &impl Serialize,
+    bytes: &[u8],
+) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     output.write_all(&line)?;

@@ -61,7 +61,9 @@ pub fn speed(base: &[Vec<f64>], other: &[Vec<f64>]) -> Option<Estimate> {
 fn log_ratios(base: &[Vec<f64>], other: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let pairs = base.iter().zip(other);
     pairs
-        .map(|(base, other)| base.iter().zip(other).map(|(base, other)| (base / other).ln()).collect())
+        .map(|(base, other)| {
+            base.iter().zip(other).map(|(base, other)| (base / other).ln()).collect()
+        })
         .filter(|logs: &Vec<f64>| !logs.is_empty())
         .collect()
 }
@@ -77,7 +79,8 @@ pub fn geomean_of(speeds: &[Estimate]) -> Option<Estimate> {
     let value = geomean(&speeds.iter().map(|speed| speed.value).collect::<Vec<_>>())?;
     let count = speeds.len() as f64;
     let half = |of: fn(&Estimate) -> f64| {
-        (speeds.iter().map(|speed| (of(speed) / speed.value).ln().powi(2)).sum::<f64>()).sqrt() / count
+        (speeds.iter().map(|speed| (of(speed) / speed.value).ln().powi(2)).sum::<f64>()).sqrt()
+            / count
     };
     let (low, high) = (half(|speed| speed.low), half(|speed| speed.high));
     Some(Estimate { value, low: value * (-low).exp(), high: value * high.exp() })
@@ -146,8 +149,9 @@ mod tests {
 
     #[test]
     fn intervals_hold_the_median_and_shrink() {
-        let wide: Vec<Vec<f64>> =
-            (0..5).map(|at| (0..20).map(|round| 100.0 + f64::from(at * 3 + round)).collect()).collect();
+        let wide: Vec<Vec<f64>> = (0..5)
+            .map(|at| (0..20).map(|round| 100.0 + f64::from(at * 3 + round)).collect())
+            .collect();
         let estimate = time(&wide).unwrap();
         assert!(estimate.low < estimate.value && estimate.value < estimate.high);
         let same = time(&[vec![5.0; 20]]).unwrap();
@@ -157,8 +161,9 @@ mod tests {
 
     #[test]
     fn noise_common_to_a_round_leaves_the_ratio() {
-        let noise: Vec<Vec<f64>> =
-            (0..3).map(|at| (0..30).map(|round| 1.0 + f64::from((at + round) % 7)).collect()).collect();
+        let noise: Vec<Vec<f64>> = (0..3)
+            .map(|at| (0..30).map(|round| 1.0 + f64::from((at + round) % 7)).collect())
+            .collect();
         let slow: Vec<Vec<f64>> =
             noise.iter().map(|rounds| rounds.iter().map(|noise| 2.0 * noise).collect()).collect();
         let ratio = speed(&slow, &noise).unwrap();

@@ -336,7 +336,9 @@ pub(crate) struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  egraft bench calibrate bench/kernels --filter blur --repeat 20")]
+#[command(
+    after_help = "Example:\n  egraft bench calibrate bench/kernels --filter blur --repeat 20"
+)]
 pub(crate) struct CalibrateArgs {
     /// Folder with kernel descriptors
     pub(crate) directory: PathBuf,

@@ -292,9 +292,9 @@ fn geomeans(engines: &[Startable], kernels: &[KernelResult]) -> BTreeMap<String,
     for engine in others {
         let name = engine.entrant.to_string();
         let pairs = || {
-            kernels.iter().filter_map(|kernel| {
-                Some((kernel.engines.get(&base)?, kernel.engines.get(&name)?))
-            })
+            kernels
+                .iter()
+                .filter_map(|kernel| Some((kernel.engines.get(&base)?, kernel.engines.get(&name)?)))
         };
         let speeds: Vec<Estimate> = pairs().filter_map(|(_, engine)| engine.speed).collect();
         let compile: Vec<f64> = pairs()
@@ -335,9 +335,8 @@ fn print(results: &Results) -> Result<()> {
         return Ok(());
     }
     line(format_args!("\nspeed over {}, with half the width of the 95 % interval\n", base.name))?;
-    let mut table = Table::new(&[
-        "engine", ">speed", "", ">compile", ">code", ">kernels", ">lowest", "kernel",
-    ]);
+    let mut table =
+        Table::new(&["engine", ">speed", "", ">compile", ">code", ">kernels", ">lowest", "kernel"]);
     for engine in others {
         let Some(mean) = results.geomean.get(&engine.name) else { continue };
         let lowest = results
@@ -345,7 +344,8 @@ fn print(results: &Results) -> Result<()> {
             .iter()
             .filter_map(|kernel| Some((kernel.engines.get(&engine.name)?.speed?.value, kernel)))
             .min_by(|a, b| a.0.total_cmp(&b.0));
-        let times = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}x"));
+        let times =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}x"));
         table.row(vec![
             engine.name.clone(),
             format!("{:.3}", mean.speed.value),

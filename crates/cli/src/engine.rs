@@ -27,7 +27,8 @@ pub(crate) fn engine(args: &EngineArgs) -> Result<ExitCode> {
     let (egraft, about) = match stage {
         None => (None, (format!("Wasmtime {WASMTIME_VERSION}, Cranelift"), cpu)),
         Some(stage) => {
-            let about = format!("Egraft {} in Wasmtime {WASMTIME_VERSION}", env!("CARGO_PKG_VERSION"));
+            let about =
+                format!("Egraft {} in Wasmtime {WASMTIME_VERSION}", env!("CARGO_PKG_VERSION"));
             let settings =
                 format!("effort {}, backend {}, stage {stage}, {cpu}", code.effort, code.backend);
             (Some(input::options(code)?.stage(stage)), (about, settings))

@@ -69,7 +69,9 @@ fn print(args: &RunArgs, engines: &[Startable], measured: &Measured) -> Result<(
         let Some(result) = result.engines.get(&name) else { continue };
         let taken = functions.map(|functions| {
             let egraft_bench::protocol::Functions { all, taken, vector, vector_taken } = functions;
-            format!(", {taken} of {all} functions taken, {vector_taken} of {vector} with vector loops")
+            format!(
+                ", {taken} of {all} functions taken, {vector_taken} of {vector} with vector loops"
+            )
         });
         line(format_args!("{name:>7}: {}{}", about(result), taken.unwrap_or_default()))?;
     }

@@ -14,6 +14,8 @@ pub(crate) const EXIT_ERROR: u8 = 1;
 pub(crate) const EXIT_DIFFERENT: u8 = 3;
 /// A program trapped, or a kernel returned an error.
 pub(crate) const EXIT_TRAP: u8 = 4;
+/// Something became slower.
+pub(crate) const EXIT_REGRESSED: u8 = 5;
 
 /// An error with an exit code of its own.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use crate::input::{self, InFile, Kind};
 use crate::{invoke, kernel, wasi};
 use anyhow::{Result, bail};
 use egraft::ConfigExt;
+use egraft_bench::Engine as Runner;
 use std::path::Path;
 use std::process::ExitCode;
-use egraft_bench::Engine as Runner;
 use wasmtime::{Config, Engine, Module};
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -16,7 +16,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     let Some(file) = &args.file else { bail!("no file to run") };
     if let Runner::Native(_) | Runner::Peer(_) = args.engine {
-        bail!("--engine {}: runs kernels only; there are stock, egraft and egraft:STAGE", args.engine);
+        bail!(
+            "--engine {}: runs kernels only; there are stock, egraft and egraft:STAGE",
+            args.engine
+        );
     }
     let module = load(args, file)?;
     match &args.invoke {
@@ -45,7 +48,9 @@ fn compile(
     wasm: &[u8],
 ) -> Result<Module, egraft::Error> {
     match engine {
-        Runner::Stock | Runner::Native(_) | Runner::Peer(_) => Ok(Module::new(&Engine::new(config)?, wasm)?),
+        Runner::Stock | Runner::Native(_) | Runner::Peer(_) => {
+            Ok(Module::new(&Engine::new(config)?, wasm)?)
+        }
         Runner::Egraft(stage) => {
             let mut config = config.clone();
             let handle = config.egraft(options.clone().stage(*stage))?;

@@ -217,14 +217,14 @@ mod tests {
             assert_eq!(layout.outputs(&mut heap).unwrap()[0].bytes, [POISON; 6]);
 
             let list = layout.arguments();
-            let [gain, header] =
-                [0, 1].map(|at| pointer(&mut heap, list + at * u64::from(width)));
+            let [gain, header] = [0, 1].map(|at| pointer(&mut heap, list + at * u64::from(width)));
             assert_eq!(heap.read(gain, 1).unwrap(), [9]);
             assert_eq!(heap.read(header + ty, 4).unwrap(), [1, 16, 1, 0]);
             assert_eq!(heap.read(header + dimensions, 4).unwrap(), [1, 0, 0, 0]);
             let dims = pointer(&mut heap, header + dim);
             assert_eq!(dims, header + if width == 4 { 40 } else { 56 });
-            let words: Vec<u8> = [5u32, 3, 1, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+            let words: Vec<u8> =
+                [5u32, 3, 1, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
             assert_eq!(heap.read(dims, 16).unwrap(), words);
             let first = pointer(&mut heap, header + host);
             assert!(first.is_multiple_of(ALIGNMENT));

@@ -7,7 +7,8 @@ pub use native::NativeHost;
 pub use wasm::WasmHost;
 
 use crate::protocol::{
-    Bytes, Called, FrameError, Hello, Loaded, PROTOCOL, Request, Timed, receive, receive_bytes, send,
+    Bytes, Called, FrameError, Hello, Loaded, PROTOCOL, Request, Timed, receive, receive_bytes,
+    send,
 };
 use serde_json::json;
 use std::io::{BufRead, Write};

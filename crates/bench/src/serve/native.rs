@@ -41,7 +41,7 @@ impl NativeHost {
         let library = self.library.as_ref().ok_or_else(super::nothing_loaded)?;
         // SAFETY: Halide gives every function whose name ends so this type.
         let function: Argv = match name.ends_with("_argv") {
-            true => *unsafe { library.get(name) }.map_err(|error| error.to_string())?,
+            true => *unsafe { library.get(name) }.map_err(|error| format!("`{name}`: {error}"))?,
             false => return Err(format!("`{name}` is no `_argv` function")),
         };
         self.last = Some((name.to_owned(), function));
@@ -131,6 +131,8 @@ impl Host for NativeHost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use egraft_kernels::{Kernel, Layout, Space};
+    use serde_json::json;
     use std::process::Command;
 
     /// Doubles `in` into `out`, both one-dimensional u8; fails unless the factor is even.
@@ -151,4 +153,75 @@ mod tests {
             }
             0
         }";
+
+    impl Space for NativeHost {
+        type Error = String;
+
+        fn pointer_bytes(&self) -> u32 {
+            8
+        }
+
+        fn allocate(&mut self, bytes: u64, _: &str) -> Result<u64, String> {
+            self.call("malloc", &[bytes]).map(|(address, _)| address)
+        }
+
+        fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), String> {
+            Host::write(self, address, bytes)
+        }
+
+        fn read(&mut self, address: u64, len: u64) -> Result<Vec<u8>, String> {
+            Host::read(self, address, len)
+        }
+    }
+
+    fn kernel(factor: u8) -> Kernel {
+        let json = json!({ "name": "double", "func": "double", "wasm": "double.wasm",
+            "args": [
+                { "kind": "input", "name": "in", "type": "u8", "mins": [0], "extents": [4],
+                  "strides": [1], "data": [1, 2, 3, 100] },
+                { "kind": "scalar", "name": "factor", "type": "u8", "value": factor },
+                { "kind": "output", "name": "out", "type": "u8", "mins": [5], "extents": [4],
+                  "strides": [1] }
+            ],
+            "out_elems": 4 });
+        Kernel::parse("double.json".as_ref(), json.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_library_gets_its_arguments() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, library) = (folder.path().join("double.rs"), folder.path().join("double.so"));
+        std::fs::write(&source, DOUBLE).unwrap();
+        let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        let made = Command::new(rustc)
+            .args(["--crate-type", "cdylib", "--crate-name", "double", "-o"])
+            .args([&library, &source])
+            .status();
+        assert!(made.unwrap().success());
+
+        let mut host = NativeHost::default();
+        assert_eq!(host.load(&library, 1).unwrap().pointer_bytes, 8);
+        for (factor, result) in [(2, 0), (3, -7)] {
+            let layout = Layout::new(&mut host, kernel(factor).size(0).unwrap()).unwrap();
+            layout.prepare(&mut host).unwrap();
+            let (code, _) = host.call("double_argv", &[layout.arguments()]).unwrap();
+            assert_eq!(code as u32 as i32, result);
+            let poison = layout.outputs(&mut host).unwrap()[0].bytes == [0xcd; 4];
+            assert_eq!(poison, result != 0);
+        }
+        assert!(host.call("other_argv", &[0]).unwrap_err().contains("other_argv"));
+        assert!(host.call("exit", &[0]).unwrap_err().contains("no `_argv` function"));
+    }
+
+    #[test]
+    fn memory_of_others_is_out_of_reach() {
+        let mut host = NativeHost::default();
+        let address = host.allocate(100).unwrap();
+        Host::write(&mut host, address + 60, &[7; 40]).unwrap();
+        assert_eq!(Host::read(&mut host, address + 99, 1).unwrap(), [7]);
+        assert!(Host::write(&mut host, address + 120, &[7; 40]).is_err());
+        assert!(Host::read(&mut host, address - 1, 1).is_err());
+        assert!(Host::read(&mut host, 0, 1).unwrap_err().contains("were not allocated"));
+        assert!(host.load("/no/such/library".as_ref(), 1).is_err());
+    }
 }

@@ -211,9 +211,10 @@ fn call(store: &mut Store<()>, func: &Func, arguments: &[u64]) -> Result<(u64, D
 
 fn functions(report: &Report) -> Functions {
     let vector = || {
-        report.functions.iter().filter(|function| {
-            function.shape.is_some_and(|shape| shape.vector_loops > 0)
-        })
+        report
+            .functions
+            .iter()
+            .filter(|function| function.shape.is_some_and(|shape| shape.vector_loops > 0))
     };
     Functions {
         all: report.wasm_functions().count() as u64,
