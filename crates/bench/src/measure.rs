@@ -58,6 +58,8 @@ pub struct Measured {
 struct Columns<'a> {
     runs: &'a [Run<'a>],
     ready: Vec<Option<Ready>>,
+    /// The engine that comes first in the present processes.
+    first: usize,
     columns: Vec<Column>,
     warnings: Vec<String>,
     kernel_failed: bool,
@@ -195,7 +197,7 @@ pub fn measure(
     let mut difference = None;
     let mut calls = None;
     for process in 0..amount.processes {
-        columns.start(size, amount.compilations);
+        columns.start(process as usize, size, amount.compilations);
         let outputs = columns.first_calls();
         if process == 0 {
             difference = columns.compare(&outputs);
@@ -213,6 +215,7 @@ impl<'a> Columns<'a> {
         Columns {
             runs,
             ready: Vec::new(),
+            first: 0,
             columns: runs.iter().map(engine).collect(),
             warnings: Vec::new(),
             kernel_failed: false,
@@ -220,9 +223,11 @@ impl<'a> Columns<'a> {
     }
 
     /// Starts a process of each engine, all alive at once; those that failed once are left out.
-    fn start(&mut self, size: usize, compilations: u32) {
+    fn start(&mut self, process: usize, size: usize, compilations: u32) {
         self.ready.clear();
-        for at in 0..self.runs.len() {
+        self.ready.resize_with(self.runs.len(), || None);
+        self.first = process % self.runs.len().max(1);
+        for at in self.order() {
             let ready = match self.columns[at].result.failure {
                 Some(_) => None,
                 None => self.keep(at, Ready::new(&self.runs[at], size, compilations)),
@@ -239,8 +244,14 @@ impl<'a> Columns<'a> {
                     }
                 }
             }
-            self.ready.push(ready);
+            self.ready[at] = ready;
         }
+    }
+
+    /// The engines' turns: each comes first in equally many processes.
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let (first, count) = (self.first, self.runs.len());
+        (0..count).map(move |turn| (first + turn) % count)
     }
 
     /// What worked; of what did not, the result says why.
@@ -318,15 +329,15 @@ impl<'a> Columns<'a> {
     }
 
     /// Takes one sample of each engine in each round, always in the same order: what an engine finds in
-    /// the caches is left by another one. Its first call is not in the sample.
+    /// the caches is left by the same other one. Its first call is not in the sample.
     fn rounds(&mut self, rounds: u32, calls: u32) {
         let count = self.runs.len();
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); count];
         for _ in 0..rounds {
-            for (at, samples) in samples.iter_mut().enumerate() {
+            for at in self.order() {
                 let Some(times) = self.ask(at, |engine| engine.time(calls + 1)) else { continue };
                 let times = &times[1..];
-                samples.extend(stats::median(times));
+                samples[at].extend(stats::median(times));
                 let result = &mut self.columns[at].result;
                 result.min_ns = times.iter().copied().chain(result.min_ns).min_by(f64::total_cmp);
             }
