@@ -10,6 +10,8 @@ pub mod compare;
 pub mod engine;
 pub mod machine;
 pub mod measure;
+pub mod ops;
+pub mod peaks;
 pub mod peer;
 pub mod protocol;
 pub mod results;

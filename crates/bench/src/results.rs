@@ -133,7 +133,8 @@ pub struct KernelResult {
     pub name: String,
     /// Bytes that its inputs have and those that its outputs have: what must at least move.
     pub argument_bytes: [u64; 2],
-    /// Arithmetic lane operations of one call, counted in its wasm (`i16x8.add` is 8).
+    /// Vector work of one call, counted in its wasm: 32-bit lane operations, 4 for each operation that
+    /// computes on 128 bits, whatever its lanes.
     pub lane_ops: Option<u64>,
     /// Whether the outputs of all engines that ran equal the first's; `None` if there is but one.
     pub outputs_equal: Option<bool>,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use egraft_bench::measure::{Amount, Measured, Run, measure};
 use egraft_bench::results::{EngineInfo, Geomean, KernelResult, Results, SCHEMA, Settings};
 use egraft_bench::stats::{Estimate, geomean, geomean_of};
-use egraft_bench::{Engine, Entrant, Programs, Startable, engine, machine};
+use egraft_bench::{Engine, Entrant, Programs, Startable, engine, machine, ops, peaks};
 use egraft_kernels::Kernel;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -58,7 +58,11 @@ fn run(args: &MeasureArgs) -> Result<ExitCode> {
                 Run { engine, kernel }
             })
             .collect();
-        measured.push(measure(&kernel.name, &runs, args.size, amount, || bar.inc(1)));
+        let mut one = measure(&kernel.name, &runs, args.size, amount, || bar.inc(1));
+        if args.json.is_some() {
+            one.result.lane_ops = ops::lane_ops(kernel, args.size);
+        }
+        measured.push(one);
     }
     bar.finish_and_clear();
 
@@ -66,6 +70,7 @@ fn run(args: &MeasureArgs) -> Result<ExitCode> {
     machine.notes.extend(stolen.map(|share| {
         format!("the hypervisor gave {:.1} % of the time to others during the run", share * 100.0)
     }));
+    machine.peaks = args.json.is_some().then(peaks::peaks);
     let infos = infos(&engines, &measured);
     let warnings: Vec<String> = measured.iter().flat_map(|one| one.warnings.clone()).collect();
     let kernel_failed = measured.iter().any(|one| one.kernel_failed);

@@ -10,13 +10,14 @@ use crate::protocol::{
     Bytes, Called, FrameError, Hello, Loaded, PROTOCOL, Request, Timed, receive, receive_bytes,
     send,
 };
+use egraft_kernels::Space;
 use serde_json::json;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// Limit for calls of one request.
-const MAX_CALLS: u32 = 1 << 20;
+/// Limit for calls of one request: more times than this do not fit into a line.
+const MAX_CALLS: u32 = 2000;
 
 /// An engine with at most one module loaded. Errors are texts for people.
 pub trait Host {
@@ -46,6 +47,60 @@ pub trait Host {
     /// # Errors
     /// If it is not the module's.
     fn read(&mut self, address: u64, bytes: u64) -> Result<Vec<u8>, String>;
+}
+
+/// A host asked without a process between, for what is not timed.
+pub struct InProcess<H> {
+    /// The host.
+    pub host: H,
+    pointer_bytes: u32,
+}
+
+impl<H: Host> InProcess<H> {
+    /// A host without a module.
+    pub fn new(host: H) -> InProcess<H> {
+        InProcess { host, pointer_bytes: 4 }
+    }
+
+    /// Compiles and instantiates a module.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn load(&mut self, module: &Path) -> Result<(), String> {
+        self.pointer_bytes = self.host.load(module, 1)?.pointer_bytes;
+        Ok(())
+    }
+
+    /// Calls an export.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn call(&mut self, function: &str, arguments: &[u64]) -> Result<(u64, Duration), String> {
+        self.host.call(function, arguments)
+    }
+}
+
+impl<H: Host> Space for InProcess<H> {
+    type Error = String;
+
+    fn pointer_bytes(&self) -> u32 {
+        self.pointer_bytes
+    }
+
+    fn allocate(&mut self, bytes: u64, what: &str) -> Result<u64, String> {
+        match self.host.call("malloc", &[bytes])?.0 {
+            0 => Err(format!("`malloc({bytes})` for {what} returned 0")),
+            address => Ok(address),
+        }
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), String> {
+        self.host.write(address, bytes)
+    }
+
+    fn read(&mut self, address: u64, len: u64) -> Result<Vec<u8>, String> {
+        self.host.read(address, len)
+    }
 }
 
 /// Answers requests until there are no more.

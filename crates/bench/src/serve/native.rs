@@ -131,7 +131,8 @@ impl Host for NativeHost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use egraft_kernels::{Kernel, Layout, Space};
+    use crate::serve::InProcess;
+    use egraft_kernels::{Kernel, Layout};
     use serde_json::json;
     use std::process::Command;
 
@@ -153,26 +154,6 @@ mod tests {
             }
             0
         }";
-
-    impl Space for NativeHost {
-        type Error = String;
-
-        fn pointer_bytes(&self) -> u32 {
-            8
-        }
-
-        fn allocate(&mut self, bytes: u64, _: &str) -> Result<u64, String> {
-            self.call("malloc", &[bytes]).map(|(address, _)| address)
-        }
-
-        fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), String> {
-            Host::write(self, address, bytes)
-        }
-
-        fn read(&mut self, address: u64, len: u64) -> Result<Vec<u8>, String> {
-            Host::read(self, address, len)
-        }
-    }
 
     fn kernel(factor: u8) -> Kernel {
         let json = json!({ "name": "double", "func": "double", "wasm": "double.wasm",
@@ -199,8 +180,8 @@ mod tests {
             .status();
         assert!(made.unwrap().success());
 
-        let mut host = NativeHost::default();
-        assert_eq!(host.load(&library, 1).unwrap().pointer_bytes, 8);
+        let mut host = InProcess::new(NativeHost::default());
+        host.load(&library).unwrap();
         for (factor, result) in [(2, 0), (3, -7)] {
             let layout = Layout::new(&mut host, kernel(factor).size(0).unwrap()).unwrap();
             layout.prepare(&mut host).unwrap();
@@ -217,11 +198,11 @@ mod tests {
     fn memory_of_others_is_out_of_reach() {
         let mut host = NativeHost::default();
         let address = host.allocate(100).unwrap();
-        Host::write(&mut host, address + 60, &[7; 40]).unwrap();
-        assert_eq!(Host::read(&mut host, address + 99, 1).unwrap(), [7]);
-        assert!(Host::write(&mut host, address + 120, &[7; 40]).is_err());
-        assert!(Host::read(&mut host, address - 1, 1).is_err());
-        assert!(Host::read(&mut host, 0, 1).unwrap_err().contains("were not allocated"));
+        host.write(address + 60, &[7; 40]).unwrap();
+        assert_eq!(host.read(address + 99, 1).unwrap(), [7]);
+        assert!(host.write(address + 120, &[7; 40]).is_err());
+        assert!(host.read(address - 1, 1).is_err());
+        assert!(host.read(0, 1).unwrap_err().contains("were not allocated"));
         assert!(host.load("/no/such/library".as_ref(), 1).is_err());
     }
 }

@@ -68,6 +68,11 @@ impl WasmHost {
         Ok((start.elapsed(), module, report))
     }
 
+    /// What is left of the fuel, if the configuration has it consumed.
+    pub fn fuel(&mut self) -> Option<u64> {
+        self.running.as_ref()?.store.get_fuel().ok()
+    }
+
     fn running(&mut self) -> Result<&mut Running, String> {
         self.running.as_mut().ok_or_else(nothing_loaded)
     }
@@ -99,6 +104,8 @@ impl Host for WasmHost {
         }
         let Some((module, report)) = compiled else { return Err(nothing_loaded()) };
         let mut store = Store::new(module.engine(), ());
+        // Fails where none is consumed, and is not needed there.
+        let _ = store.set_fuel(u64::MAX);
         let instance =
             Instance::new(&mut store, &module, &[]).map_err(|error| format!("{error:#}"))?;
         let memory = instance.get_memory(&mut store, "memory");
