@@ -76,8 +76,11 @@ function send(bytes) {
   }
 }
 
+/** Sends a message as a line; an error instead if it is too long. */
 function answer(message) {
-  send(Buffer.from(`${JSON.stringify(message)}\n`));
+  const line = Buffer.from(`${JSON.stringify(message)}\n`);
+  if (line.length <= LINE_LIMIT) send(line);
+  else answer({ error: `the answer has ${line.length} bytes; the limit is ${LINE_LIMIT}` });
 }
 
 const input = new Input();

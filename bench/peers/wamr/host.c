@@ -70,6 +70,14 @@ const char *host_load(const char *path) {
   }
   module = wasm_runtime_load(file, bytes, failure, sizeof failure);
   if (!module) return failure;
+  // WAMR would put a function that traps in the place of one that is missing.
+  if (wasm_runtime_get_import_count(module) > 0) {
+    wasm_import_t import;
+    wasm_runtime_get_import_type(module, 0, &import);
+    snprintf(failure, sizeof failure, "the module imports `%.80s.%.80s`; it must have no imports",
+             import.module_name, import.name);
+    return failure;
+  }
   // No heap of WAMR's own: the module has its allocator.
   instance = wasm_runtime_instantiate(module, STACK_BYTES, 0, failure, sizeof failure);
   if (!instance) return failure;
