@@ -84,9 +84,14 @@ class Peer:
         self.words.close()
 
     def last_words(self):
-        """The end of what the peer wrote to standard error."""
-        self.words.seek(0)
-        return self.words.read()[-400:].decode(errors="replace").strip()
+        """The end of what the peer wrote to standard error, once it is gone."""
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        # Not by seeking: the peer writes at the place where this file is read.
+        words = os.pread(self.words.fileno(), 1 << 20, 0)
+        return words[-400:].decode(errors="replace").strip()
 
     def more(self, deadline):
         """Waits for output and adds it to the buffer."""

@@ -136,6 +136,7 @@ def encode(message):
 def serve(engine):
     """Says hello, then answers requests until the input ends. Returns the exit status."""
     source = sys.stdin.buffer
+    os.set_blocking(0, True)  # whatever the asker left
     with os.fdopen(os.dup(1), "wb") as sink:
         os.dup2(2, 1)
 

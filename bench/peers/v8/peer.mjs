@@ -91,23 +91,32 @@ function exported() {
   return instance.exports;
 }
 
-/** `count` bytes of linear memory from `address`. The view is good until the next call. */
-function range(address, count) {
+/** The request's value of `key`, which must be an integer that is not negative. */
+function integer(request, key) {
+  const value = request[key];
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`\`${key}\` must be an integer that is not negative, not ${value}`);
+}
+
+/** The piece of linear memory that a request names. The view is good until the next call. */
+function range(request) {
   const { memory } = exported();
+  const [address, count] = [integer(request, "address"), integer(request, "bytes")];
   if (!(memory instanceof WebAssembly.Memory)) throw new Error("the module exports no `memory`");
   const size = memory.buffer.byteLength;
-  if (!Number.isSafeInteger(address) || address < 0 || address + count > size) {
+  if (address + count > size) {
     throw new Error(`${count} bytes at ${address} are outside memory, which has ${size}`);
   }
   return new Uint8Array(memory.buffer, address, count);
 }
 
-function load({ module: path, times }) {
+function load(request) {
   instance = null;
-  const bytes = readFileSync(path);
+  const bytes = readFileSync(request.module);
+  const times = Math.max(1, integer(request, "times"));
   let module;
   const compile_ns = [];
-  for (let i = 0; i < Math.max(1, times); i++) {
+  for (let i = 0; i < times; i++) {
     const start = now();
     module = new WebAssembly.Module(bytes);
     compile_ns.push(Number(now() - start));
@@ -117,7 +126,9 @@ function load({ module: path, times }) {
 }
 
 /** Calls the function up to `calls` times, until a result that is not 0. */
-function time({ function: name, arguments: values, calls }) {
+function time(request) {
+  const { function: name, arguments: values } = request;
+  const calls = integer(request, "calls");
   const wanted = Object.hasOwn(exported(), name) ? exported()[name] : null;
   if (typeof wanted !== "function") throw new Error(`the module exports no function \`${name}\``);
   // JavaScript would fill up or drop arguments without a word.
@@ -139,16 +150,17 @@ function time({ function: name, arguments: values, calls }) {
   return { ns: Array.from(times.subarray(0, done), Number), result: result >>> 0 };
 }
 
-function write({ address, bytes }) {
-  // The bytes are taken from the input before anything can fail.
+function write(request) {
+  // The bytes are taken from the input even if there is no place for them.
+  const count = integer(request, "bytes");
   let failed = null;
   let place = null;
   try {
-    place = range(address, bytes);
+    place = range(request);
   } catch (error) {
     failed = error;
   }
-  input.bytes(bytes, (piece, offset) => place?.set(piece, offset));
+  input.bytes(count, (piece, offset) => place?.set(piece, offset));
   if (failed) throw failed;
   return {};
 }
@@ -165,7 +177,7 @@ function carryOut(request) {
     case "write":
       return [write(request)];
     case "read": {
-      const bytes = range(request.address, request.bytes);
+      const bytes = range(request);
       return [{ bytes: bytes.length }, bytes];
     }
     default:
