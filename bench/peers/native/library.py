@@ -20,10 +20,10 @@ def run(command):
         raise PeerError(f"{Path(command[0]).name}: {words[:2000]}")
 
 
-def must_exist(path, setup):
+def must_exist(path):
     """`path`, or a message for people and the end of this process."""
     if not path.exists():
-        sys.exit(f"{path} is missing; run {setup}")
+        sys.exit(f"{path} is missing")
     return path
 
 

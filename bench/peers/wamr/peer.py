@@ -38,7 +38,7 @@ class Wamr(LibraryEngine):
     suffix = ".aot"
 
     def __init__(self):
-        host = must_exist(BUILT / "host.so", "bench/peers/setup wamr")
+        host = must_exist(BUILT / "host.so")
         about = json.loads((BUILT / "about.json").read_text())
         self.engine = f"WAMR {about['wamr']}, LLVM {about['llvm']}"
         self.settings = f"wamrc {' '.join(FLAGS)}, this processor, guard pages"

@@ -74,7 +74,7 @@ class Wasm2c(LibraryEngine):
     suffix = ".so"
 
     def __init__(self):
-        host = must_exist(BUILT / "host.so", "bench/peers/setup wasm2c")
+        host = must_exist(BUILT / "host.so")
         about = json.loads((BUILT / "about.json").read_text())
         self.clang = about["clang"]
         version = subprocess.run([self.clang, "--version"], capture_output=True, text=True, check=True)
