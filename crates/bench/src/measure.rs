@@ -12,7 +12,7 @@ use egraft_kernels::{
     Argument, Kernel, Layout, MAX_WASM_BYTES, NoSuchSize, Output, Role, Space, first_difference,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A sample repeats the call until the slowest engine took this long, so that clocks do not matter.
 const SAMPLE_NS: f64 = 4e6;
@@ -76,6 +76,7 @@ struct Column {
 /// A process with the kernel in it.
 struct Ready {
     peer: Peer,
+    module: PathBuf,
     function: String,
     layout: Layout,
     loaded: Loaded,
@@ -106,7 +107,7 @@ impl Ready {
         }
         let layout = Layout::new(&mut peer, size).map_err(in_module)?;
         layout.prepare(&mut peer).map_err(in_module)?;
-        Ok(Ready { peer, function, layout, loaded })
+        Ok(Ready { peer, module: module.to_owned(), function, layout, loaded })
     }
 
     /// Nanoseconds of each of `calls` calls.
@@ -117,8 +118,9 @@ impl Ready {
             0 => Ok(timed.ns),
             code => {
                 let said = self.last_message();
-                let function = &self.function;
-                Err(PeerError::Kernel(format!("`{function}` returned error {code}{said}")))
+                let (module, function) = (self.module.display(), &self.function);
+                let text = format!("{module}: `{function}` returned error {code}{said}");
+                Err(PeerError::Kernel(text))
             }
         }
     }
@@ -128,7 +130,8 @@ impl Ready {
         match error {
             PeerError::Refused(text) => {
                 let said = self.last_message();
-                PeerError::Kernel(format!("`{}` failed: {text}{said}", self.function))
+                let (module, function) = (self.module.display(), &self.function);
+                PeerError::Kernel(format!("{module}: `{function}` failed: {text}{said}"))
             }
             error => error,
         }

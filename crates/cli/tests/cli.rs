@@ -215,7 +215,7 @@ fn kernels_are_compared() {
     arguments.push("--json");
     let result = json(folder.path(), &arguments);
     assert_eq!(result["outputs_equal"], true);
-    assert!(result["engines"]["egraft"]["median_ns"].as_f64().unwrap() > 0.0);
+    assert!(result["engines"]["egraft"]["time_ns"]["value"].as_f64().unwrap() > 0.0);
     let stock = ["run", "--kernel", "k.json", "--engine", "stock", "--rounds", "1", "--json"];
     assert!(json(folder.path(), &stock)["outputs_equal"].is_null());
 }
@@ -232,29 +232,75 @@ fn bundled_kernels_run_from_their_folder() {
     }
 }
 
-#[test]
-fn bench_writes_its_result() {
+/// A folder `work` with the kernel of `common`, in a folder of its own.
+fn kernel_folder() -> tempfile::TempDir {
     let folder = folder();
     let work = folder.path().join("work");
     std::fs::create_dir(&work).unwrap();
     std::fs::rename(folder.path().join("k.wat"), work.join("k.wat")).unwrap();
     std::fs::rename(folder.path().join("k.json"), work.join("k.json")).unwrap();
+    folder
+}
+
+fn read_json(path: &std::path::Path) -> Json {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn bench_writes_its_result() {
+    let folder = kernel_folder();
     let text = run(folder.path(), &["bench", "work", "--rounds", "3", "--json", "result.json"]);
-    assert!(text.contains("geometric mean of 1 kernels"), "{text}");
-    let result: Json =
-        serde_json::from_slice(&std::fs::read(folder.path().join("result.json")).unwrap()).unwrap();
-    assert_eq!(result["schema"], "egraft-bench/1");
+    assert!(text.contains("speed over stock"), "{text}");
+    let result = read_json(&folder.path().join("result.json"));
+    assert_eq!(result["schema"], "egraft-bench/2");
     let kernel = &result["kernels"][0];
     assert_eq!((&kernel["name"], &kernel["outputs_equal"]), (&"scale".into(), &true.into()));
     for engine in ["stock", "egraft"] {
         let engine = &kernel["engines"][engine];
-        for key in ["median_ns", "compile_ms", "code_bytes"] {
-            assert!(engine[key].as_f64().unwrap() > 0.0, "{key} in {engine}");
-        }
-        assert_eq!(engine["ci95"].as_array().unwrap().len(), 2);
+        assert!(engine["time_ns"]["value"].as_f64().unwrap() > 0.0, "{engine}");
+        assert!(engine["code_bytes"].as_u64().unwrap() > 0, "{engine}");
+        assert_eq!(engine["samples_ns"].as_array().unwrap().len(), 3);
+        assert_eq!(engine["samples_ns"][0].as_array().unwrap().len(), 3);
+        assert!(engine["compile_ns"][0].as_f64().unwrap() > 0.0, "{engine}");
     }
-    assert!(kernel["engines"]["egraft"]["functions"]["taken"].is_u64());
-    assert_eq!(result["geomean"]["stock"], 1.0);
+    assert!(kernel["engines"]["egraft"]["vector_functions"][0].is_u64());
+    assert_eq!(result["geomean"]["egraft"]["kernels"], 1);
+}
+
+#[test]
+fn two_states_are_measured_in_turns_and_compared() {
+    let folder = kernel_folder();
+    let bench =
+        ["bench", "work", "--base-kernels", "work", "--rounds", "2", "--json", "result.json"];
+    let text = run(folder.path(), &bench);
+    assert!(text.contains("base:egraft"), "{text}");
+    // The same kernel twice: a change of nine tenths is one of the test, not of the kernel.
+    let compare = ["bench", "compare", "result.json", "--least", "90", "--markdown", "comment.md"];
+    let text = run(folder.path(), &compare);
+    for word in ["stock: ", "egraft: ", "scale", "geometric mean"] {
+        assert!(text.contains(word), "{word} is missing in {text}");
+    }
+    let comment = std::fs::read_to_string(folder.path().join("comment.md")).unwrap();
+    assert!(comment.contains("| `scale` |") && comment.contains("All kernels"), "{comment}");
+    let json = json(folder.path(), &[&compare[..], &["--json"]].concat());
+    assert_eq!(json[0]["interleaved"], true);
+}
+
+#[test]
+fn a_slower_state_has_an_exit_code() {
+    let folder = kernel_folder();
+    run(folder.path(), &["bench", "work", "--rounds", "2", "--json", "old.json"]);
+    let mut result = read_json(&folder.path().join("old.json"));
+    let engine = &mut result["kernels"][0]["engines"]["egraft"];
+    for process in engine["samples_ns"].as_array_mut().unwrap() {
+        for sample in process.as_array_mut().unwrap() {
+            *sample = (sample.as_f64().unwrap() * 100.0).into();
+        }
+    }
+    std::fs::write(folder.path().join("new.json"), result.to_string()).unwrap();
+    let ran = egraft(folder.path(), &["bench", "compare", "old.json", "new.json"], b"");
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(ran.stdout.contains("slower") && ran.stderr.contains("slower than before: egraft"));
 }
 
 #[test]
