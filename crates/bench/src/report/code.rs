@@ -150,7 +150,7 @@ fn one_loop(kernel: &KernelCode, at: usize, found: &Loop) -> Markup {
                 li {
                     b { (version.name()) } ": "
                     (version.instructions) " instructions, "
-                    (version.stack) " of them on the stack, "
+                    @if version.stack > 0 { (version.stack) " of them on the stack, " }
                     (format::digits(version.cycles)) " cycles"
                     @if let Some(turns) = version.turns { " for " (turns) (plural(turns)) }
                     @if let Some(cycles) = version.predicted {
@@ -174,6 +174,11 @@ fn one_loop(kernel: &KernelCode, at: usize, found: &Loop) -> Markup {
     }
 }
 
+/// Two places line up in a column.
+fn cycles(cycles: f64) -> String {
+    format!("{cycles:.2}")
+}
+
 fn plural(turns: u32) -> &'static str {
     if turns == 1 { " turn" } else { " turns" }
 }
@@ -195,12 +200,12 @@ fn rows(row: &Row) -> Markup {
                     Some(inst) => {
                         td { (inst.text) }
                         td.muted { @if let Some(tile) = &inst.tile { (tile) } }
-                        td.number { (format::digits(inst.cycles)) }
+                        td.number { (cycles(inst.cycles)) }
                     }
                     None => { td {} td {} td {} }
                 }
                 @match row.stock.get(at) {
-                    Some(inst) => { td { (inst.text) } td.number { (format::digits(inst.cycles)) } }
+                    Some(inst) => { td { (inst.text) } td.number { (cycles(inst.cycles)) } }
                     None => { td {} td {} }
                 }
             }

@@ -86,7 +86,7 @@ pub(super) fn section(view: &View<'_>) -> Result<Markup, ReportError> {
              is for lanes of 32 bits in vectors of " (peaks.vector_bits) " bits: kernels of narrower lanes \
              may rise above it, and those whose arguments fit a cache above the roof of main memory."
         }
-        ul.legend { @for engine in &engines { li class=(engine.class()) { (engine.label()) } } }
+        ul.legend { @for engine in &engines { li.(engine.class()) { (engine.label()) } } }
         (drawing)
         (table(view, &engines, &points, roofs))
     })
@@ -143,7 +143,7 @@ fn marks(point: &Point<'_>, locate: Locate<'_>) -> Markup {
     html! {
         @for (engine, rate) in &point.rates {
             @let (x, y) = locate(x, rate.log10());
-            g class={ (engine.class()) " " (engine.colour()) } {
+            g.(engine.class()).(engine.colour()) {
                 title {
                     (point.kernel.name) ", " (engine.name()) ": " (format::digits(point.intensity))
                     " operations per byte, " (format::rate(*rate)) "op/s"

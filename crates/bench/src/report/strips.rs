@@ -119,12 +119,12 @@ fn draw(
     let (right, _) = locate(plot.x.high, middle);
     let (median, _) = locate(strip.median.log10(), middle);
     html! {
-        g class={ (engine.class()) " " (engine.colour()) } {
+        g.(engine.class()).(engine.colour()) {
             (engine.mark_at(&(left - 138).to_string(), &y.to_string()))
             text x=(left - 126) y=(y + 4) { (shortened(engine.name())) }
             @for (at, (name, value)) in strip.values.iter().enumerate() {
                 @let (x, _) = locate(value.log10(), middle);
-                // Seven and nineteen have no common divisor: neighbours never share a height.
+                // Seven and nineteen have no common divisor: marks spread over all heights.
                 @let height = y - 9 + (at as i32 * 7) % 19;
                 circle.dot cx=(x) cy=(height) r="3" {
                     title { (name) ", " (engine.name()) ": " ((quantity.format)(*value)) }

@@ -57,8 +57,8 @@ pub(super) fn figures(view: &View<'_>) -> Markup {
                 @let tally = tally(view, main);
                 div {
                     dt { "Faster in" }
-                    dd { b { (tally.faster) } span { "kernels, slower in " (tally.slower) ", no difference \
-                        beyond the interval in " (tally.same) } }
+                    dd { b { (tally.faster) } span { "kernels, slower in " (tally.slower) ", no clear \
+                        difference in " (tally.same) } }
                 }
                 @if let Some(compile) = mean.compile.and_then(view::positive) {
                     div {
@@ -96,15 +96,21 @@ pub(super) fn engines(view: &View<'_>) -> Markup {
     let ends = means.flat_map(|speed| [speed.low, speed.high]);
     let scale = LogScale::around(ends.chain([1.0]), 0.12);
     html! {
+        p {
+            "Geometric means over " (view.base_name()) " of the kernels that both ran, with 95\u{a0}% \
+             intervals. Faster and slower count kernels whose interval excludes 1."
+        }
+        @if let Some(scale) = scale { (table::grid("engines-grid", scale)) }
         div.scroll tabindex="0" role="region" aria-label="Engines, table" {
             table.engines {
-                caption.quiet { "Geometric means over " (view.base_name()) " of the kernels that both ran, with \
-                    95\u{a0}% intervals. Faster and slower count kernels whose interval excludes 1." }
                 thead {
                     tr {
                         th scope="col" { "Engine" }
                         th scope="col" { "Speed" }
-                        th scope="col" { span.unseen { "Speed as a plot" } }
+                        th.chart scope="col" {
+                            span.unseen { "Speed as a plot" }
+                            @if let Some(scale) = scale { (table::axis(scale)) }
+                        }
                         th.number scope="col" { "Kernels" }
                         th.number scope="col" { "Faster" }
                         th.number scope="col" { "Slower" }
@@ -144,8 +150,9 @@ fn row(view: &View<'_>, engine: Engine<'_>, scale: Option<LogScale>) -> Markup {
                 }
                 _ => "–",
             } }
-            td.chart { @if let (Some(speed), Some(scale)) = (speed, scale) {
-                (table::lane(engine, speed, scale, view.base_name()))
+            td.chart { @if let Some(scale) = scale {
+                (table::lines("engines-grid"))
+                @if let Some(speed) = speed { (table::lane(engine, speed, scale, view.base_name())) }
             } }
             td.number { (mean.map_or_else(|| "–".to_owned(), |mean| mean.kernels.to_string())) }
             td.number { (count(tally.faster)) }

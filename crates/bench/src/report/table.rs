@@ -138,7 +138,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                 }
             }
         }
-        @if let Some(scale) = scale { (axis_marks(scale)) }
+        @if let Some(scale) = scale { (grid("kernels-grid", scale)) }
         div.scroll.tall tabindex="0" role="region" aria-label="Kernels, table" {
             table #kernels {
                 thead { (header(view, scale)) }
@@ -160,7 +160,7 @@ fn header(view: &View<'_>, scale: Option<LogScale>) -> Markup {
             }
             @for measure in &MEASURES {
                 @for engine in measure.engines(view) {
-                    th.number scope="col" class={ (engine.class()) " k-" (measure.key) }
+                    th.number.(engine.class()).{ "k-" (measure.key) } scope="col"
                         data-first=(if measure.descending { "descending" } else { "ascending" }) {
                         span.what { (measure.title) } " " (engine.label())
                     }
@@ -170,8 +170,8 @@ fn header(view: &View<'_>, scale: Option<LogScale>) -> Markup {
     }
 }
 
-/// The numbers above the plots.
-fn axis(scale: LogScale) -> Markup {
+/// The numbers above plots of speeds.
+pub(super) fn axis(scale: LogScale) -> Markup {
     html! {
         svg.axis height="14" aria-hidden="true" {
             @for tick in scale.ticks(6) {
@@ -183,11 +183,11 @@ fn axis(scale: LogScale) -> Markup {
     }
 }
 
-/// The lines behind the plots, for references to them.
-fn axis_marks(scale: LogScale) -> Markup {
+/// The lines behind plots of speeds, for references to them.
+pub(super) fn grid(id: &str, scale: LogScale) -> Markup {
     html! {
         svg.marks width="0" height="0" aria-hidden="true" {
-            symbol #grid {
+            symbol id=(id) {
                 @for tick in scale.ticks(6) {
                     @let place = percent(scale.place(tick));
                     line x1=(place) x2=(place) y1="0" y2="100%" {}
@@ -199,6 +199,11 @@ fn axis_marks(scale: LogScale) -> Markup {
     }
 }
 
+/// A reference to the lines of that name.
+pub(super) fn lines(id: &str) -> Markup {
+    html! { svg.lines aria-hidden="true" { use href={ "#" (id) } width="100%" height="100%" {} } }
+}
+
 fn row(view: &View<'_>, kernel: &KernelResult, scale: Option<LogScale>) -> Markup {
     html! {
         tr {
@@ -208,12 +213,12 @@ fn row(view: &View<'_>, kernel: &KernelResult, scale: Option<LogScale>) -> Marku
             }
             @if let Some(scale) = scale {
                 td.chart {
-                    svg.grid aria-hidden="true" { use href="#grid" width="100%" height="100%" {} }
+                    (lines("kernels-grid"))
                     @for engine in view.others() {
                         @if let Some(speed) = view::speed(kernel, *engine) {
                             (lane(*engine, speed, scale, view.base_name()))
                         } @else {
-                            svg.lane class=(engine.class()) height="11" aria-hidden="true" {}
+                            svg.lane.(engine.class()) height="11" aria-hidden="true" {}
                         }
                     }
                 }
@@ -241,7 +246,7 @@ fn remarks(view: &View<'_>, kernel: &KernelResult) -> Markup {
             div.flag { (difference) }
         }
         @for (engine, why) in failures {
-            div.flag class=(engine.class()) { (engine.name()) " failed: " (why) }
+            div.flag.(engine.class()) { (engine.name()) " failed: " (why) }
         }
     }
 }
@@ -252,13 +257,13 @@ fn cell(of: Option<&EngineResult>, measure: &Measure, engine: Engine<'_>) -> Mar
     html! {
         @match (cell, of) {
             (Some(cell), _) => {
-                td.number class=(class) data-v=(cell.value) {
+                td.number.(class) data-v=(cell.value) {
                     (cell.text)
                     @if !cell.more.is_empty() { br; small { (cell.more) } }
                 }
             }
-            (None, Some(of)) if of.failure.is_some() => { td.number class=(class) { small { "failed" } } }
-            _ => { td.number class=(class) { "–" } }
+            (None, Some(of)) if of.failure.is_some() => { td.number.(class) { small { "failed" } } }
+            _ => { td.number.(class) { "–" } }
         }
     }
 }
@@ -268,7 +273,7 @@ pub(super) fn lane(engine: Engine<'_>, speed: Estimate, scale: LogScale, base: &
     let (one, value) = (scale.place(1.0), scale.place(speed.value));
     let (low, high) = (percent(scale.place(speed.low)), percent(scale.place(speed.high)));
     html! {
-        svg.lane role="img" class={ (engine.class()) " " (engine.colour()) } height="11" {
+        svg.lane.(engine.class()).(engine.colour()) role="img" height="11" {
             title { (summary::in_words(engine, speed, base)) }
             rect.touch width="100%" height="11" {}
             rect.bar x=(percent(one.min(value))) width=(percent((value - one).abs())) y="3.5" height="4" {}

@@ -61,7 +61,7 @@ pub(super) fn section(view: &View<'_>, history: &[HistoryEntry]) -> Result<Marku
             "Geometric mean of speeds over " (view.base_name()) ", which is the line at 1. Runs are those on \
              the same processor" @if strangers > 0 { "; " (strangers) " on others are left out" } "."
         }
-        ul.legend { @for engine in view.others() { li class=(engine.class()) { (engine.label()) } } }
+        ul.legend { @for engine in view.others() { li.(engine.class()) { (engine.label()) } } }
         (drawing)
         (table(view, &entries))
         @if let ([.., before, now], Some(engine)) = (&entries[..], view.main()) {
@@ -90,7 +90,7 @@ fn course(entries: &[&HistoryEntry], engine: Engine<'_>, locate: Locate<'_>) -> 
         known.map(|(at, entry, mean)| (entry, mean, locate(at as f64, mean.log10()))).collect();
     let line: Vec<String> = points.iter().map(|(_, _, (x, y))| format!("{x},{y}")).collect();
     html! {
-        g class={ (engine.class()) " " (engine.colour()) } {
+        g.(engine.class()).(engine.colour()) {
             polyline.course points=(line.join(" ")) {}
             @for (entry, mean, (x, y)) in &points {
                 g {
@@ -117,7 +117,7 @@ fn table(view: &View<'_>, entries: &[&HistoryEntry]) -> Markup {
                             th scope="col" { "Run" }
                             th scope="col" { "Begun" }
                             @for engine in view.others() {
-                                th.number scope="col" class=(engine.class()) { (engine.name()) }
+                                th.number.(engine.class()) scope="col" { (engine.name()) }
                             }
                         }
                     }
@@ -127,7 +127,7 @@ fn table(view: &View<'_>, entries: &[&HistoryEntry]) -> Markup {
                                 th scope="row" { (entry.label) }
                                 td { (format::date(entry.created)) }
                                 @for engine in view.others() {
-                                    td.number class=(engine.class()) {
+                                    td.number.(engine.class()) {
                                         (mean(entry, *engine).map_or("–".to_owned(), format::times))
                                     }
                                 }

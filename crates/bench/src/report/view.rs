@@ -73,7 +73,7 @@ impl<'a> Engine<'a> {
     pub(super) fn label(&self) -> Markup {
         html! {
             span.engine {
-                svg class=(self.colour()) width="12" height="12" aria-hidden="true" {
+                svg.(self.colour()) width="12" height="12" aria-hidden="true" {
                     (self.mark_at("6", "6"))
                 }
                 (wrapping(self.name()))

@@ -59,10 +59,11 @@ impl Browser {
             let mut bytes = Vec::new();
             while output.read_until(0, &mut bytes).is_ok_and(|count| count > 1) {
                 bytes.pop();
-                match serde_json::from_slice(&bytes) {
-                    Ok(message) if sender.send(message).is_ok() => bytes.clear(),
-                    _ => return,
+                let Ok(message) = serde_json::from_slice(&bytes) else { return };
+                if sender.send(message).is_err() {
+                    return;
                 }
+                bytes.clear();
             }
         });
         let (calls, session, events) = (0, None, Vec::new());
@@ -91,7 +92,13 @@ impl Browser {
         let url = format!("file://{}", file.display());
         let answer = self.call("Page.navigate", json!({"url": url}));
         assert!(answer["errorText"].is_null(), "{url}: {answer}");
-        self.wait_for("Page.loadEventFired");
+        // The event that a page is loaded may still be that of the empty page.
+        let loaded = "location.protocol === 'file:' && document.readyState === 'complete'";
+        let begun = Instant::now();
+        while self.eval(loaded) != true {
+            assert!(begun.elapsed() < PATIENCE, "{url} is not loaded");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn resize(&mut self, width: u32, height: u32) {
@@ -157,6 +164,10 @@ impl Browser {
 
     /// Writes a picture of the window or of the whole page.
     pub(crate) fn screenshot(&mut self, file: &Path, whole: bool) {
+        // What has come into view is drawn with the second frame.
+        let drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => \
+            setTimeout(done, 200))))";
+        self.eval(drawn);
         let request = json!({"format": "png", "captureBeyondViewport": whole, "clip": self.clip(whole)});
         let answer = self.call("Page.captureScreenshot", request);
         let data = answer["data"].as_str().unwrap();
@@ -191,13 +202,6 @@ impl Browser {
                 assert!(message["error"].is_null(), "{method}: {}", message["error"]);
                 return message["result"].take();
             }
-            self.events.push(message);
-        }
-    }
-
-    fn wait_for(&mut self, event: &str) {
-        while self.events.iter().all(|message| message["method"] != event) {
-            let message = self.receive(event);
             self.events.push(message);
         }
     }

@@ -24,6 +24,7 @@ fn check_nesting(page: &str) {
             continue;
         }
         let name = tag.split([' ', '\n']).next().unwrap();
+        assert!(tag.matches(" class=").count() <= 1, "{tag}");
         if VOID.contains(&name) || tag.ends_with('/') {
             continue;
         }
