@@ -79,7 +79,11 @@ pub fn html(contents: &Contents<'_>) -> Result<String, ReportError> {
     if !contents.code.is_empty() {
         sections.push(Section { id: "code", title: "Code", body: code::section(contents.code) });
     }
-    sections.push(Section { id: "setting", title: "Machine and settings", body: summary::setting(&view) });
+    sections.push(Section {
+        id: "setting",
+        title: "Machine and settings",
+        body: summary::setting(&view),
+    });
     Ok(page(&view, &sections).into_string())
 }
 
@@ -105,7 +109,6 @@ fn page(view: &View<'_>, sections: &[Section]) -> Markup {
             }
             body {
                 a.skip href="#content" { "Skip to the results" }
-                (view::marks())
                 header {
                     div.top {
                         div {

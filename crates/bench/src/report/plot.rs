@@ -30,7 +30,12 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    pub(super) fn log(scale: LogScale, most: usize, format: fn(f64) -> String, title: &str) -> Axis {
+    pub(super) fn log(
+        scale: LogScale,
+        most: usize,
+        format: fn(f64) -> String,
+        title: &str,
+    ) -> Axis {
         let ticks = scale.ticks(most).into_iter().map(|tick| (tick.log10(), format(tick)));
         let (low, high) = (scale.low, scale.high);
         Axis { low, high, ticks: ticks.collect(), title: title.to_owned() }

@@ -51,8 +51,11 @@ pub(super) fn section(view: &View<'_>) -> Result<Markup, ReportError> {
     let all = || points.iter().flat_map(|point| point.rates.iter().map(|(_, rate)| *rate));
     let x = LogScale::around(points.iter().map(|point| point.intensity), 0.08);
     let y = LogScale::around(all().chain([roofs.ops]), 0.08);
-    let (Some(x), Some(y), true) = (x, y, all().next().is_some()) else {
-        return Ok(html! { p { "Left out: no kernel has both a time and a count of its operations." } });
+    let wide = |scale: Option<LogScale>| scale.map(|scale| scale.at_least(1.5));
+    let (Some(x), Some(y), true) = (wide(x), wide(y), all().next().is_some()) else {
+        return Ok(
+            html! { p { "Left out: no kernel has both a time and a count of its operations." } },
+        );
     };
     let plot = Plot {
         id: "roofline-plot",
@@ -103,7 +106,12 @@ fn points<'a>(view: &View<'a>, engines: &[Engine<'a>]) -> Vec<Point<'a>> {
         });
         Some(Point { kernel, intensity, rates: rates.collect() })
     };
-    view.results.kernels.iter().filter_map(of_kernel).filter(|point| !point.rates.is_empty()).collect()
+    view.results
+        .kernels
+        .iter()
+        .filter_map(of_kernel)
+        .filter(|point| !point.rates.is_empty())
+        .collect()
 }
 
 /// The roofs as far as they are within the plot, in logarithms.
@@ -118,7 +126,10 @@ fn lines(x: LogScale, y: LogScale, roofs: Roofs) -> Vec<(String, [(f64, f64); 2]
     let from = x.low.max(ops - roofs.cache.max(roofs.memory).log10());
     let label = format!("32-bit lanes {}op/s", format::rate(roofs.ops));
     let flat = (from < x.high).then_some((label, [(from, ops), (x.high, ops)]));
-    [slope("memory", roofs.memory), slope("cache", roofs.cache), flat].into_iter().flatten().collect()
+    [slope("memory", roofs.memory), slope("cache", roofs.cache), flat]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The name of a roof, along it.
@@ -148,7 +159,7 @@ fn marks(point: &Point<'_>, locate: Locate<'_>) -> Markup {
                     (point.kernel.name) ", " (engine.name()) ": " (format::digits(point.intensity))
                     " operations per byte, " (format::rate(*rate)) "op/s"
                 }
-                (engine.mark_at(&x.to_string(), &y.to_string()))
+                (engine.mark_at(x, y))
             }
         }
     }

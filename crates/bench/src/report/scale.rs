@@ -10,7 +10,8 @@ pub(super) struct LogScale {
 }
 
 /// Ticks within a decade, from few to many.
-const DECADES: [&[f64]; 4] = [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
+const DECADES: [&[f64]; 4] =
+    [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
 /// The least part of a decade that a scale has.
 const LEAST: f64 = 0.08;
 
@@ -30,6 +31,12 @@ impl LogScale {
         Some(LogScale { low: low - widen, high: high + widen })
     }
 
+    /// The same about its middle, with at least so many decades.
+    pub(super) fn at_least(self, decades: f64) -> LogScale {
+        let widen = (decades - (self.high - self.low)).max(0.0) / 2.0;
+        LogScale { low: self.low - widen, high: self.high + widen }
+    }
+
     /// Where a value is, from 0 at the lower end to 1 at the upper, and not beyond.
     pub(super) fn place(&self, value: f64) -> f64 {
         ((value.log10() - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
@@ -39,7 +46,8 @@ impl LogScale {
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         let within = |steps: &[f64]| -> Vec<f64> {
             let powers = self.low.floor() as i32..=self.high.ceil() as i32;
-            let all = powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
+            let all =
+                powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
             all.filter(|tick| (self.low..=self.high).contains(&tick.log10())).collect()
         };
         let sets = DECADES.map(within);
@@ -70,7 +78,8 @@ mod tests {
     use super::*;
 
     fn close(found: &[f64], wanted: &[f64]) {
-        let same = found.iter().zip(wanted).all(|(found, wanted)| (found / wanted - 1.0).abs() < 1e-9);
+        let same =
+            found.iter().zip(wanted).all(|(found, wanted)| (found / wanted - 1.0).abs() < 1e-9);
         assert!(same && found.len() == wanted.len(), "{found:?}");
     }
 

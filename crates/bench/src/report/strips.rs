@@ -62,14 +62,15 @@ pub(super) fn code_sizes(view: &View<'_>) -> Result<Markup, ReportError> {
 }
 
 fn section(view: &View<'_>, quantity: &Quantity) -> Result<Markup, ReportError> {
-    let strips: Vec<Strip<'_>> = view.engines.iter().filter_map(|e| strip(view, *e, quantity)).collect();
+    let strips: Vec<Strip<'_>> =
+        view.engines.iter().filter_map(|e| strip(view, *e, quantity)).collect();
     let values = strips.iter().flat_map(|strip| strip.values.iter().map(|(_, value)| *value));
     let Some(scale) = LogScale::around(values, 0.06) else {
         return Ok(html! { p { "Left out: no engine tells it." } });
     };
-    let medians = strips.iter().map(|strip| {
-        format!("{} {}", strip.engine.name(), (quantity.format)(strip.median))
-    });
+    let medians = strips
+        .iter()
+        .map(|strip| format!("{} {}", strip.engine.name(), (quantity.format)(strip.median)));
     let plot = Plot {
         id: quantity.id,
         title: quantity.title,
@@ -77,7 +78,7 @@ fn section(view: &View<'_>, quantity: &Quantity) -> Result<Markup, ReportError> 
         size: (860, 60 + 36 * strips.len() as u32),
         left: 150,
         right: 110,
-        x: Axis::log(scale, 8, quantity.short, quantity.axis),
+        x: Axis::log(scale.at_least(0.5), 8, quantity.short, quantity.axis),
         y: Axis { low: 0.0, high: strips.len() as f64, ticks: Vec::new(), title: String::new() },
     };
     let drawing = plot.draw(&[], |locate| {
@@ -88,7 +89,8 @@ fn section(view: &View<'_>, quantity: &Quantity) -> Result<Markup, ReportError> 
             }
         }
     })?;
-    let silent = view.engines.iter().filter(|engine| strips.iter().all(|s| s.engine.at != engine.at));
+    let silent =
+        view.engines.iter().filter(|engine| strips.iter().all(|s| s.engine.at != engine.at));
     let silent: Vec<&str> = silent.map(|engine| engine.name()).collect();
     Ok(html! {
         (drawing)
@@ -120,7 +122,7 @@ fn draw(
     let (median, _) = locate(strip.median.log10(), middle);
     html! {
         g.(engine.class()).(engine.colour()) {
-            (engine.mark_at(&(left - 138).to_string(), &y.to_string()))
+            (engine.mark_at(left - 138, y))
             text x=(left - 126) y=(y + 4) { (shortened(engine.name())) }
             @for (at, (name, value)) in strip.values.iter().enumerate() {
                 @let (x, _) = locate(value.log10(), middle);

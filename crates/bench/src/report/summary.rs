@@ -8,6 +8,9 @@ use crate::results::Geomean;
 use crate::stats::Estimate;
 use maud::{Markup, html};
 
+/// Ticks above the plot, which is a third of the table.
+const TICKS: usize = 4;
+
 /// How kernels went under an engine, beside the base.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Tally {
@@ -24,7 +27,8 @@ struct Tally {
 fn tally(view: &View<'_>, engine: Engine<'_>) -> Tally {
     let mut tally = Tally::default();
     for kernel in &view.results.kernels {
-        tally.failed += usize::from(view::of(kernel, engine).is_some_and(|of| of.failure.is_some()));
+        tally.failed +=
+            usize::from(view::of(kernel, engine).is_some_and(|of| of.failure.is_some()));
         match view::speed(kernel, engine) {
             Some(speed) if speed.low > 1.0 => tally.faster += 1,
             Some(speed) if speed.high < 1.0 => tally.slower += 1,
@@ -38,7 +42,8 @@ fn tally(view: &View<'_>, engine: Engine<'_>) -> Tally {
 /// What is said first: numbers of the engine that the page is about.
 pub(super) fn figures(view: &View<'_>) -> Markup {
     let kernels = view.results.kernels.len();
-    let wrong = view.results.kernels.iter().filter(|kernel| kernel.outputs_equal == Some(false)).count();
+    let wrong =
+        view.results.kernels.iter().filter(|kernel| kernel.outputs_equal == Some(false)).count();
     let mean = view.main().and_then(|main| Some((main, view.results.geomean.get(main.name())?)));
     html! {
         dl.figures {
@@ -94,13 +99,16 @@ pub(super) fn figures(view: &View<'_>) -> Markup {
 pub(super) fn engines(view: &View<'_>) -> Markup {
     let means = view.results.geomean.values().filter_map(|mean| view::sound(Some(mean.speed)));
     let ends = means.flat_map(|speed| [speed.low, speed.high]);
-    let scale = LogScale::around(ends.chain([1.0]), 0.12);
+    let scale = match view.others() {
+        [] => None,
+        _ => LogScale::around(ends.chain([1.0]), 0.12),
+    };
     html! {
         p {
             "Geometric means over " (view.base_name()) " of the kernels that both ran, with 95\u{a0}% \
              intervals. Faster and slower count kernels whose interval excludes 1."
         }
-        @if let Some(scale) = scale { (table::grid("engines-grid", scale)) }
+        @if let Some(scale) = scale { (table::grid("engines-grid", scale, TICKS)) }
         div.scroll tabindex="0" role="region" aria-label="Engines, table" {
             table.engines {
                 thead {
@@ -109,7 +117,7 @@ pub(super) fn engines(view: &View<'_>) -> Markup {
                         th scope="col" { "Speed" }
                         th.chart scope="col" {
                             span.unseen { "Speed as a plot" }
-                            @if let Some(scale) = scale { (table::axis(scale)) }
+                            @if let Some(scale) = scale { (table::axis(scale, TICKS)) }
                         }
                         th.number scope="col" { "Kernels" }
                         th.number scope="col" { "Faster" }

@@ -28,6 +28,8 @@ struct Cell {
     more: String,
 }
 
+/// Ticks above plots in rows, which are narrow on a phone.
+const TICKS: usize = 5;
 const SPEED: &str = "speed";
 const MEASURES: [Measure; 5] = [
     Measure {
@@ -117,8 +119,11 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     };
     html! {
         p {
-            "Speed is how many times as fast as " (view.base_name()) ", with its 95\u{a0}% interval; marks in \
-             the plots are speeds, and lines through them intervals. Time is of one call, median. Compile is \
+            @if !view.others().is_empty() {
+                "Speed is how many times as fast as " (view.base_name()) ", with its 95\u{a0}% interval; marks \
+                 in the plots are speeds, and lines through them intervals. "
+            }
+            "Time is of one call, median. Compile is \
              the shortest compilation. Noise is the median distance of samples from their median."
         }
         div.controls {
@@ -138,7 +143,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                 }
             }
         }
-        @if let Some(scale) = scale { (grid("kernels-grid", scale)) }
+        @if let Some(scale) = scale { (grid("kernels-grid", scale, TICKS)) }
         div.scroll.tall tabindex="0" role="region" aria-label="Kernels, table" {
             table #kernels {
                 thead { (header(view, scale)) }
@@ -155,7 +160,7 @@ fn header(view: &View<'_>, scale: Option<LogScale>) -> Markup {
             @if let Some(scale) = scale {
                 th.chart scope="col" {
                     "Speed over " (view.base_name())
-                    (axis(scale))
+                    (axis(scale, TICKS))
                 }
             }
             @for measure in &MEASURES {
@@ -171,10 +176,10 @@ fn header(view: &View<'_>, scale: Option<LogScale>) -> Markup {
 }
 
 /// The numbers above plots of speeds.
-pub(super) fn axis(scale: LogScale) -> Markup {
+pub(super) fn axis(scale: LogScale, most: usize) -> Markup {
     html! {
         svg.axis height="14" aria-hidden="true" {
-            @for tick in scale.ticks(6) {
+            @for tick in scale.ticks(most) {
                 @let place = scale.place(tick);
                 @let anchor = if place < 0.06 { "start" } else if place > 0.94 { "end" } else { "middle" };
                 text x=(percent(place)) y="11" text-anchor=(anchor) { (format::times_short(tick)) }
@@ -184,11 +189,11 @@ pub(super) fn axis(scale: LogScale) -> Markup {
 }
 
 /// The lines behind plots of speeds, for references to them.
-pub(super) fn grid(id: &str, scale: LogScale) -> Markup {
+pub(super) fn grid(id: &str, scale: LogScale, most: usize) -> Markup {
     html! {
         svg.marks width="0" height="0" aria-hidden="true" {
-            symbol id=(id) {
-                @for tick in scale.ticks(6) {
+            symbol.speeds id=(id) {
+                @for tick in scale.ticks(most) {
                     @let place = percent(scale.place(tick));
                     line x1=(place) x2=(place) y1="0" y2="100%" {}
                 }
@@ -234,9 +239,10 @@ fn row(view: &View<'_>, kernel: &KernelResult, scale: Option<LogScale>) -> Marku
 
 /// What a reader must know of a kernel: differences and failures.
 fn remarks(view: &View<'_>, kernel: &KernelResult) -> Markup {
-    let failures = view.engines.iter().filter_map(|engine| {
-        Some((*engine, view::of(kernel, *engine)?.failure.as_deref()?))
-    });
+    let failures = view
+        .engines
+        .iter()
+        .filter_map(|engine| Some((*engine, view::of(kernel, *engine)?.failure.as_deref()?)));
     html! {
         @if kernel.outputs_equal == Some(false) {
             div.flag {
@@ -278,7 +284,7 @@ pub(super) fn lane(engine: Engine<'_>, speed: Estimate, scale: LogScale, base: &
             rect.touch width="100%" height="11" {}
             rect.bar x=(percent(one.min(value))) width=(percent((value - one).abs())) y="3.5" height="4" {}
             line x1=(low) x2=(high) y1="5.5" y2="5.5" {}
-            (engine.mark_at(&percent(value), "5.5"))
+            (engine.mark_within(&percent(value), 5.5))
         }
     }
 }

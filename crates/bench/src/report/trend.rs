@@ -23,7 +23,9 @@ pub(super) fn section(view: &View<'_>, history: &[HistoryEntry]) -> Result<Marku
         entries.push(&own);
     }
     let values = || {
-        entries.iter().flat_map(|entry| view.others().iter().filter_map(|engine| mean(entry, *engine)))
+        entries
+            .iter()
+            .flat_map(|entry| view.others().iter().filter_map(|engine| mean(entry, *engine)))
     };
     let Some(scale) = LogScale::around(values().chain([1.0]), 0.08) else {
         return Ok(html! {});
@@ -98,7 +100,7 @@ fn course(entries: &[&HistoryEntry], engine: Engine<'_>, locate: Locate<'_>) -> 
                         (engine.name()) ", " (entry.label) ", " (format::date(entry.created)) ": "
                         (format::times(*mean))
                     }
-                    (engine.mark_at(&x.to_string(), &y.to_string()))
+                    (engine.mark_at(*x, *y))
                 }
             }
         }

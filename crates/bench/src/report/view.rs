@@ -64,9 +64,18 @@ impl<'a> Engine<'a> {
         format!("c{}", self.at % COLOURS.len())
     }
 
-    /// A reference to its mark, at a place of a drawing.
-    pub(super) fn mark_at(&self, x: &str, y: &str) -> Markup {
-        html! { use.mark href={ "#m" (self.at % MARKS.len()) } x=(x) y=(y) {} }
+    /// Its mark, at a place of a drawing.
+    ///
+    /// Drawn each time: browsers take minutes for tables with thousands of references.
+    pub(super) fn mark_at(&self, x: i32, y: i32) -> Markup {
+        let (path, hollow) = MARKS[self.at % MARKS.len()];
+        html! { path.mark.hollow[hollow] transform={ "translate(" (x) " " (y) ")" } d=(path) {} }
+    }
+
+    /// Its mark, at a share of a drawing's width.
+    pub(super) fn mark_within(&self, x: &str, y: f64) -> Markup {
+        let (path, hollow) = MARKS[self.at % MARKS.len()];
+        html! { svg.place x=(x) y=(y) { path.mark.hollow[hollow] d=(path) {} } }
     }
 
     /// Its mark and its name.
@@ -74,7 +83,7 @@ impl<'a> Engine<'a> {
         html! {
             span.engine {
                 svg.(self.colour()) width="12" height="12" aria-hidden="true" {
-                    (self.mark_at("6", "6"))
+                    (self.mark_at(6, 6))
                 }
                 (wrapping(self.name()))
             }
@@ -155,23 +164,6 @@ pub(super) fn interval(estimate: Estimate) -> String {
 pub(super) fn wrapping(name: &str) -> Markup {
     html! {
         @for part in name.split_inclusive(['_', ':', '.', '-', '/', ' ']) { (part) wbr; }
-    }
-}
-
-/// The marks, for references to them.
-pub(super) fn marks() -> Markup {
-    html! {
-        svg.marks width="0" height="0" aria-hidden="true" {
-            defs {
-                @for (at, (path, hollow)) in MARKS.iter().enumerate() {
-                    @if *hollow {
-                        path id={ "m" (at) } d=(path) fill="none" stroke-width="1.8" {}
-                    } @else {
-                        path id={ "m" (at) } d=(path) stroke="none" {}
-                    }
-                }
-            }
-        }
     }
 }
 

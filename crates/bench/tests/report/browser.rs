@@ -32,7 +32,8 @@ pub(crate) fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    let mut programs = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut programs =
+        names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     programs.find(|program| program.is_file())
 }
 
@@ -164,11 +165,10 @@ impl Browser {
 
     /// Writes a picture of the window or of the whole page.
     pub(crate) fn screenshot(&mut self, file: &Path, whole: bool) {
-        // What has come into view is drawn with the second frame.
-        let drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => \
-            setTimeout(done, 200))))";
-        self.eval(drawn);
-        let request = json!({"format": "png", "captureBeyondViewport": whole, "clip": self.clip(whole)});
+        // What has just come into view is drawn a few frames later.
+        std::thread::sleep(Duration::from_millis(300));
+        let request =
+            json!({"format": "png", "captureBeyondViewport": whole, "clip": self.clip(whole)});
         let answer = self.call("Page.captureScreenshot", request);
         let data = answer["data"].as_str().unwrap();
         let bytes = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
@@ -180,7 +180,8 @@ impl Browser {
         const TALLEST: f64 = 16_000.0;
         let sizes = self.call("Page.getLayoutMetrics", json!({}));
         let sizes = if whole { &sizes["cssContentSize"] } else { &sizes["cssVisualViewport"] };
-        let of = |one: &str, other: &str| sizes[one].as_f64().or(sizes[other].as_f64()).unwrap_or(0.0);
+        let of =
+            |one: &str, other: &str| sizes[one].as_f64().or(sizes[other].as_f64()).unwrap_or(0.0);
         let height = of("height", "clientHeight").min(TALLEST);
         let (x, y) = (of("x", "pageX"), of("y", "pageY"));
         json!({"x": x, "y": y, "width": of("width", "clientWidth"), "height": height, "scale": 1})

@@ -45,7 +45,7 @@
     texts += 1;
     check(element, element instanceof SVGElement ? style.fill : style.color, 4.5, text.slice(0, 40));
   }
-  for (const element of document.querySelectorAll("use.mark, .lane line, .plot .dot, .plot .course, .plot .median")) {
+  for (const element of document.querySelectorAll(".mark, .lane line, .plot .dot, .plot .course, .plot .median")) {
     if (!seen(element)) continue;
     marks += 1;
     check(element, getComputedStyle(element).stroke, 3, element.getAttribute("class") ?? element.tagName);

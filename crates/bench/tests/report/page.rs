@@ -43,7 +43,8 @@ impl Pages {
             let results = sample::results(kernels, engines);
             let history = if more { sample::history(&results) } else { Vec::new() };
             let code = sample::code(&results, if more { 6 } else { 0 });
-            let page = html(&Contents { results: &results, history: &history, code: &code }).unwrap();
+            let page =
+                html(&Contents { results: &results, history: &history, code: &code }).unwrap();
             let file = folder.join(name);
             std::fs::write(&file, page).unwrap();
             file
@@ -64,8 +65,13 @@ fn the_page_works_in_a_browser() {
     let say = |text: String| writeln!(std::io::stderr(), "{text}").unwrap();
     let Some(program) = browser::find() else {
         let required = std::env::var("EGRAFT_BROWSER").is_ok_and(|value| value == "required");
-        assert!(!required, "Chromium is required and not installed; scripts/setup --browser gets it");
-        say(format!("skipped {total} checks of the report: no Chromium; scripts/setup --browser gets it"));
+        assert!(
+            !required,
+            "Chromium is required and not installed; scripts/setup --browser gets it"
+        );
+        say(format!(
+            "skipped {total} checks of the report: no Chromium; scripts/setup --browser gets it"
+        ));
         return;
     };
     let pages = Pages::write();
@@ -143,8 +149,10 @@ fn sorting(browser: &mut Browser, pages: &Pages) {
     })";
     assert_eq!(browser.eval(together), true);
     browser.click("#kernels th.name button");
-    let names = browser.eval("[...document.querySelectorAll('#kernels tbody th')].map((th) => th.dataset.v)");
-    let names: Vec<&str> = names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let names = browser
+        .eval("[...document.querySelectorAll('#kernels tbody th')].map((th) => th.dataset.v)");
+    let names: Vec<&str> =
+        names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let place = |wanted: &str| names.iter().position(|name| *name == wanted).unwrap();
     assert!(place("bilateral_u8") < place("blur3x3_f32"));
     assert!(place("blur3x3_u8") < place("blur3x3_u16"), "numbers count as such");
@@ -152,7 +160,8 @@ fn sorting(browser: &mut Browser, pages: &Pages) {
 
 fn filter(browser: &mut Browser, pages: &Pages) {
     browser.open(&pages.full, 1280, 900);
-    let visible = "[...document.querySelectorAll('#kernels tbody tr')].filter((row) => row.checkVisibility())
+    let visible =
+        "[...document.querySelectorAll('#kernels tbody tr')].filter((row) => row.checkVisibility())
         .map((row) => row.cells[0].dataset.v)";
     assert_eq!(browser.eval(visible).as_array().unwrap().len(), 59);
     browser.click("#filter");
@@ -164,8 +173,10 @@ fn filter(browser: &mut Browser, pages: &Pages) {
     // Rows that were filtered away keep away when the table is sorted.
     browser.click(EGRAFT_SPEED);
     assert_eq!(browser.eval(visible), json!([]));
-    browser.eval("(() => { const f = document.getElementById('filter'); f.value = ''; \
-        f.dispatchEvent(new Event('input')); })()");
+    browser.eval(
+        "(() => { const f = document.getElementById('filter'); f.value = ''; \
+        f.dispatchEvent(new Event('input')); })()",
+    );
     assert_eq!(browser.eval(visible).as_array().unwrap().len(), 59);
 }
 
@@ -284,7 +295,8 @@ fn contrast(browser: &mut Browser, pages: &Pages) {
             browser.theme(scheme);
             let found = browser.eval(include_str!("contrast.js"));
             assert_eq!(found["low"], json!([]), "{scheme}, {width} wide");
-            let (texts, marks) = (found["texts"].as_u64().unwrap(), found["marks"].as_u64().unwrap());
+            let (texts, marks) =
+                (found["texts"].as_u64().unwrap(), found["marks"].as_u64().unwrap());
             assert!(texts > 2000 && marks > 1500, "{texts} texts, {marks} marks");
             println!("contrast, {scheme}, {width} wide: {texts} texts, {marks} marks");
         }
@@ -295,12 +307,16 @@ fn narrow_windows(browser: &mut Browser, pages: &Pages) {
     for page in [&pages.full, &pages.single, &pages.large] {
         browser.open(page, 360, 740);
         for width in [360, 768, 1280] {
+            let begun = std::time::Instant::now();
             browser.resize(width, 740);
-            browser.eval("for (const details of document.querySelectorAll('details')) details.open = true");
+            browser.eval(
+                "for (const details of document.querySelectorAll('details')) details.open = true",
+            );
             let widths = browser.eval(
                 "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
             );
             assert_eq!(widths, json!([width, width]), "{}", page.display());
+            println!("{width} wide: laid out in {:.1} s", begun.elapsed().as_secs_f64());
         }
     }
 }

@@ -27,8 +27,18 @@ const ENGINES: [(&str, &str, &str, [f64; 3]); 12] = [
 ];
 
 const STEMS: [&str; 12] = [
-    "blur3x3", "conv3x3", "matmul", "median3x3", "resize_bilinear", "demosaic", "bilateral", "fft_radix4",
-    "histogram", "depthwise3x3", "local_equalize", "rgb_to_yuv",
+    "blur3x3",
+    "conv3x3",
+    "matmul",
+    "median3x3",
+    "resize_bilinear",
+    "demosaic",
+    "bilateral",
+    "fft_radix4",
+    "histogram",
+    "depthwise3x3",
+    "local_equalize",
+    "rgb_to_yuv",
 ];
 const TYPES: [&str; 5] = ["u8", "u16", "i16", "f32", "u8i8_i32"];
 
@@ -118,7 +128,8 @@ fn kernel(name: String, engines: &[Engine], random: &mut SmallRng) -> KernelResu
     for (engine, _, _, [speed, compile, size]) in engines {
         let speed = if first.is_none() { 1.0 } else { speed * random.random_range(0.6_f64..1.5) };
         let noise = random.random_range(0.002..0.03);
-        let sample = |random: &mut SmallRng| base_ns / speed * (1.0 + random.random_range(-noise..noise));
+        let sample =
+            |random: &mut SmallRng| base_ns / speed * (1.0 + random.random_range(-noise..noise));
         let samples: Vec<f64> = (0..12).map(|_| sample(random)).collect();
         let first = first.get_or_insert_with(|| samples.clone());
         let compiles = *compile > 0.0;

@@ -53,7 +53,8 @@ fn text_of_results_is_escaped() {
     results.versions.insert(EVIL.to_owned(), EVIL.to_owned());
     results.settings.cpu = EVIL.to_owned();
     results.settings.directory = EVIL.into();
-    let renamed: Vec<String> = results.engines.iter().map(|e| format!("{}{EVIL}", e.name)).collect();
+    let renamed: Vec<String> =
+        results.engines.iter().map(|e| format!("{}{EVIL}", e.name)).collect();
     for kernel in &mut results.kernels {
         kernel.name = format!("{}{EVIL}", kernel.name);
         kernel.difference = Some(EVIL.to_owned());
@@ -103,7 +104,9 @@ fn anything_may_be_missing() {
                 2 => result.time_ns = None,
                 3 => (result.code_bytes, result.spread) = (None, Some(f64::NAN)),
                 4 => result.compile_ns = vec![f64::NAN, 0.0],
-                _ => result.speed = Some(Estimate { value: f64::INFINITY, low: 0.0, high: f64::NAN }),
+                _ => {
+                    result.speed = Some(Estimate { value: f64::INFINITY, low: 0.0, high: f64::NAN })
+                }
             }
         }
     }
@@ -151,6 +154,8 @@ fn the_file_names_nothing_outside() {
     for outside in ["http:", "https:", "url(", "@import", " src=", " style=", " onclick="] {
         assert!(!page.contains(outside), "{outside}");
     }
-    let links = page.match_indices("href=\"").filter(|(at, text)| !page[at + text.len()..].starts_with('#'));
+    let links = page
+        .match_indices("href=\"")
+        .filter(|(at, text)| !page[at + text.len()..].starts_with('#'));
     assert_eq!(links.count(), 0);
 }
