@@ -1,5 +1,5 @@
-// Sorts and filters the table of kernels, and switches between light and dark. Nothing else on the page
-// needs a script.
+// Sorts and filters the table of kernels, hides engines and columns, and switches between light and dark.
+// Without it everything is shown, and what it makes work is not.
 "use strict";
 
 (() => {
@@ -23,6 +23,14 @@
   system.addEventListener("change", label);
   label();
   button.hidden = false;
+
+  // Engines and columns.
+  for (const box of document.querySelectorAll("input[data-hides]")) {
+    const choose = () => root.classList.toggle(`no-${box.dataset.hides}`, !box.checked);
+    box.addEventListener("change", choose);
+    box.closest("fieldset").hidden = false;
+    choose();
+  }
 
   // Sorting. Rows without a value come last, whatever the order; equal ones keep theirs.
   const table = document.getElementById("kernels");

@@ -170,7 +170,7 @@ fn table(view: &View<'_>, engines: &[Engine<'_>], points: &[Point<'_>], roofs: R
     html! {
         details.data {
             summary { "The points as a table" }
-            div.scroll tabindex="0" role="region" aria-label="Roofline, table" {
+            div.scroll.boxed tabindex="0" role="region" aria-label="Roofline, table" {
                 table {
                     thead {
                         tr {

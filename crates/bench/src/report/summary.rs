@@ -109,7 +109,7 @@ pub(super) fn engines(view: &View<'_>) -> Markup {
              intervals. Faster and slower count kernels whose interval excludes 1."
         }
         @if let Some(scale) = scale { (table::grid("engines-grid", scale, TICKS)) }
-        div.scroll tabindex="0" role="region" aria-label="Engines, table" {
+        div.scroll.boxed tabindex="0" role="region" aria-label="Engines, table" {
             table.engines {
                 thead {
                     tr {

@@ -132,11 +132,11 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                 input #filter type="search" autocomplete="off" spellcheck="false";
                 span #shown.quiet role="status" {}
             }
-            fieldset.choice {
+            fieldset.choice hidden {
                 legend { "Columns" }
                 @for measure in MEASURES.iter().filter(|measure| !measure.engines(view).is_empty()) {
                     label {
-                        input type="checkbox" id={ "col-" (measure.key) } checked[measure.shown]
+                        input type="checkbox" data-hides={ "k-" (measure.key) } checked[measure.shown]
                             autocomplete="off";
                         (measure.title)
                     }

@@ -112,7 +112,7 @@ fn table(view: &View<'_>, entries: &[&HistoryEntry]) -> Markup {
     html! {
         details.data {
             summary { "The runs as a table" }
-            div.scroll tabindex="0" role="region" aria-label="History, table" {
+            div.scroll.boxed tabindex="0" role="region" aria-label="History, table" {
                 table {
                     thead {
                         tr {

@@ -167,7 +167,9 @@ pub(super) fn wrapping(name: &str) -> Markup {
     }
 }
 
-/// Colours, and what hides an engine that is not ticked.
+/// Colours, and what hides an engine when the script says so.
+///
+/// `:has` would do without a script, and makes browsers think for a minute about large tables.
 pub(super) fn style(engines: &[Engine<'_>]) -> String {
     use std::fmt::Write;
     let mut style = String::new();
@@ -176,7 +178,7 @@ pub(super) fn style(engines: &[Engine<'_>]) -> String {
     }
     for engine in engines {
         let at = engine.at;
-        let _ = writeln!(style, ":root:has(#show-{at}:not(:checked)) .e{at} {{ display: none; }}");
+        let _ = writeln!(style, ".no-e{at} .e{at} {{ display: none; }}");
     }
     style
 }
@@ -184,11 +186,11 @@ pub(super) fn style(engines: &[Engine<'_>]) -> String {
 /// Which engines are shown, everywhere on the page.
 pub(super) fn chooser(engines: &[Engine<'_>]) -> Markup {
     html! {
-        fieldset.choice {
+        fieldset.choice hidden {
             legend { "Engines in table and plots" }
             @for engine in engines {
                 label {
-                    input type="checkbox" id={ "show-" (engine.at) } checked autocomplete="off";
+                    input type="checkbox" data-hides=(engine.class()) checked autocomplete="off";
                     (engine.label())
                 }
             }
