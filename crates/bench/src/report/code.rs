@@ -142,6 +142,7 @@ fn one_loop(kernel: &KernelCode, at: usize, found: &Loop) -> Markup {
         Some((start, end)) => format!("Loop {}: wasm {start:#x} to {end:#x}", at + 1),
         None => format!("Loop {}", at + 1),
     };
+    let label = format!("Code of {}, {title}", kernel.kernel);
     html! {
         h3 { (title) }
         p { (found.summary()) "." }
@@ -159,13 +160,16 @@ fn one_loop(kernel: &KernelCode, at: usize, found: &Loop) -> Markup {
                 }
             }
         }
-        div.scroll.listing tabindex="0" role="region" aria-label={ "Code of " (kernel.kernel) ", " (title) } {
+        div.scroll.listing tabindex="0" role="region" aria-label=(label) {
             table {
                 thead {
                     tr {
                         th scope="col" { "Wasm" }
-                        th scope="col" { "Egraft" } th scope="col" { "Tile" } th.number scope="col" { "Cycles" }
-                        th scope="col" { "Stock" } th.number scope="col" { "Cycles" }
+                        th scope="col" { "Egraft" }
+                        th scope="col" { "Tile" }
+                        th.number scope="col" { "Cycles" }
+                        th scope="col" { "Stock" }
+                        th.number scope="col" { "Cycles" }
                     }
                 }
                 @for row in &found.rows { tbody { (rows(row)) } }

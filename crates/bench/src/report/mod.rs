@@ -118,7 +118,11 @@ fn page(view: &View<'_>, sections: &[Section]) -> Markup {
                         button #theme type="button" hidden { "Dark" }
                     }
                     nav aria-label="Sections" {
-                        ul { @for section in sections { li { a href={ "#" (section.id) } { (section.title) } } } }
+                        ul {
+                            @for section in sections {
+                                li { a href={ "#" (section.id) } { (section.title) } }
+                            }
+                        }
                     }
                 }
                 main #content tabindex="-1" {

@@ -84,10 +84,11 @@ pub(super) fn section(view: &View<'_>) -> Result<Markup, ReportError> {
     })?;
     Ok(html! {
         p {
-            "A point is a kernel under an engine. Work is counted in its wasm, where a vector of sixteen \
-             bytes has sixteen lanes, and bytes are those of its arguments, each moved once. The flat roof \
-             is for lanes of 32 bits in vectors of " (peaks.vector_bits) " bits: kernels of narrower lanes \
-             may rise above it, and those whose arguments fit a cache above the roof of main memory."
+            "A point is a kernel under an engine. Work is counted in its wasm, where an operation on \
+             vectors counts once for each lane; bytes are those of its arguments, each moved once. The \
+             flat roof is for lanes of 32 bits in vectors of " (peaks.vector_bits) " bits: kernels of \
+             narrower lanes may rise above it, and those whose arguments fit a cache above the roof of \
+             main memory."
         }
         ul.legend { @for engine in &engines { li.(engine.class()) { (engine.label()) } } }
         (drawing)
@@ -190,7 +191,8 @@ fn table(view: &View<'_>, engines: &[Engine<'_>], points: &[Point<'_>], roofs: R
                                 td.number { (format::rate(roofs.limit(point.intensity))) }
                                 @for engine in engines {
                                     @let rate = point.rates.iter().find(|(of, _)| of.at == engine.at);
-                                    td.number { (rate.map_or("–".to_owned(), |(_, rate)| format::rate(*rate))) }
+                                    @let text = rate.map(|(_, rate)| format::rate(*rate));
+                                    td.number { (text.unwrap_or("–".to_owned())) }
                                 }
                             }
                         }

@@ -120,8 +120,8 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
         p {
             @if !view.others().is_empty() {
-                "Speed is how many times as fast as " (view.base_name()) ", with its 95\u{a0}% interval; marks \
-                 in the plots are speeds, and lines through them intervals. "
+                "Speed is how many times as fast as " (view.base_name()) ", with its 95\u{a0}% \
+                 interval; marks in the plots are speeds, and lines through them intervals. "
             }
             "Time is of one call, median. Compile is \
              the shortest compilation. Noise is the median distance of samples from their median."

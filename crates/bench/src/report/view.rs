@@ -65,8 +65,6 @@ impl<'a> Engine<'a> {
     }
 
     /// Its mark, at a place of a drawing.
-    ///
-    /// Drawn each time: browsers take minutes for tables with thousands of references.
     pub(super) fn mark_at(&self, x: i32, y: i32) -> Markup {
         let (path, hollow) = MARKS[self.at % MARKS.len()];
         html! { path.mark.hollow[hollow] transform={ "translate(" (x) " " (y) ")" } d=(path) {} }

@@ -316,10 +316,7 @@ fn narrow_windows(browser: &mut Browser, pages: &Pages) {
                 "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
             );
             assert_eq!(widths, json!([width, width]), "{}", page.display());
-            // Selectors such as `:has` once made this take a minute.
-            let seconds = begun.elapsed().as_secs_f64();
-            println!("{width} wide: laid out in {seconds:.1} s");
-            assert!(seconds < 30.0, "{}: laid out in {seconds:.1} s", page.display());
+            println!("{width} wide: laid out in {:.1} s", begun.elapsed().as_secs_f64());
         }
     }
 }
