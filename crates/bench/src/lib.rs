@@ -8,16 +8,19 @@
 
 pub mod compare;
 pub mod engine;
+pub mod history;
 pub mod machine;
 pub mod measure;
 pub mod ops;
 pub mod peaks;
 pub mod peer;
 pub mod protocol;
+pub mod report;
 pub mod results;
 pub mod serve;
 pub mod stats;
 
 pub use engine::{Engine, Entrant, Programs, Startable, UnknownPeer};
+pub use history::{HistoryEntry, HistoryError};
 pub use peer::{Launch, Peer, PeerError};
 pub use results::{ResultError, Results};

@@ -266,6 +266,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchCommand {
     /// Say which kernels became faster or slower, as far as the noise allows
     Compare(CompareArgs),
+    /// Write a result as a page for a browser
+    Report(ReportArgs),
     /// Measure how often this machine's noise is taken for a change, and which changes are found
     Calibrate(CalibrateArgs),
 }
@@ -333,6 +335,27 @@ pub(crate) struct CompareArgs {
     /// Print the comparison as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  egraft bench report result.json -o report.html")]
+pub(crate) struct ReportArgs {
+    /// A result of egraft bench --json
+    pub(crate) result: PathBuf,
+    /// Where the page goes; by default beside the result, with the ending .html
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Earlier runs, as egraft bench --history keeps them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// Folder with the kernels, for their code; by default that of the result
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kernels: Option<PathBuf>,
+    /// Show no code
+    #[arg(long)]
+    pub(crate) no_code: bool,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use egraft_bench::measure::{Amount, Measured, Run, measure};
 use egraft_bench::results::{EngineInfo, Geomean, KernelResult, Results, SCHEMA, Settings};
 use egraft_bench::stats::{Estimate, geomean, geomean_of};
-use egraft_bench::{Engine, Entrant, Programs, Startable, engine, machine, ops, peaks};
+use egraft_bench::{
+    Engine, Entrant, HistoryEntry, Programs, Startable, engine, history, machine, ops, peaks,
+};
 use egraft_kernels::Kernel;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ const PEERS: &str = "bench/peers";
 pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
     match &args.command {
         Some(BenchCommand::Compare(args)) => crate::compare::compare(args),
+        Some(BenchCommand::Report(args)) => crate::report::report(args),
         Some(BenchCommand::Calibrate(args)) => crate::calibrate::calibrate(args),
         None => run(&args.measure),
     }
@@ -97,6 +100,9 @@ fn run(args: &MeasureArgs) -> Result<ExitCode> {
     warnings.iter().for_each(output::warn);
     if let Some(path) = &args.json {
         output::write_file(path, &serde_json::to_vec(&results)?)?;
+    }
+    if let Some(path) = &args.history {
+        history::append(path, &HistoryEntry::of(&results, &args.label))?;
     }
     verdict(&results, &engines, kernel_failed)
 }

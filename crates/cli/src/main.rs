@@ -16,6 +16,7 @@ mod inspect;
 mod invoke;
 mod kernel;
 mod output;
+mod report;
 mod rules;
 mod run;
 mod wasi;

@@ -7,7 +7,7 @@
 use super::mca::{Cycles, Mca};
 use super::view;
 use super::wasm::WasmFunction;
-use crate::args::ExplainArgs;
+use crate::args::{CodeArgs, ExplainArgs};
 use crate::output;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::Function;
@@ -132,44 +132,18 @@ pub(super) fn explain(
 ) -> Result<ExitCode> {
     let captured =
         egraft::capture(config, wasm).with_context(|| args.module.display().to_string())?;
-    let found = function.index.and_then(|index| captured.by_index(index));
-    let Some(found) = found else {
-        bail!("{}: `{}` has no CLIF to show", args.module.display(), function.label());
-    };
-    let (isa, func) = (&*captured.isa, &found.func);
-    let Some(stock) = egraft::stock_listing(func, isa) else {
-        bail!(
-            "--asm reads x86-64 code only, and the target is {}; `egraft compile --emit asm` writes \
-             code of any",
-            isa.triple()
-        );
-    };
-    let (mut after, mut rewrites, mut egraft) = (None, Vec::new(), None);
-    if function.taken {
-        let effort = egraft::Effort::from_level(args.code.effort)?;
-        let (optimized, why) = egraft::explain_function(func, isa, effort);
-        if let Optimized::Improved(better) = optimized {
-            (after, rewrites) = (Some(better), why);
-        }
-        let func = after.as_deref().unwrap_or(func);
-        egraft = egraft::listing(func, isa, args.code.backend)
-            .or_else(|| egraft::stock_listing(func, isa));
-    }
     let default = if args.target.is_some() { "baseline" } else { "native" };
     let cpu = args.code.cpu.as_deref().unwrap_or(default);
     let mca = Mca::find(std::env::var_os("PATH").as_deref(), cpu);
     let binary = wat::parse_bytes(wasm)?;
-    let gathered = Gathered {
-        wasm: WasmFunction::read(&binary, found.index),
-        clif: clif(func, after.as_deref()),
-        rules: rules(&rewrites),
-        egraft,
-        stock,
-        mca: mca.as_ref(),
-    };
+    let subject =
+        Subject { captured: &captured, binary: &binary, code: &args.code, mca: mca.as_ref() };
+    let sections = subject
+        .sections(function, args.all_blocks)
+        .with_context(|| args.module.display().to_string())?;
     let explained = Explained {
         function,
-        sections: gathered.sections(args.all_blocks),
+        sections,
         llvm_mca: mca.as_ref().map(|mca| Analyser {
             program: mca.program().display().to_string(),
             cpu: mca.cpu().to_owned(),
@@ -180,6 +154,51 @@ pub(super) fn explain(
         false => view::print(&explained, args.all_blocks)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A module whose functions are explained.
+pub(super) struct Subject<'a> {
+    pub(super) captured: &'a egraft::Captured,
+    /// The module in binary form.
+    pub(super) binary: &'a [u8],
+    pub(super) code: &'a CodeArgs,
+    pub(super) mca: Option<&'a Mca>,
+}
+
+impl Subject<'_> {
+    /// The hot loops of a function, or `all` of it.
+    pub(super) fn sections(&self, function: &FunctionReport, all: bool) -> Result<Vec<Section>> {
+        let found = function.index.and_then(|index| self.captured.by_index(index));
+        let Some(found) = found else { bail!("`{}` has no CLIF to show", function.label()) };
+        let (isa, func) = (&*self.captured.isa, &found.func);
+        let Some(stock) = egraft::stock_listing(func, isa) else {
+            bail!(
+                "--asm reads x86-64 code only, and the target is {}; `egraft compile --emit asm` \
+                 writes code of any",
+                isa.triple()
+            );
+        };
+        let (mut after, mut rewrites, mut egraft) = (None, Vec::new(), None);
+        if function.taken {
+            let effort = egraft::Effort::from_level(self.code.effort)?;
+            let (optimized, why) = egraft::explain_function(func, isa, effort);
+            if let Optimized::Improved(better) = optimized {
+                (after, rewrites) = (Some(better), why);
+            }
+            let func = after.as_deref().unwrap_or(func);
+            egraft = egraft::listing(func, isa, self.code.backend)
+                .or_else(|| egraft::stock_listing(func, isa));
+        }
+        let gathered = Gathered {
+            wasm: WasmFunction::read(self.binary, found.index),
+            clif: clif(func, after.as_deref()),
+            rules: rules(&rewrites),
+            egraft,
+            stock,
+            mca: self.mca,
+        };
+        Ok(gathered.sections(all))
+    }
 }
 
 /// CLIF by wasm offset, before and after rewriting.

@@ -1,9 +1,12 @@
 //! `egraft explain`: the rules that fired in one function, or with `--asm` what its code became.
 
 mod asm;
+mod hot;
 mod mca;
 mod view;
 mod wasm;
+
+pub(crate) use hot::hot_loops;
 
 use crate::args::ExplainArgs;
 use crate::input::{self, InFile};
