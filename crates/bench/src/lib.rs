@@ -7,6 +7,7 @@
 //! Invariant: an engine that fails, hangs or lies takes nothing with it but its own column.
 
 pub mod compare;
+mod count;
 pub mod engine;
 pub mod history;
 pub mod machine;

@@ -3,6 +3,7 @@
 //! Each repetition starts a process of every engine, and they take turns: one sample each in a round, so
 //! that a disturbance hits them all. Outputs are compared before anything is timed.
 
+use crate::count::Instructions;
 use crate::engine::Startable;
 use crate::peer::{Peer, PeerError};
 use crate::protocol::{Functions, Loaded};
@@ -122,6 +123,21 @@ impl Ready {
                 let text = format!("{module}: `{function}` returned error {code}{said}");
                 Err(PeerError::Kernel(text))
             }
+        }
+    }
+
+    /// Nanoseconds of each call, and the instructions of all, if they are `counted` and can be.
+    fn sample(&mut self, calls: u32, counted: bool) -> Result<(Vec<f64>, Option<u64>), PeerError> {
+        let counter = match counted {
+            true => Instructions::of(self.peer.process()),
+            false => None,
+        };
+        match counter {
+            Some(mut counter) => {
+                let (times, count) = counter.during(|| self.time(calls));
+                Ok((times?, count))
+            }
+            None => Ok((self.time(calls)?, None)),
         }
     }
 
@@ -336,12 +352,18 @@ impl<'a> Columns<'a> {
     fn rounds(&mut self, rounds: u32, calls: u32) {
         let count = self.runs.len();
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); count];
-        for _ in 0..rounds {
+        for round in 0..rounds {
             for at in self.order() {
-                let Some(times) = self.ask(at, |engine| engine.time(calls + 1)) else { continue };
+                let Some((times, count)) =
+                    self.ask(at, |engine| engine.sample(calls + 1, round == 0))
+                else {
+                    continue;
+                };
+                let result = &mut self.columns[at].result;
+                let count = count.map(|count| count / u64::from(calls + 1));
+                result.instructions = count.into_iter().chain(result.instructions).min();
                 let times = &times[1..];
                 samples[at].extend(stats::median(times));
-                let result = &mut self.columns[at].result;
                 result.min_ns = times.iter().copied().chain(result.min_ns).min_by(f64::total_cmp);
             }
         }

@@ -261,6 +261,11 @@ impl Peer {
         Ok(timed)
     }
 
+    /// The process's number.
+    pub fn process(&self) -> u32 {
+        self.watched.process as u32
+    }
+
     /// The most memory that the process had so far, in bytes, where the system tells.
     pub fn peak_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.watched.process));

@@ -157,6 +157,9 @@ pub struct EngineResult {
     pub time_ns: Option<Estimate>,
     /// The shortest call of all.
     pub min_ns: Option<f64>,
+    /// Instructions of a call, where the system counts them.
+    #[serde(default)]
+    pub instructions: Option<u64>,
     /// Times to compile the module, those of all processes.
     pub compile_ns: Vec<f64>,
     /// Machine code of the module.

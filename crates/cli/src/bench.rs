@@ -74,6 +74,10 @@ fn run(args: &MeasureArgs) -> Result<ExitCode> {
         format!("the hypervisor gave {:.1} % of the time to others during the run", share * 100.0)
     }));
     machine.peaks = args.json.is_some().then(peaks::peaks);
+    let counted = |one: &Measured| one.result.engines.values().any(|of| of.instructions.is_some());
+    if !measured.iter().any(counted) {
+        machine.notes.push("the system offers no counter of instructions".to_owned());
+    }
     let infos = infos(&engines, &measured);
     let warnings: Vec<String> = measured.iter().flat_map(|one| one.warnings.clone()).collect();
     let kernel_failed = measured.iter().any(|one| one.kernel_failed);

@@ -4,6 +4,8 @@
 //! Run by `cargo bench -p egraft --bench instructions`, with valgrind and `cargo install gungraun-runner
 //! --version 0.20.0`. Gungraun shows the difference to the run before.
 
+#![allow(missing_docs, reason = "of what gungraun's macros make")]
+
 use egraft::ConfigExt;
 use gungraun::prelude::*;
 use std::hint::black_box;

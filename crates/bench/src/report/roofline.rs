@@ -85,9 +85,10 @@ pub(super) fn section(view: &View<'_>) -> Result<Markup, ReportError> {
     Ok(html! {
         p {
             "A point is a kernel under an engine. Work is counted in its wasm, where an operation on \
-             vectors counts once for each lane; bytes are those of its arguments, each moved once. The \
-             flat roof is for lanes of 32 bits in vectors of " (peaks.vector_bits) " bits: kernels of \
-             narrower lanes may rise above it, and those whose arguments fit a cache above the roof of \
+             vectors of 128 bits counts 4, for lanes of 32 bits; bytes are those of its arguments, each \
+             moved once. The flat roof is for vectors of " (peaks.vector_bits) " bits: code that does \
+             with one instruction what wasm has several for may rise above it, and kernels whose \
+             arguments fit a cache above the roof of \
              main memory."
         }
         ul.legend { @for engine in &engines { li.(engine.class()) { (engine.label()) } } }
