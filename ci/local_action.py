@@ -81,7 +81,7 @@ def value_of(path, lines, at, indent, text):
             raise Unknown(f"{path}:{number}: {text!r}")
         return match[1].replace("''", "'"), at + 1
     text = re.sub(r" +#.*", "", text)
-    if text[0] in "\"&*!%@`{>|" or ": " in text:
+    if text[0] in '"&*!%@`{>|' or ": " in text:
         raise Unknown(f"{path}:{number}: {text!r}")
     if text[0] == "[":
         return [item.strip() for item in text.strip("[]").split(",")], at + 1
@@ -90,7 +90,9 @@ def value_of(path, lines, at, indent, text):
 
 # --- Expressions: names, strings, true, false, ! == != && || ( ), and the functions below.
 
-TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)|(&&|\|\||==|!=|[!(),]))")
+TOKEN = re.compile(
+    r"\s*(?:('(?:[^']|'')*')|([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)|(&&|\|\||==|!=|[!(),]))"
+)
 
 
 class Expression:
@@ -160,7 +162,11 @@ class Expression:
             raise Unknown(f"expression {self.text!r}: {symbol}")
         if self.take("("):
             return self.call(name)
-        return {"true": True, "false": False}.get(name) if name in ("true", "false") else self.look_up(name)
+        return (
+            {"true": True, "false": False}.get(name)
+            if name in ("true", "false")
+            else self.look_up(name)
+        )
 
     def expect(self, symbol):
         if not self.take(symbol):
@@ -215,6 +221,7 @@ STATUS = re.compile(r"\b(always|cancelled|success|failure)\(")
 
 def fill(text, contexts):
     """The text with its expressions replaced."""
+
     def one(match):
         value = Expression(match[1], contexts).value()
         return str(value).lower() if isinstance(value, bool) else value
@@ -257,13 +264,18 @@ def run(action, inputs, github, environment, uses, folder, log):
         if holds(step.get("if", "success()"), contexts):
             ran.append(step["name"])
             print(f"--- {step['name']}", file=log, flush=True)
-            filled = {key: fill(value, contexts) for key, value in step.get("with", step.get("env", {})).items()}
+            filled = {
+                key: fill(value, contexts)
+                for key, value in step.get("with", step.get("env", {})).items()
+            }
             if "uses" in step:
                 if step["uses"] not in uses:
                     raise Unknown(f"step {step['name']}: uses {step['uses']}")
                 outputs = uses[step["uses"]](step.get("id"), filled, log)
             else:
-                code, outputs = shell(step, {**environment, **filled}, os.path.join(folder, str(number)), log)
+                code, outputs = shell(
+                    step, {**environment, **filled}, os.path.join(folder, str(number)), log
+                )
                 contexts["failed"] |= code != 0
         contexts["steps"][step.get("id", f"step {number}")] = outputs
     outputs = {key: fill(about["value"], contexts) for key, about in action["outputs"].items()}
@@ -282,7 +294,9 @@ def shell(step, environment, files, log):
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
     environment = {**environment, "GITHUB_OUTPUT": output}
     log.flush()
-    code = subprocess.run(command, env=environment, stdout=log, stderr=log, cwd=environment["GITHUB_WORKSPACE"]).returncode
+    code = subprocess.run(
+        command, env=environment, stdout=log, stderr=log, cwd=environment["GITHUB_WORKSPACE"]
+    ).returncode
     with open(output, encoding="utf-8") as file:
         outputs = dict(line.rstrip("\n").split("=", 1) for line in file)
     return code, outputs
