@@ -130,22 +130,23 @@ fn kernel(name: String, engines: &[Engine], random: &mut SmallRng) -> KernelResu
         let noise = random.random_range(0.002..0.03);
         let sample =
             |random: &mut SmallRng| base_ns / speed * (1.0 + random.random_range(-noise..noise));
-        let samples: Vec<f64> = (0..12).map(|_| sample(random)).collect();
+        let samples: Vec<Vec<f64>> = vec![(0..12).map(|_| sample(random)).collect()];
         let first = first.get_or_insert_with(|| samples.clone());
         let compiles = *compile > 0.0;
         let result = EngineResult {
             failure: None,
             calls: 20,
-            time_ns: Some(stats::median_interval(&samples)),
-            min_ns: samples.iter().copied().min_by(f64::total_cmp),
+            time_ns: stats::time(&samples),
+            min_ns: samples[0].iter().copied().min_by(f64::total_cmp),
+            instructions: None,
             compile_ns: if compiles { vec![compile_ns * compile; 3] } else { Vec::new() },
             code_bytes: compiles.then_some((code * size) as u64),
             peak_bytes: Some(80 << 20),
             vector_functions: None,
             spread: Some(noise / 2.0),
             outliers: u32::from(noise > 0.025),
-            speed: Some(stats::ratio_interval(first, &samples)),
-            samples_ns: vec![samples],
+            speed: stats::speed(first, &samples),
+            samples_ns: samples,
         };
         by_name.insert((*engine).to_owned(), result);
     }
@@ -160,19 +161,13 @@ fn kernel(name: String, engines: &[Engine], random: &mut SmallRng) -> KernelResu
 }
 
 fn mean(engine: &str, kernels: &[KernelResult]) -> Geomean {
-    let of = |get: fn(&Estimate) -> f64| {
-        let speeds = kernels.iter().filter_map(|kernel| kernel.engines.get(engine)?.speed.as_ref());
-        stats::geomean(&speeds.map(get).collect::<Vec<_>>())
-    };
+    let speeds: Vec<Estimate> =
+        kernels.iter().filter_map(|kernel| kernel.engines.get(engine)?.speed).collect();
     let (_, _, _, [_, compile, size]) = ENGINES.iter().find(|(name, ..)| *name == engine).unwrap();
     let compiles = *compile > 0.0;
     Geomean {
         kernels: kernels.iter().filter(|kernel| kernel.engines.contains_key(engine)).count(),
-        speed: Estimate {
-            value: of(|speed| speed.value),
-            low: of(|speed| speed.low),
-            high: of(|speed| speed.high),
-        },
+        speed: stats::geomean_of(&speeds).unwrap(),
         compile: compiles.then_some(*compile),
         code: compiles.then_some(*size),
     }
