@@ -88,7 +88,7 @@ pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
 
 /// Says on standard error what the caller should know though nothing failed.
 pub(crate) fn warn_about(report: &egraft::Report) {
-    report.warnings().iter().for_each(|warning| output::warn(warning));
+    report.warnings().iter().for_each(output::warn);
 }
 
 /// Wasmtime's error with its causes, and the file in front.

@@ -39,7 +39,7 @@ fn compare(path: &Path, config: &Config, engine: &Engine, tally: &Mutex<Tally>) 
         };
         let outputs = run(&expected).unwrap().outputs();
         match run(&module) {
-            Ok(instance) => {
+            Ok(mut instance) => {
                 if let Some(difference) = first_difference(&instance.outputs(), &outputs, None) {
                     failures.push(format!("{name}, size {size}: {difference}"));
                 }
