@@ -8,7 +8,7 @@ use crate::bench::{amount, cpu, kernels, own_program};
 use crate::output::{self, line};
 use anyhow::{Result, bail};
 use egraft_bench::compare::{Comparison, Pair, Verdict, of_samples};
-use egraft_bench::measure::{Run, measure};
+use egraft_bench::measure::{Amount, Run, measure};
 use egraft_bench::results::KernelResult;
 use egraft_bench::{Engine, Entrant, Programs, Startable};
 use egraft_kernels::Kernel;
@@ -40,7 +40,8 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     }
     let kernels = kernels(&args.directory, args.filter.as_deref())?;
     let engines = engines(args)?;
-    let amount = amount(&args.amount);
+    // Compile times are not compared.
+    let amount = Amount { compilations: 1, ..amount(&args.amount) };
     let total = u64::from(args.repeat) * kernels.len() as u64 * u64::from(amount.processes);
     let bar = output::progress(total, "measuring");
     let mut tally = Tally::default();

@@ -429,6 +429,31 @@ fn folder_cases(cases: &mut Cases) {
     };
     cases.add("bench into no folder", good, "bench . --json no/r.json", 1, &["no/r.json"]);
     cases.add("an engine twice", good, "bench . --engines stock,stock", 1, &["--engines"]);
+    cases.add("an unknown engine", good, "bench . --engines v9", 1, &["v9", "known are stock"]);
+    cases.add("no engine's name", good, "bench . --engines a/b", 1, &["--engines", "a/b"]);
+    cases.add("no such processor", good, "bench . --pin many", 2, &["--pin", "1023"]);
+    let peer = |text: &'static str| {
+        move |folder: &Path| {
+            good(folder);
+            std::fs::create_dir(folder.join("peers")).expect("a folder");
+            write(&folder.join("peers"), "p.json", text.as_bytes());
+        }
+    };
+    let bench = "bench . --peers peers --engines stock,p --rounds 1 --json out.cwasm";
+    cases.add("a peer without a command", peer(r#"{"about": "x"}"#), bench, 1, &["p.json:1:"]);
+    let result = |text: &'static str| move |folder: &Path| write(folder, "r.json", text.as_bytes());
+    for command in ["bench compare r.json", "bench report r.json -o out.cwasm"] {
+        let add = |cases: &mut Cases, name: &str, text: &'static str, says: &[&str]| {
+            cases.add(&format!("{command}: {name}"), result(text), command, 1, says);
+        };
+        add(cases, "no JSON", "{", &["r.json", "line 1"]);
+        add(cases, "no result", "{}", &["r.json", "schema"]);
+        let old = r#"{"schema": "egraft-bench/1"}"#;
+        add(cases, "an older format", old, &["r.json", "egraft-bench/1", "measure again"]);
+        add(cases, "half a result", r#"{"schema": "egraft-bench/2"}"#, &["r.json", "created"]);
+    }
+    let compare = "bench compare r.json --least 0";
+    cases.add("a least change of nothing", result("{}"), compare, 1, &["--least 0"]);
     cases.add("filter without match", good, "bench . --filter zzz", 1, &["zzz"]);
     let compile = "compile m.wat -o out.cwasm --cache-dir c";
     cases.run("a file as cache", &compile.replace("-dir c", "-dir m.wat"), 1, &["m.wat"]);
