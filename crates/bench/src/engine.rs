@@ -138,13 +138,11 @@ fn known(folder: Option<&Path>, names: &[String]) -> String {
 }
 
 /// A peer's descriptor, as `bench/peers/README.md` has it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PeerDescriptor {
-    /// One line about it.
-    pub about: String,
+#[derive(Deserialize)]
+struct PeerDescriptor {
+    about: String,
     command: Vec<String>,
-    /// How a user gets it.
-    pub setup: String,
+    setup: String,
     #[serde(default)]
     same_nans: bool,
 }
@@ -183,8 +181,17 @@ pub struct Startable {
     pub launch: Launch,
     /// Whether NaN bits are Wasmtime's.
     pub same_nans: bool,
-    /// How a user gets it, if it is a peer.
-    pub setup: Option<String>,
+    /// What its descriptor says, if it is a peer.
+    pub peer: Option<PeerWords>,
+}
+
+/// What a peer's descriptor says for people.
+#[derive(Debug, Clone)]
+pub struct PeerWords {
+    /// One line about it.
+    pub about: String,
+    /// How a user gets it.
+    pub setup: String,
 }
 
 impl Programs {
@@ -202,7 +209,7 @@ impl Programs {
                 entrant: entrant.clone(),
                 launch: Launch { program: egraft.clone(), arguments, folder: None, cpu: self.cpu },
                 same_nans: true,
-                setup: None,
+                peer: None,
             });
         };
         let folder = self.peers.as_deref();
@@ -234,7 +241,7 @@ impl Programs {
                 cpu: self.cpu,
             },
             same_nans: peer.same_nans,
-            setup: Some(peer.setup),
+            peer: Some(PeerWords { about: peer.about, setup: peer.setup }),
         })
     }
 }

@@ -315,6 +315,11 @@ impl Peer {
             Some((_, Some(code))) => format!("ended with exit code {code}"),
             _ => "closed its pipe".to_owned(),
         };
+        // With all that it started gone, its standard error ends, and is read to the end.
+        self.watched.kill();
+        if let Some(listener) = self.listener.take() {
+            let _ = listener.join();
+        }
         let said = locked(&self.said).iter().cloned().collect();
         PeerError::Ended { program: self.program.clone(), what, said }
     }

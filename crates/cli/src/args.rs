@@ -383,7 +383,7 @@ pub(crate) struct CalibrateArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct AmountArgs {
     /// Rounds to measure in each process
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rounds: u32,
     /// Processes of each engine and kernel

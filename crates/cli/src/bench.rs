@@ -225,7 +225,7 @@ fn others(programs: &Programs, kernels: &[Kernel], known: &[Startable]) -> Vec<S
         let tried = measure(&first.name, &[run], 0, amount, || {});
         match tried.result.engines.into_values().find_map(|result| result.failure) {
             Some(why) => {
-                let how = engine.setup.map(|setup| format!(" ({setup})")).unwrap_or_default();
+                let how = engine.peer.map(|peer| format!(" ({})", peer.setup)).unwrap_or_default();
                 output::warn(format_args!("{entrant} is left out: {why}{how}"));
             }
             None => found.push(engine),
@@ -284,7 +284,11 @@ fn infos(engines: &[Startable], measured: &[Measured]) -> Vec<EngineInfo> {
         .iter()
         .enumerate()
         .map(|(at, engine)| {
-            let (about, settings) = said(at).unwrap_or_default();
+            let unheard = || {
+                let about = engine.peer.as_ref().map(|peer| peer.about.clone());
+                (about.unwrap_or_default(), String::new())
+            };
+            let (about, settings) = said(at).unwrap_or_else(unheard);
             EngineInfo { name: engine.entrant.to_string(), about, settings }
         })
         .collect()
@@ -393,7 +397,7 @@ fn verdict(results: &Results, engines: &[Startable], kernel_failed: bool) -> Res
                 continue;
             };
             let text = format!("{}: {name}: {why}", kernel.name);
-            match engine.setup.is_some() && kernel.difference.is_none() {
+            match engine.peer.is_some() && kernel.difference.is_none() {
                 true => output::warn(text),
                 false => failures.push(text),
             }

@@ -287,6 +287,65 @@ fn two_states_are_measured_in_turns_and_compared() {
 }
 
 #[test]
+fn a_peer_that_fails_takes_nothing_with_it() {
+    let folder = kernel_folder();
+    let peers = folder.path().join("peers");
+    std::fs::create_dir(&peers).unwrap();
+    let descriptor = |name: &str, command: &[&str]| {
+        let json = serde_json::json!({ "about": name, "command": command, "setup": "make it" });
+        std::fs::write(peers.join(format!("{name}.json")), json.to_string()).unwrap();
+    };
+    let hello = r#"echo '{"protocol": "egraft-peer/1", "engine": "x"}'"#;
+    descriptor("works", &[env!("CARGO_BIN_EXE_egraft"), "engine", "stock"]);
+    descriptor("absent", &["/no/such/program"]);
+    descriptor("ends", &["sh", "-c", &format!("{hello}; echo no room >&2; exit 7")]);
+    descriptor(
+        "refuses",
+        &["sh", "-c", &format!("{hello}; read line; echo '{{\"error\": \"no simd\"}}'")],
+    );
+
+    let bench = ["bench", "work", "--peers", "peers", "--rounds", "1", "--processes", "1"];
+    let json = ["--json", "result.json"];
+    let engines = ["--engines", "stock,ends,works,refuses"];
+    let ran = egraft(folder.path(), &[&bench[..], &json, &engines].concat(), b"");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for words in ["ends: sh: ended with exit code 7; it said: no room", "no simd"] {
+        assert!(ran.stderr.contains(words), "{words} is missing in {}", ran.stderr);
+    }
+    let result = read_json(&folder.path().join("result.json"));
+    let engines = &result["kernels"][0]["engines"];
+    assert!(engines["works"]["time_ns"]["value"].as_f64().unwrap() > 0.0);
+    assert!(engines["ends"]["failure"].as_str().unwrap().contains("exit code 7"));
+    assert_eq!(result["kernels"][0]["outputs_equal"], true);
+
+    let ran = egraft(folder.path(), &[&bench[..], &["--engines", "all"]].concat(), b"");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for words in ["absent is left out", "cannot be started", "(make it)"] {
+        assert!(ran.stderr.contains(words), "{words} is missing in {}", ran.stderr);
+    }
+    assert!(ran.stdout.contains("works") && !ran.stdout.contains("absent"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_report_is_one_page() {
+    let folder = kernel_folder();
+    let bench = ["bench", "work", "--rounds", "2", "--json", "result.json", "--history", "h.jsonl"];
+    for label in ["first", "second"] {
+        run(folder.path(), &[&bench[..], &["--label", label]].concat());
+    }
+    let history = std::fs::read_to_string(folder.path().join("h.jsonl")).unwrap();
+    assert_eq!(history.lines().count(), 2);
+    run(
+        folder.path(),
+        &["bench", "report", "result.json", "--kernels", "work", "--history", "h.jsonl"],
+    );
+    let page = std::fs::read_to_string(folder.path().join("result.html")).unwrap();
+    assert!(
+        page.starts_with("<!DOCTYPE html>") && page.contains("scale") && page.contains("second")
+    );
+}
+
+#[test]
 fn a_slower_state_has_an_exit_code() {
     let folder = kernel_folder();
     run(folder.path(), &["bench", "work", "--rounds", "2", "--json", "old.json"]);
