@@ -150,22 +150,8 @@ pub fn within(
                 .to_owned(),
         }));
     }
-    let compare = |engine: &str| {
-        let before = format!("base:{engine}");
-        let samples = |kernel: &KernelResult, engine: &str| {
-            kernel.engines.get(engine).map(|result| result.samples_ns.clone()).unwrap_or_default()
-        };
-        let pairs: Vec<Pair> = results
-            .kernels
-            .iter()
-            .map(|kernel| Pair {
-                name: kernel.name.clone(),
-                old: samples(kernel, &before),
-                new: samples(kernel, engine),
-            })
-            .collect();
-        of_samples(engine, &pairs, least)
-    };
+    let compare =
+        |engine: &str| of_engines(&results.kernels, &format!("base:{engine}"), engine, least);
     Ok(engines.into_iter().map(compare).collect())
 }
 
@@ -209,11 +195,9 @@ pub fn between(
     }
     let compare = |engine: &str| {
         let reference = reference.as_deref().filter(|name| *name != engine);
-        let mut logs = Vec::new();
-        let mut missing = Vec::new();
-        for kernel in &new.kernels {
+        let found = new.kernels.iter().map(|kernel| {
             let before = old.kernels.iter().find(|before| before.name == kernel.name);
-            let found = before.and_then(|before| {
+            let logs = before.and_then(|before| {
                 let of = |kernel: &KernelResult| {
                     let samples = &kernel.engines.get(engine)?.samples_ns;
                     let log = |rounds: &Vec<f64>| Some(-median(rounds)?.ln());
@@ -226,17 +210,14 @@ pub fn between(
                 };
                 unpaired(&of(before)?, &of(kernel)?)
             });
-            match found {
-                Some(found) => logs.push((kernel.name.clone(), found)),
-                None => missing.push(kernel.name.clone()),
-            }
-        }
+            (kernel.name.clone(), logs)
+        });
         let gone = old
             .kernels
             .iter()
             .filter(|kernel| new.kernels.iter().all(|after| after.name != kernel.name));
-        missing.extend(gone.map(|kernel| kernel.name.clone()));
-        judge(engine.to_owned(), false, logs, missing, least)
+        let gone = gone.map(|kernel| (kernel.name.clone(), None));
+        judge(engine.to_owned(), false, found.chain(gone), least)
     };
     Ok(engines.into_iter().map(compare).collect())
 }
@@ -294,13 +275,21 @@ impl Logs {
     }
 }
 
+/// Verdicts on kernels, as far as something is known of them.
 fn judge(
     engine: String,
     interleaved: bool,
-    logs: Vec<(String, Logs)>,
-    missing: Vec<String>,
+    found: impl Iterator<Item = (String, Option<Logs>)>,
     least: f64,
 ) -> Comparison {
+    let mut logs = Vec::new();
+    let mut missing = Vec::new();
+    for (name, found) in found {
+        match found {
+            Some(found) => logs.push((name, found)),
+            None => missing.push(name),
+        }
+    }
     // Holm: the smallest probability times the number of kernels, the next times one less, and none
     // below the one before.
     let mut order: Vec<usize> = (0..logs.len()).collect();
@@ -351,33 +340,20 @@ fn mean_of(logs: &[(String, Logs)]) -> Option<Logs> {
     })
 }
 
-/// A kernel's samples in two states that took turns.
-#[derive(Debug, Clone)]
-pub struct Pair {
-    /// The kernel.
-    pub name: String,
-    /// Samples before, a list for each process.
-    pub old: Vec<Vec<f64>>,
-    /// Samples after.
-    pub new: Vec<Vec<f64>>,
-}
-
-/// Compares two states that took turns.
-pub fn of_samples(engine: &str, pairs: &[Pair], least: f64) -> Comparison {
-    let mut logs = Vec::new();
-    let mut missing = Vec::new();
-    for pair in pairs {
-        match paired(&pair.old, &pair.new) {
-            Some(found) => logs.push((pair.name.clone(), found)),
-            None => missing.push(pair.name.clone()),
-        }
-    }
-    judge(engine.to_owned(), true, logs, missing, least)
+/// Engine `new` of kernels against engine `old`, which took turns with it.
+pub fn of_engines(kernels: &[KernelResult], old: &str, new: &str, least: f64) -> Comparison {
+    let found = kernels.iter().map(|kernel| {
+        let samples = |engine: &str| Some(&*kernel.engines.get(engine)?.samples_ns);
+        let logs = samples(old).zip(samples(new)).and_then(|(old, new)| paired(old, new));
+        (kernel.name.clone(), logs)
+    });
+    judge(new.to_owned(), true, found, least)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::EngineResult;
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
 
@@ -394,47 +370,64 @@ mod tests {
             .collect()
     }
 
-    fn pairs(factor: f64, noise: f64) -> Vec<Pair> {
+    fn kernel(name: &str, old: Vec<Vec<f64>>, new: Vec<Vec<f64>>) -> KernelResult {
+        let engine = |name: &str, samples_ns| {
+            (name.to_owned(), EngineResult { samples_ns, ..EngineResult::default() })
+        };
+        KernelResult {
+            name: name.to_owned(),
+            argument_bytes: [0, 0],
+            lane_ops: None,
+            outputs_equal: None,
+            difference: None,
+            engines: [engine("base:egraft", old), engine("egraft", new)].into(),
+        }
+    }
+
+    fn kernels(factor: f64, noise: f64) -> Vec<KernelResult> {
         (0..20)
-            .map(|at| Pair {
-                name: format!("k{at}"),
-                old: samples(1000.0, noise, 10, at * 2),
-                new: samples(1000.0 * factor, noise, 10, at * 2 + 1),
+            .map(|at| {
+                let old = samples(1000.0, noise, 10, at * 2);
+                kernel(&format!("k{at}"), old, samples(1000.0 * factor, noise, 10, at * 2 + 1))
             })
             .collect()
     }
 
+    fn compared(kernels: &[KernelResult]) -> Comparison {
+        of_engines(kernels, "base:egraft", "egraft", 0.01)
+    }
+
     #[test]
     fn a_change_beyond_the_noise_is_found_and_none_without() {
-        let same = of_samples("egraft", &pairs(1.0, 0.02), 0.01);
+        let same = compared(&kernels(1.0, 0.02));
         assert!(same.kernels.iter().all(|change| change.verdict == Verdict::Same), "{same:?}");
         assert_eq!(same.mean.as_ref().unwrap().verdict, Verdict::Same);
         assert!(!same.regressed());
 
-        let slower = of_samples("egraft", &pairs(1.05, 0.02), 0.01);
+        let slower = compared(&kernels(1.05, 0.02));
         assert_eq!(slower.with(Verdict::Regressed).len(), 20);
         let mean = slower.mean.as_ref().unwrap();
         assert_eq!(mean.verdict, Verdict::Regressed);
         assert!((mean.speed.value - 1.0 / 1.05).abs() < 0.005);
-        let faster = of_samples("egraft", &pairs(0.9, 0.02), 0.01);
+        let faster = compared(&kernels(0.9, 0.02));
         assert_eq!(faster.mean.unwrap().verdict, Verdict::Improved);
     }
 
     #[test]
     fn noise_makes_no_claims() {
-        let noisy = of_samples("egraft", &pairs(1.02, 0.4), 0.01);
+        let noisy = compared(&kernels(1.02, 0.4));
         assert!(noisy.kernels.iter().all(|change| change.verdict == Verdict::Unclear));
         // A change below the least that is asked for is none, however sure it is.
-        let small = of_samples("egraft", &pairs(1.004, 0.0), 0.01);
+        let small = compared(&kernels(1.004, 0.0));
         assert!(small.kernels.iter().all(|change| change.verdict == Verdict::Same));
     }
 
     #[test]
     fn holm_spares_one_among_many() {
         // The same kernel alone is found, among twenty quiet ones with a weaker effect it need not be.
-        let mut many = pairs(1.0, 0.02);
-        many[7] = Pair { new: samples(1100.0, 0.02, 10, 99), ..many[7].clone() };
-        let found = of_samples("egraft", &many, 0.01);
+        let mut many = kernels(1.0, 0.02);
+        many[7] = kernel("k7", samples(1000.0, 0.02, 10, 14), samples(1100.0, 0.02, 10, 99));
+        let found = compared(&many);
         let slower = found.with(Verdict::Regressed);
         assert_eq!(slower.iter().map(|change| &*change.name).collect::<Vec<_>>(), ["k7"]);
     }

@@ -4,9 +4,9 @@
 //! Two programs that add at the same time may lose a line of one of them, and never break the file.
 
 use crate::results::Results;
+use egraft_kernels::write_whole;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The format that is written, and the only one that is read.
@@ -149,25 +149,12 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<HistoryEntry>, HistoryError> {
     Ok(entries)
 }
 
-/// Writes a temporary file beside `path` and renames it. A link stays one.
+/// Writes the file that `path` leads to: a link stays one.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = if path.exists() { path.canonicalize()? } else { path.to_owned() };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".egraft-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    match path.exists() {
+        true => write_whole(&path.canonicalize()?, bytes),
+        false => write_whole(path, bytes),
     }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

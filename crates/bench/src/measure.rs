@@ -217,9 +217,9 @@ pub fn measure(
     let mut calls = None;
     for process in 0..amount.processes {
         columns.start(process as usize, size, amount.compilations);
-        let outputs = columns.first_calls();
+        columns.first_calls();
         if process == 0 {
-            difference = columns.compare(&outputs);
+            difference = columns.compare();
         }
         let calls = *calls.get_or_insert_with(|| columns.calls_of_a_sample());
         columns.rounds(amount.rounds, calls);
@@ -299,19 +299,24 @@ impl<'a> Columns<'a> {
         kept
     }
 
-    /// Calls every engine's kernel once; what it left in its outputs.
-    fn first_calls(&mut self) -> Vec<Option<Vec<Output>>> {
-        let call = |engine: &mut Ready| {
-            engine.time(1)?;
-            engine.layout.outputs(&mut engine.peer)
-        };
-        (0..self.runs.len()).map(|at| self.ask(at, call)).collect()
+    /// Calls every engine's kernel once.
+    fn first_calls(&mut self) {
+        for at in 0..self.runs.len() {
+            self.ask(at, |engine| engine.time(1));
+        }
+    }
+
+    /// What every engine's kernel left in its outputs.
+    fn outputs(&mut self) -> Vec<Option<Vec<Output>>> {
+        let read = |engine: &mut Ready| engine.layout.outputs(&mut engine.peer);
+        (0..self.runs.len()).map(|at| self.ask(at, read)).collect()
     }
 
     /// The first difference to the first engine's outputs; engines that differ are over. Natives may
     /// contract floating point, and are compared within the kernel's tolerance; engines with other
     /// NaNs have theirs taken for equal.
-    fn compare(&mut self, outputs: &[Option<Vec<Output>>]) -> Option<String> {
+    fn compare(&mut self) -> Option<String> {
+        let outputs = self.outputs();
         let base = outputs.iter().position(Option::is_some)?;
         let (first, expected) = (&self.runs[base], outputs[base].as_ref()?);
         let mut differences = Vec::new();

@@ -116,25 +116,25 @@ pub(crate) fn amount(args: &AmountArgs) -> Amount {
 }
 
 fn programs(args: &MeasureArgs) -> Result<Programs> {
-    let egraft = own_program()?;
-    let base_egraft = args.base_egraft.clone().unwrap_or_else(|| egraft.clone());
+    let own = own_programs(code(&args.code), args.amount.pin)?;
     let peers = args.peers.clone().or_else(|| {
         let here = PathBuf::from(PEERS);
         here.is_dir().then_some(here)
     });
-    Ok(Programs { egraft, base_egraft, code: code(&args.code), peers, cpu: cpu(args.amount.pin) })
+    let base_egraft = args.base_egraft.clone().unwrap_or_else(|| own.egraft.clone());
+    Ok(Programs { base_egraft, peers, ..own })
 }
 
-pub(crate) fn own_program() -> Result<PathBuf> {
-    std::env::current_exe().context("cannot tell where this program is, to start engines")
-}
-
-pub(crate) fn cpu(pin: Option<Pin>) -> Option<usize> {
-    match pin {
+/// This program with these options of `egraft engine`, and no peers.
+pub(crate) fn own_programs(code: Vec<OsString>, pin: Option<Pin>) -> Result<Programs> {
+    let egraft =
+        std::env::current_exe().context("cannot tell where this program is, to start engines")?;
+    let cpu = match pin {
         Some(Pin::Nowhere) => None,
         Some(Pin::To(cpu)) => Some(cpu),
         None => machine::quiet_cpu(),
-    }
+    };
+    Ok(Programs { base_egraft: egraft.clone(), egraft, code, peers: None, cpu })
 }
 
 /// The options of `egraft engine` that choose code.

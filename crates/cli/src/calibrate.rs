@@ -4,13 +4,12 @@
 //! of the first pair is a false alarm, what it does not say of the second a miss.
 
 use crate::args::CalibrateArgs;
-use crate::bench::{amount, cpu, kernels, own_program};
+use crate::bench::{amount, kernels, own_programs};
 use crate::output::{self, line};
 use anyhow::{Result, bail};
-use egraft_bench::compare::{Comparison, Pair, Verdict, of_samples};
+use egraft_bench::compare::{Comparison, Verdict, of_engines};
 use egraft_bench::measure::{Amount, Run, measure};
-use egraft_bench::results::KernelResult;
-use egraft_bench::{Engine, Entrant, Programs, Startable};
+use egraft_bench::{Engine, Entrant, Startable};
 use egraft_kernels::Kernel;
 use std::process::ExitCode;
 
@@ -53,9 +52,9 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
                 engines.iter().map(|engine| Run { engine, kernel: Some(kernel) }).collect();
             measured.push(measure(&kernel.name, &runs, 0, amount, || bar.inc(1)).result);
         }
-        let compare =
-            |to: &Startable| of_samples("egraft", &pairs(&measured, &engines[0], to), LEAST);
-        tally.add(&compare(&engines[1]), &compare(&engines[2]));
+        let [first, again, slowed] = engines.each_ref().map(|engine| engine.entrant.to_string());
+        let compare = |to: &str| of_engines(&measured, &first, to, LEAST);
+        tally.add(&compare(&again), &compare(&slowed));
         let text = tally.line(args.slowdown);
         bar.suspend(|| line(format_args!("{:>3} of {}: {text}", tally.runs, args.repeat)))?;
     }
@@ -66,15 +65,8 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
 
 /// Egraft, Egraft again, and Egraft slowed down.
 fn engines(args: &CalibrateArgs) -> Result<[Startable; 3]> {
-    let program = own_program()?;
     let engine = |delay: f64| -> Result<Startable> {
-        let programs = Programs {
-            egraft: program.clone(),
-            base_egraft: program.clone(),
-            code: vec![format!("--delay={delay}").into()],
-            peers: None,
-            cpu: cpu(args.amount.pin),
-        };
+        let programs = own_programs(vec![format!("--delay={delay}").into()], args.amount.pin)?;
         Ok(programs.find(&Entrant { engine: Engine::EGRAFT, base: false })?)
     };
     let named = |engine: Startable, name: &str| Startable {
@@ -86,21 +78,6 @@ fn engines(args: &CalibrateArgs) -> Result<[Startable; 3]> {
         named(engine(0.0)?, "again"),
         named(engine(args.slowdown / 100.0)?, "slowed"),
     ])
-}
-
-fn pairs(measured: &[KernelResult], from: &Startable, to: &Startable) -> Vec<Pair> {
-    let samples = |kernel: &KernelResult, engine: &Startable| {
-        let result = kernel.engines.get(&engine.entrant.to_string());
-        result.map(|result| result.samples_ns.clone()).unwrap_or_default()
-    };
-    measured
-        .iter()
-        .map(|kernel| Pair {
-            name: kernel.name.clone(),
-            old: samples(kernel, from),
-            new: samples(kernel, to),
-        })
-        .collect()
 }
 
 impl Tally {

@@ -1,12 +1,12 @@
 //! `egraft run --kernel`: one kernel, under one engine or compared.
 
 use crate::args::RunArgs;
-use crate::bench::{amount, code, cpu, own_program};
+use crate::bench::{amount, code, own_programs};
 use crate::output::{self, Coded, EXIT_DIFFERENT, EXIT_ERROR, EXIT_TRAP, line};
 use anyhow::Result;
 use egraft_bench::measure::{Measured, Run, measure};
 use egraft_bench::results::EngineResult;
-use egraft_bench::{Engine, Entrant, Programs, Startable};
+use egraft_bench::{Engine, Entrant, Startable};
 use egraft_kernels::Kernel;
 use serde_json::json;
 use std::path::Path;
@@ -17,14 +17,7 @@ pub(crate) fn run(args: &RunArgs, descriptor: &Path) -> Result<ExitCode> {
     kernel.size(args.size)?;
     let both = [Engine::Stock, Engine::EGRAFT];
     let engines = if args.compare { &both[..] } else { std::slice::from_ref(&args.engine) };
-    let program = own_program()?;
-    let programs = Programs {
-        egraft: program.clone(),
-        base_egraft: program,
-        code: code(&args.code),
-        peers: None,
-        cpu: cpu(args.amount.pin),
-    };
+    let programs = own_programs(code(&args.code), args.amount.pin)?;
     let mut found = Vec::new();
     for engine in engines {
         found.push(programs.find(&Entrant { engine: engine.clone(), base: false })?);

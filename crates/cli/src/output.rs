@@ -1,6 +1,7 @@
 //! Exit codes, errors on standard error, and files that appear whole or not at all.
 
 use anyhow::{Context, Result};
+use egraft_kernels::{folder_of, write_whole};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -77,40 +78,9 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// Writes a file whole: into a temporary one beside it, then renamed.
+/// Writes a file whole, or leaves it as it was.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = folder_of(path);
-    let write = || -> std::io::Result<()> {
-        if path.file_name().is_none() || path.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        // A device such as /dev/null or /dev/stdout is written to, never replaced.
-        if let Ok(metadata) = std::fs::metadata(path)
-            && !metadata.is_file()
-        {
-            return std::fs::write(path, bytes);
-        }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".egraft-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write_whole(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A progress bar that shows itself after a second, and on terminals only.

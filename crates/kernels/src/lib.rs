@@ -26,6 +26,7 @@ mod instance;
 mod layout;
 mod read;
 mod scalar;
+mod write;
 
 pub use compare::{Difference, Output, first_difference};
 pub use descriptor::{
@@ -36,3 +37,4 @@ pub use instance::{Instance, InstanceError};
 pub use layout::{Layout, Space};
 pub use read::{MAX_DESCRIPTOR_BYTES, MAX_WASM_BYTES, ReadError, read_limited, read_stream};
 pub use scalar::{ElementType, Value};
+pub use write::{folder_of, write_whole};
