@@ -1,0 +1,1 @@
+//! Finds rules: from the semantics of ops alone, offline.
