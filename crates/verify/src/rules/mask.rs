@@ -48,11 +48,11 @@ pub(super) fn say<D: Domain, S: Surroundings<D>>(
             masks.into_operand(cond, &num(0), &num(1))
         }
         mask_moves_lanes => {
-            masks.whole_lanes(ty(0), &num(0));
+            masks.whole_lanes(ty(0), &num(1));
             Given::Nothing
         }
         mask_splat_lane => {
-            let lanes = masks.whole_lanes(ty(0), &num(0));
+            let lanes = masks.whole_lanes(ty(0), &num(1));
             for lane in &lanes[1..] {
                 let equal = masks.speaker.d.eq(8, lane, &lanes[0]);
                 masks.speaker.assert(equal);
@@ -268,6 +268,13 @@ impl<D: Domain, S: Surroundings<D>> Masks<'_, '_, D, S> {
     /// Each lane of the first operand from byte `start` on, followed by bytes of the second.
     fn widens(&mut self, ty: Ty, mask: &D::Bits, start: u8) {
         let width = lane_bytes(ty);
+        if width >= 8 {
+            // There are no lanes twice as wide.
+            let never = self.byte(0);
+            let never = self.speaker.d.is_zero(&never);
+            self.speaker.deny(never);
+            return;
+        }
         for (index, byte) in self.bytes(mask).iter().enumerate() {
             let (lane, at) = (index as u8 / (2 * width), index as u8 % (2 * width));
             if at < width {

@@ -5,9 +5,11 @@
 //! equal texts. [`Solver`] is a Z3 or cvc5 process that answers.
 
 mod domain;
+mod evaluate;
 mod float;
 mod narrow;
 mod query;
+mod ring;
 mod solver;
 mod term;
 

@@ -68,6 +68,59 @@ impl Terms {
         None
     }
 
+    /// The number of low bits that are known to be zero, fewer than all.
+    fn low_zeros(&self, x: Term) -> u32 {
+        match *self.kind(x) {
+            Kind::Const(bits) => bits.trailing_zeros().min(self.width(x) - 1),
+            Kind::Concat(_, low) => match self.as_const(low) {
+                Some(0) => self.width(low),
+                _ => self.low_zeros(low),
+            },
+            _ => 0,
+        }
+    }
+
+    /// A sum or product without the low bits that come out as zero or as one operand's.
+    pub(super) fn without_low_zeros(
+        &mut self,
+        op: BinOp,
+        width: u32,
+        a: Term,
+        b: Term,
+    ) -> Option<Term> {
+        let (zeros_a, zeros_b) = (self.low_zeros(a), self.low_zeros(b));
+        match op {
+            BinOp::Mul => {
+                // (a * 2^m) * (b * 2^n) = (a * b) * 2^(m+n).
+                let all = zeros_a + zeros_b;
+                if all == 0 {
+                    return None;
+                }
+                if all >= width {
+                    return Some(self.number(width, 0));
+                }
+                let kept = width - all;
+                let (a, b) = (self.slice(a, zeros_a, kept), self.slice(b, zeros_b, kept));
+                let (high, low) = (self.bin(op, a, b), self.number(all, 0));
+                Some(self.join(high, low))
+            }
+            BinOp::Add | BinOp::Sub => {
+                let (zeros, other) = match op {
+                    BinOp::Add if zeros_a > zeros_b => (zeros_a, b),
+                    _ => (zeros_b, a),
+                };
+                if zeros == 0 {
+                    return None;
+                }
+                let kept = width - zeros;
+                let (high_a, high_b) = (self.slice(a, zeros, kept), self.slice(b, zeros, kept));
+                let (high, low) = (self.bin(op, high_a, high_b), self.slice(other, 0, zeros));
+                Some(self.join(high, low))
+            }
+            _ => None,
+        }
+    }
+
     /// A comparison at a smaller width, where that is the same.
     pub(super) fn narrowed_less(&mut self, is_signed: bool, a: Term, b: Term) -> Option<Term> {
         let width = self.width(a);

@@ -379,6 +379,9 @@ impl Terms {
         if let Some(narrow) = self.narrowed(op, width, a, b) {
             return narrow;
         }
+        if let Some(shifted) = self.without_low_zeros(op, width, a, b) {
+            return shifted;
+        }
         self.intern(Kind::Bin(op, a, b), width)
     }
 
@@ -572,6 +575,9 @@ impl Terms {
         {
             let (high, low) = (self.equal(high, other_high), self.equal(low, other_low));
             return self.both(high, low);
+        }
+        if self.same_polynomial(a, b) {
+            return self.truth(true);
         }
         if let (Some(constant), Kind::Sext(inner)) = (constant, self.kind(other).clone()) {
             let from = self.width(inner);

@@ -4,6 +4,9 @@
 //! says on terms what then is true of every value. A test compares both on numbers. Invariant: what
 //! is said here holds whenever the condition does; it may say less.
 
+#[cfg(test)]
+mod tests;
+
 use super::mask;
 use egraft_ir::semantics::Domain;
 use egraft_ir::{ClassId, KnownBits, SignCopies, Ty};
