@@ -8,12 +8,12 @@ fn main() {
             args.iter().any(|a| r.name.starts_with(a.as_str()) || r.file.contains(a.as_str()))
         });
     }
-    let mut p = Prover::start(Options { timeout_ms: 3000, ..Default::default() }).unwrap();
-    let t0 = std::time::Instant::now();
+    let mut p = Prover::start(Options { timeout_ms: 1500, ..Default::default() }).unwrap();
+    let t0 = std::time::Instant::now(); let mut t1=t0;
     let (mut n, mut inst, mut q) = (0, 0, 0);
     let mut bad = 0;
     p.prove_all(&set, |r, pr| {
-        n += 1;
+        n += 1; let d=t1.elapsed(); if d.as_secs()>=3 {println!(" {n}  slow {} {d:?} {}", r.name, pr.instances.len());} t1=std::time::Instant::now();
         inst += pr.instances.len();
         q += pr.instances.iter().map(|i| i.queries).sum::<usize>();
         let v = pr.verdict();

@@ -20,6 +20,23 @@ macro_rules! rounded {
     )* };
 }
 
+impl Terms {
+    fn opposite(&mut self, x: Term) -> Term {
+        let width = self.width(x);
+        let zero = self.number(width, 0);
+        self.bin(BinOp::Sub, zero, x)
+    }
+
+    /// Whether a number is negative, and its absolute value.
+    fn magnitude(&mut self, x: Term) -> (Term, Term) {
+        let width = self.width(x);
+        let zero = self.number(width, 0);
+        let negative = self.less(true, x, zero);
+        let opposite = self.opposite(x);
+        (negative, self.choose(negative, opposite, x))
+    }
+}
+
 impl Domain for Terms {
     type Bits = Term;
     type Bool = Term;
@@ -44,8 +61,27 @@ impl Domain for Terms {
         self.sign_extend(*x, to)
     }
 
-    binary!(add Add, sub Sub, mul Mul, udiv Udiv, sdiv Sdiv, urem Urem, srem Srem);
+    binary!(add Add, sub Sub, mul Mul, udiv Udiv, urem Urem);
     binary!(and And, or Or, xor Xor, shl Shl, lshr Lshr, ashr Ashr);
+
+    fn sdiv(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        let (negative_a, a) = self.magnitude(*a);
+        let (negative_b, b) = self.magnitude(*b);
+        let quotient = self.bin(BinOp::Udiv, a, b);
+        let (yes, no) = (self.both(negative_a, negative_b), self.either(negative_a, negative_b));
+        let same = self.negate(no);
+        let same = self.either(yes, same);
+        let negated = self.opposite(quotient);
+        self.choose(same, quotient, negated)
+    }
+
+    fn srem(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        let (negative, a) = self.magnitude(*a);
+        let (_, b) = self.magnitude(*b);
+        let rest = self.bin(BinOp::Urem, a, b);
+        let negated = self.opposite(rest);
+        self.choose(negative, negated, rest)
+    }
 
     fn not(&mut self, _: u32, a: &Term) -> Term {
         self.complement(*a)
@@ -121,8 +157,7 @@ impl Domain for Terms {
     }
 
     fn float_from_int(&mut self, f: Float, signed: bool, _: u32, a: &Term) -> Term {
-        let name = if signed { "from_signed" } else { "from_unsigned" };
-        Terms::apply(self, name, &[*a], f.bits())
+        if signed { self.float_from_signed(f, *a) } else { self.float_from_unsigned(f, *a) }
     }
 
     fn nan_result(&mut self, f: Float, inputs: &[&Term]) -> Term {

@@ -76,6 +76,24 @@ impl Terms {
         self.both(allowed, less)
     }
 
+    /// A signed integer as a float: a function of the number, however wide it stands.
+    pub(super) fn float_from_signed(&mut self, f: Float, x: Term) -> Term {
+        let bits = self.signed_bits(x).max(1);
+        let x = self.slice(x, 0, bits);
+        self.apply("from_signed", &[x], f.bits())
+    }
+
+    /// An unsigned integer as a float.
+    pub(super) fn float_from_unsigned(&mut self, f: Float, x: Term) -> Term {
+        let width = self.width(x);
+        let zero = self.number(width, 0);
+        let large = self.less(true, x, zero);
+        let wide = self.zero_extend(x, width + 1);
+        let (of_large, of_small) =
+            (self.float_from_signed(f, wide), self.float_from_signed(f, x));
+        self.choose(large, of_large, of_small)
+    }
+
     pub(super) fn float_nan(&mut self, f: Float, inputs: &[Term]) -> Term {
         let canonical = self.number(f.bits(), f.canonical_nan());
         if self.floats.canonical_nan {

@@ -265,7 +265,6 @@ fn ieee(function: &str, args: &[&str], widths: &[u32], width: u32) -> Option<Str
         "round_nearest" => bits(format!("(fp.roundToIntegral RNE {})", float(0))),
         "fconvert" => bits(format!("((_ to_fp {}) RNE {})", format(width), float(0))),
         "from_signed" => bits(format!("((_ to_fp {}) RNE {})", format(width), args[0])),
-        "from_unsigned" => bits(format!("((_ to_fp_unsigned {}) RNE {})", format(width), args[0])),
         "to_signed" => Some(format!("((_ fp.to_sbv {width}) RTZ {})", float(0))),
         "to_unsigned" => Some(format!("((_ fp.to_ubv {width}) RTZ {})", float(0))),
         _ => None,
