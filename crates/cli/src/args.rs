@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// List, show or check rewrite rules
     Rules(RulesArgs),
+    /// Prove of each compiled function of a module that it does what it did before
+    Verify(VerifyArgs),
     /// Measure every kernel of a folder under several engines
     Bench(BenchArgs),
     /// Answer requests of the protocol egraft-peer/1 on standard input
@@ -245,6 +247,24 @@ pub(crate) enum RulesCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft verify filter.wasm
+  egraft verify bench/kernels --json")]
+pub(crate) struct VerifyArgs {
+    /// Modules in binary or text form, or folders of .wasm files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Milliseconds that one operand may take
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    pub(crate) timeout: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod output;
 mod report;
 mod rules;
 mod run;
+mod validate;
 mod wasi;
 
 use args::{Cli, Command};
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Rules(args) => rules::rules(&args.command),
+        Command::Verify(args) => validate::validate(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),
