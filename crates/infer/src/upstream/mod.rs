@@ -192,7 +192,7 @@ fn goal(rule: &Upstream, helpers: &Helpers) -> Result<(Kind, Vec<String>), Strin
                 }
                 // That one of the variants fits no types is in the nature of helpers.
                 Err(why) => {
-                    if reason.is_none() || why != "no type fits" {
+                    if reason.is_none() || why != "no type fits" && reason.as_deref() != Some("types that the op set lacks") {
                         reason = Some(why);
                     }
                 }
@@ -200,7 +200,7 @@ fn goal(rule: &Upstream, helpers: &Helpers) -> Result<(Kind, Vec<String>), Strin
         }
     }
     if bodies.is_empty() {
-        return Err(reason.unwrap_or_else(|| "no type fits".to_owned()));
+        return Err(reason.unwrap_or_else(|| "types that the op set lacks".to_owned()));
     }
     let mut kinds: Vec<Kind> = bodies.iter().map(|(_, rule)| kind(rule)).collect();
     kinds.sort_unstable();
@@ -229,7 +229,7 @@ fn load(body: &str) -> Result<Rule, String> {
     let mut set = RuleSet::parse(&[Source::new("goal.isle", text)]).map_err(|errors| {
         let text = errors.to_string();
         match text.contains("no type") {
-            true => "no type fits".to_owned(),
+            true => "types that the op set lacks".to_owned(),
             false => format!("not a rule of ours: {text}\n{body}"),
         }
     })?;

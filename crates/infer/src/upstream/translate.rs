@@ -31,8 +31,10 @@ struct TypeInfo {
     is: Option<Ty>,
     vector: Option<bool>,
     int: bool,
-    /// Constants on the left side are scalars, unless the rule says otherwise.
+    /// Constants on the left side are scalars, unless the rule asks for vectors.
     constant: bool,
+    /// The rule asks for vectors.
+    asked: bool,
 }
 
 /// How one type follows from another.
@@ -114,6 +116,7 @@ impl Translator {
         }
         kept.int |= gone.int;
         kept.constant |= gone.constant;
+        kept.asked |= gone.asked;
         if let Some(is) = gone.is {
             self.fix(a, is)?;
         }
@@ -182,12 +185,12 @@ impl Translator {
                 }
                 Some(("ty_vec128", [inner])) => {
                     let ty = self.ty(inner)?;
-                    self.shape(ty, true)?;
+                    self.ask(ty)?;
                     Ok(ty)
                 }
                 Some(("ty_int_vec128" | "ty_vec128_int", [inner])) => {
                     let ty = self.ty(inner)?;
-                    self.shape(ty, true)?;
+                    self.ask(ty)?;
                     self.int(ty);
                     Ok(ty)
                 }
@@ -209,6 +212,13 @@ impl Translator {
                 None => Err("a type without a name".to_owned()),
             },
         }
+    }
+
+    /// Notes that the rule asks for a vector here.
+    fn ask(&mut self, ty: TyVar) -> Result<(), Refused> {
+        let at = self.find(ty);
+        self.types[at].asked = true;
+        self.shape(ty, true)
     }
 
     fn int(&mut self, ty: TyVar) {
@@ -279,7 +289,11 @@ impl Translator {
                     let ty = self.find(ty);
                     self.types[ty].constant = true;
                 }
-                let number = if self.left { self.bound(number, ty)? } else { self.number(number, ty)? };
+                let number = match (self.left, head) {
+                    (true, _) => self.bound(number, ty)?,
+                    (false, "iconst_s") => self.signed(number, ty)?,
+                    (false, _) => self.number(number, ty)?,
+                };
                 Ok(format!("(k {} {number})", self.mark(ty)))
             }
             ("cmp_true", [is]) => {
@@ -310,6 +324,7 @@ impl Translator {
         let code = match op.imm_kind() {
             ImmKind::None => String::new(),
             ImmKind::IntCc => format!(" {}", self.code(&values[0])?),
+            ImmKind::FloatCc if values[0].name() == Some("_") => " _".to_owned(),
             _ => return Err(format!("form of `{op}`")),
         };
         let values = &values[imm..];
@@ -499,6 +514,19 @@ impl Translator {
         Ok(self.computed(format!("({plain} {})", args?.join(" "))))
     }
 
+    /// A number as a lane of type `ty`; what stood in narrower lanes is sign-extended.
+    fn signed(&mut self, number: &Sexp, ty: TyVar) -> Text {
+        let text = self.number(number, ty)?;
+        let from = self.find(self.type_of(number, ty));
+        match number.name() {
+            Some(_) if from != self.find(ty) => {
+                let (to, from) = (self.mark(ty), self.mark(from));
+                Ok(self.computed(format!("(imm_sext {to} {from} {text})")))
+            }
+            _ => Ok(text),
+        }
+    }
+
     /// Functions of numbers that upstream gives a type.
     fn typed_number(&mut self, head: &str, args: &[Sexp]) -> Result<Option<String>, Refused> {
         let Some(name) = head.strip_prefix("imm64_") else { return Ok(None) };
@@ -567,9 +595,11 @@ impl Translator {
                         None => self.new_type(),
                     };
                     let value = self.number(call, ty)?;
+                    let at = self.conditions.len();
                     let bound = self.bound(bound, ty)?;
-                    // A second name, or what must be equal.
-                    self.conditions.push(format!("(if-let {bound} (imm_umin {value} {value}))"));
+                    // A second name, or what must be equal; before what is asked of it.
+                    let named = format!("(if-let {bound} (imm_umin {value} {value}))");
+                    self.conditions.insert(at, named);
                     Ok(())
                 }
             },
@@ -629,7 +659,7 @@ impl Translator {
     fn finish(&mut self, left: &str, right: &str) -> Text {
         for ty in 0..self.types.len() {
             let info = &self.types[ty];
-            if info.same.is_none() && info.constant && info.vector.is_none() {
+            if info.same.is_none() && info.constant && !info.asked {
                 self.shape(ty, false)?;
             }
         }
