@@ -70,7 +70,8 @@ fn reason(goal: &GoalResult) -> (String, String) {
     let Some(not) = goal.found.not.first() else {
         return ("no values satisfy its conditions".to_owned(), String::new());
     };
-    let vars: Vec<String> = not.vars.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let vars: Vec<String> =
+        not.vars.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let why = format!("{} after {} batches, {} nodes", not.stop.text(), not.iterations, not.nodes);
     (why, vars.join(", "))
 }
@@ -81,11 +82,10 @@ fn load(paths: &[PathBuf]) -> Result<RuleSet> {
     for path in paths {
         sources.extend(read(path)?);
     }
-    let set = RuleSet::parse(&sources).map_err(anyhow::Error::new)?;
-    if set.rules.is_empty() {
+    if crate::rules::are_empty(&sources) {
         bail!("{}: no rules in it", paths[0].display());
     }
-    Ok(set)
+    RuleSet::parse(&sources).map_err(anyhow::Error::new)
 }
 
 fn read(path: &Path) -> Result<Vec<Source>> {

@@ -88,9 +88,6 @@ pub struct Derivability {
     pub vacuous: usize,
     /// The instances that were not derived; the first only, unless asked for all.
     pub not: Vec<Underived>,
-    /// The rules whose application joined classes on the way, by their place in the set.
-    #[serde(skip)]
-    pub used: Vec<usize>,
 }
 
 /// Derives goals from one rule set.
@@ -110,14 +107,13 @@ impl<'a> Deriver<'a> {
     /// Tries to derive `goal` at each of its types.
     pub fn derive(&self, goal: &Rule) -> Derivability {
         let mut found = Derivability::default();
-        let mut used = vec![false; self.rules.count];
         for (at, types) in goal.types().iter().enumerate() {
             let mut none = true;
             for sample in self.samples(goal, types, at as u64) {
                 let Some(side) = Sides::plant(goal, &sample) else { continue };
                 none = false;
                 found.instances += 1;
-                if let Err(stop) = self.join(side, &mut used) {
+                if let Err(stop) = self.join(side) {
                     found.not.push(Underived { vars: goal.show_values(&sample), ..stop });
                     if !self.options.exhaustive {
                         break;
@@ -130,7 +126,6 @@ impl<'a> Deriver<'a> {
             }
         }
         found.derived = found.not.is_empty() && found.instances > 0;
-        found.used = (0..used.len()).filter(|at| used[*at]).collect();
         found
     }
 
@@ -147,7 +142,8 @@ impl<'a> Deriver<'a> {
         for draw in 0..self.options.samples * REPEATS {
             let Some(sample) = goal.sample(types, at << 32 | draw as u64, DRAWS) else { break };
             let simple = numbers(&sample).is_empty() && !reads_facts;
-            let seen = |other: &Sample| numbers(other) == numbers(&sample) && other.facts == sample.facts;
+            let seen =
+                |other: &Sample| numbers(other) == numbers(&sample) && other.facts == sample.facts;
             if !found.iter().any(seen) {
                 found.push(sample);
             }
@@ -159,7 +155,7 @@ impl<'a> Deriver<'a> {
     }
 
     /// Saturates until the sides are one class.
-    fn join(&self, mut sides: Sides, used: &mut [bool]) -> Result<(), Underived> {
+    fn join(&self, mut sides: Sides) -> Result<(), Underived> {
         let start = Instant::now();
         let batch = Limits { iterations: 1, ..self.options.limits };
         let graph = &mut sides.graph;
@@ -177,9 +173,6 @@ impl<'a> Deriver<'a> {
             }
             let run = saturate(graph, &self.rules, batch);
             iterations += 1;
-            for (used, count) in used.iter_mut().zip(&run.counts) {
-                *used |= count.joined > 0;
-            }
             let joined = graph.find(sides.left) == graph.find(sides.right);
             match run.stop {
                 _ if joined => {}
@@ -223,12 +216,8 @@ struct Sides {
 impl Sides {
     /// `None` if the right side cannot be built on these values.
     fn plant(goal: &Rule, sample: &Sample) -> Option<Sides> {
-        let mut planter = Planter {
-            goal,
-            sample,
-            graph: EGraph::new(),
-            classes: vec![None; goal.vars.len()],
-        };
+        let mut planter =
+            Planter { goal, sample, graph: EGraph::new(), classes: vec![None; goal.vars.len()] };
         let left = planter.pattern(&goal.lhs)?;
         let mut binds = Binds::new();
         for (at, var) in goal.vars.iter().enumerate() {
@@ -364,7 +353,8 @@ mod tests {
 ";
 
     fn set(text: &str) -> RuleSet {
-        RuleSet::parse(&[Source::new("test.isle", text)]).unwrap_or_else(|errors| panic!("{errors}"))
+        RuleSet::parse(&[Source::new("test.isle", text)])
+            .unwrap_or_else(|errors| panic!("{errors}"))
     }
 
     fn derive(goal: &str) -> Derivability {
@@ -410,8 +400,11 @@ mod tests {
 
     #[test]
     fn limits_are_named() {
-        let rules = set(";; Grows.\n(rule grow (simplify (iadd ty x y)) (isub ty (iadd ty (iadd ty x y) y) y))");
-        let goals = set(";; Reason.\n(rule goal (simplify (iadd $I32 x y)) (isub $I32 x (ineg $I32 y)))");
+        let rules = set(
+            ";; Grows.\n(rule grow (simplify (iadd ty x y)) (isub ty (iadd ty (iadd ty x y) y) y))",
+        );
+        let goals =
+            set(";; Reason.\n(rule goal (simplify (iadd $I32 x y)) (isub $I32 x (ineg $I32 y)))");
         let mut options = DeriveOptions::default();
         options.limits.nodes = 50;
         let found = Deriver::new(&rules, options).derive(&goals.rules[0]);

@@ -11,8 +11,9 @@ fn cranelift() -> PathBuf {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout)
-        .unwrap_or_else(|error| panic!("cargo metadata: {error}: {}", String::from_utf8_lossy(&out.stderr)));
+    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|error| {
+        panic!("cargo metadata: {error}: {}", String::from_utf8_lossy(&out.stderr))
+    });
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "cranelift-codegen").unwrap();
     Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src")
@@ -28,7 +29,9 @@ fn the_goals_are_upstreams_rules() {
     }
     assert!(made.total > 1000 && refused < made.total / 2, "{} of {}", refused, made.total);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/goals");
-    for (file, text) in [("upstream_vector.isle", made.vector), ("upstream_integer.isle", made.integer)] {
+    for (file, text) in
+        [("upstream_vector.isle", made.vector), ("upstream_integer.isle", made.integer)]
+    {
         let path = folder.join(file);
         if std::env::var_os("EGRAFT_BLESS").is_some_and(|value| value == "1") {
             std::fs::write(&path, &text).unwrap();

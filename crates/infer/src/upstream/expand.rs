@@ -81,12 +81,15 @@ impl<'a> Expander<'a> {
                 };
                 if let ("uextend_maybe" | "sextend_maybe", [ty, value]) = (head, args) {
                     let op = head.trim_end_matches("_maybe");
-                    let both = [op, "typed"].map(|head| Sexp::call(head, vec![ty.clone(), value.clone()]));
-                    let both: Result<Vec<_>, _> = both.iter().map(|one| self.pattern(one)).collect();
+                    let both =
+                        [op, "typed"].map(|head| Sexp::call(head, vec![ty.clone(), value.clone()]));
+                    let both: Result<Vec<_>, _> =
+                        both.iter().map(|one| self.pattern(one)).collect();
                     return Ok(both?.concat());
                 }
                 if let Some((params, body)) = self.extractor(head, args.len()) {
-                    let bound: HashMap<_, _> = params.iter().map(String::as_str).zip(args).collect();
+                    let bound: HashMap<_, _> =
+                        params.iter().map(String::as_str).zip(args).collect();
                     let body = body.replace(&|name| bound.get(name).map(|arg| (*arg).clone()));
                     return self.pattern(&body);
                 }
@@ -117,11 +120,16 @@ impl<'a> Expander<'a> {
             for rule in rules.clone() {
                 let rule = self.renamed(&rule);
                 let made = match (helper, args, &rule.args[..]) {
-                    ("truthy", [Sexp::Atom(value)], [pattern]) => taken_apart(&rest, value, pattern),
+                    ("truthy", [Sexp::Atom(value)], [pattern]) => {
+                        taken_apart(&rest, value, pattern)
+                    }
                     ("shift_amt_to_type", [given], [number]) if number.number().is_some() => {
                         let equal = Sexp::call("u64_eq", vec![given.clone(), number.clone()]);
                         let equal = Sexp::call("if-let", vec![Sexp::atom("true"), equal]);
-                        Form { conditions: [rest.conditions.clone(), vec![equal]].concat(), ..rest.clone() }
+                        Form {
+                            conditions: [rest.conditions.clone(), vec![equal]].concat(),
+                            ..rest.clone()
+                        }
                     }
                     _ => return Err(format!("helper `{helper}`")),
                 };
@@ -162,7 +170,9 @@ impl<'a> Expander<'a> {
                     let op = head.trim_end_matches("_maybe");
                     [op, "typed"].map(|head| (Sexp::call(head, args.clone()), vec![])).to_vec()
                 }
-                "all_zero" => vec![(Sexp::call("iconst_u", vec![args[0].clone(), Sexp::atom("0")]), vec![])],
+                "all_zero" => {
+                    vec![(Sexp::call("iconst_u", vec![args[0].clone(), Sexp::atom("0")]), vec![])]
+                }
                 _ if KEPT.contains(&head) => vec![(Sexp::call(head, args.clone()), vec![])],
                 _ => self.constructed(head, &args)?,
             };
@@ -179,7 +189,8 @@ impl<'a> Expander<'a> {
     /// A call on the right side: the helper's rules, or the call itself.
     fn constructed(&mut self, head: &str, args: &[Sexp]) -> Result<Vec<Guarded>, Refused> {
         let Some(rules) = self.helpers.constructors.get(head) else {
-            let body = self.helpers.extractors.get(head).filter(|(params, _)| params.len() == args.len());
+            let body =
+                self.helpers.extractors.get(head).filter(|(params, _)| params.len() == args.len());
             let Some((params, body)) = body else {
                 return Ok(vec![(Sexp::call(head, args.to_vec()), vec![])]);
             };
@@ -223,7 +234,8 @@ impl<'a> Expander<'a> {
         let suffix = format!("_{}", self.fresh);
         rule.replace(&|name| {
             let variable = name.starts_with(|c: char| c.is_ascii_alphabetic());
-            (variable && name != "true" && name != "false").then(|| Sexp::atom(format!("{name}{suffix}")))
+            (variable && name != "true" && name != "false")
+                .then(|| Sexp::atom(format!("{name}{suffix}")))
         })
     }
 

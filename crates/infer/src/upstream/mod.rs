@@ -133,7 +133,11 @@ fn header(what: &str, count: usize, total: usize) -> String {
 }
 
 /// Reads a file's helpers and rules.
-fn read(path: &Path, helpers: &mut Helpers, rules: &mut Vec<Upstream>) -> Result<(), UpstreamError> {
+fn read(
+    path: &Path,
+    helpers: &mut Helpers,
+    rules: &mut Vec<Upstream>,
+) -> Result<(), UpstreamError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| UpstreamError::Read { path: path.to_owned(), error })?;
     let forms = sexp::parse(&text)
@@ -150,7 +154,8 @@ fn read(path: &Path, helpers: &mut Helpers, rules: &mut Vec<Upstream>) -> Result
             }
             Some(("rule", parts)) => {
                 // A name or a priority may stand before the left side.
-                let rest: Vec<&Sexp> = parts.iter().skip_while(|part| part.name().is_some()).collect();
+                let rest: Vec<&Sexp> =
+                    parts.iter().skip_while(|part| part.name().is_some()).collect();
                 let [left, conditions @ .., result] = &rest[..] else { continue };
                 let Some((root, args)) = left.parts() else { continue };
                 let form = Form {
@@ -192,7 +197,10 @@ fn goal(rule: &Upstream, helpers: &Helpers) -> Result<(Kind, Vec<String>), Strin
                 }
                 // That one of the variants fits no types is in the nature of helpers.
                 Err(why) => {
-                    if reason.is_none() || why != "no type fits" && reason.as_deref() != Some("types that the op set lacks") {
+                    if reason.is_none()
+                        || why != "no type fits"
+                            && reason.as_deref() != Some("types that the op set lacks")
+                    {
                         reason = Some(why);
                     }
                 }
@@ -239,15 +247,17 @@ fn load(body: &str) -> Result<Rule, String> {
 fn kind(rule: &Rule) -> Kind {
     let types = rule.types();
     let any = |is: fn(&Ty) -> bool| types.iter().any(|types| types.of.iter().flatten().any(is));
-    let all_vector = types.iter().all(|types| {
-        types.of.iter().flatten().chain([&types.root]).any(|ty| ty.is_vector())
-    });
+    let all_vector = types
+        .iter()
+        .all(|types| types.of.iter().flatten().chain([&types.root]).any(|ty| ty.is_vector()));
     match (any(|ty| ty.is_float()), all_vector) {
         (_, true) => Kind::Vector,
-        (true, false) => match types.iter().all(|types| types.of.iter().flatten().any(|ty| ty.is_float())) {
-            true => Kind::Float,
-            false => Kind::Integer,
-        },
+        (true, false) => {
+            match types.iter().all(|types| types.of.iter().flatten().any(|ty| ty.is_float())) {
+                true => Kind::Float,
+                false => Kind::Integer,
+            }
+        }
         (false, false) => Kind::Integer,
     }
 }

@@ -37,7 +37,9 @@ impl Sexp {
     /// The first name of a list and what follows it.
     pub(super) fn parts(&self) -> Option<(&str, &[Sexp])> {
         match self {
-            Sexp::List(all) => all.split_first().and_then(|(head, args)| Some((head.name()?, args))),
+            Sexp::List(all) => {
+                all.split_first().and_then(|(head, args)| Some((head.name()?, args)))
+            }
             _ => None,
         }
     }

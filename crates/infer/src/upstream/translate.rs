@@ -268,7 +268,8 @@ impl Translator {
     fn term(&mut self, head: &str, args: &[Sexp], ty: TyVar) -> Text {
         match (head, args) {
             ("and", all) => {
-                let all: Result<Vec<String>, _> = all.iter().map(|one| self.value(one, ty)).collect();
+                let all: Result<Vec<String>, _> =
+                    all.iter().map(|one| self.value(one, ty)).collect();
                 Ok(format!("(and {})", all?.join(" ")))
             }
             ("typed", [is, value]) => {
@@ -375,8 +376,12 @@ impl Translator {
         match (code, code.parts()) {
             (Sexp::Atom(name), _) if name == "_" => Ok("_".to_owned()),
             (Sexp::Atom(name), _) => Ok(safe(name)),
-            (_, Some(("intcc_complement", [inner]))) => Ok(format!("(cc_not {})", self.code(inner)?)),
-            (_, Some(("intcc_swap_args", [inner]))) => Ok(format!("(cc_swap {})", self.code(inner)?)),
+            (_, Some(("intcc_complement", [inner]))) => {
+                Ok(format!("(cc_not {})", self.code(inner)?))
+            }
+            (_, Some(("intcc_swap_args", [inner]))) => {
+                Ok(format!("(cc_swap {})", self.code(inner)?))
+            }
             (_, Some((name, []))) => {
                 let short = match name.strip_prefix("IntCC.").unwrap_or(name) {
                     "Equal" => "Eq".to_owned(),
@@ -407,10 +412,13 @@ impl Translator {
                 self.numbers.entry(name.clone()).or_insert(ty);
                 Ok(safe(name))
             }
-            (_, Some((
-                "u64_from_imm64" | "u32_from_u64" | "i32_from_i64" | "u64_from_imm" | "imm64",
-                [inner],
-            ))) => self.bound(inner, ty),
+            (
+                _,
+                Some((
+                    "u64_from_imm64" | "u32_from_u64" | "i32_from_i64" | "u64_from_imm" | "imm64",
+                    [inner],
+                )),
+            ) => self.bound(inner, ty),
             (_, Some(("u64_when_non_zero", []))) => {
                 let name = self.fresh();
                 self.conditions.push(format!("(if (imm_ne {name} 0))"));
@@ -582,8 +590,12 @@ impl Translator {
                 None => Err("a condition without a name".to_owned()),
             },
             Some(("type_is", [value, ty])) => self.typed(value, ty),
-            Some(("if-let", [Sexp::Atom(truth), call])) if truth == "true" => self.holds(call, true),
-            Some(("if-let", [Sexp::Atom(truth), call])) if truth == "false" => self.holds(call, false),
+            Some(("if-let", [Sexp::Atom(truth), call])) if truth == "true" => {
+                self.holds(call, true)
+            }
+            Some(("if-let", [Sexp::Atom(truth), call])) if truth == "false" => {
+                self.holds(call, false)
+            }
             Some(("if-let", [bound, call])) => match bound.parts() {
                 Some(("value_type", [ty])) => self.typed(call, ty),
                 _ => {

@@ -36,7 +36,9 @@ impl Rule {
                 let facts = tuple.known.iter().zip(&tuple.copies);
                 return Some(Sample {
                     types: types.clone(),
-                    facts: facts.map(|(bits, copies)| Facts { bits: *bits, copies: *copies }).collect(),
+                    facts: facts
+                        .map(|(bits, copies)| Facts { bits: *bits, copies: *copies })
+                        .collect(),
                     shares: tuple.classes.iter().map(|class| *class as usize).collect(),
                     values: tuple.values,
                 });
