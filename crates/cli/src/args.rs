@@ -217,7 +217,8 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "Examples:
   egraft rules list
   egraft rules show iadd_zero
-  egraft rules check my-rules/*.isle")]
+  egraft rules check my-rules/*.isle
+  egraft rules derive --rules isle-rules/rewrite --goals isle-rules/goals")]
 pub(crate) struct RulesArgs {
     #[command(subcommand)]
     pub(crate) command: RulesCommand,
@@ -247,6 +248,36 @@ pub(crate) enum RulesCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Say how many goals, rules that others wrote or found, follow from a set of rules
+    Derive(DeriveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeriveArgs {
+    /// Folders or files of rules, taken as one set
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// A folder or a file of goals
+    #[arg(long, value_name = "PATH")]
+    pub(crate) goals: PathBuf,
+    /// Only goals whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Most nodes of an e-graph
+    #[arg(long, value_name = "N", default_value_t = 4_000)]
+    pub(crate) nodes: usize,
+    /// Most batches of rewriting
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) iterations: usize,
+    /// Most seconds for one choice of types and numbers
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Go on after the first choice of types and numbers at which a goal is not derived
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

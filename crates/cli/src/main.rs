@@ -8,6 +8,7 @@ mod bench;
 mod calibrate;
 mod compare;
 mod compile;
+mod derive;
 mod emit;
 mod engine;
 mod explain;
