@@ -5,7 +5,7 @@ use super::encode::{self, Encoded, Instance, Leaves};
 use super::replay::{Counterexample, Values, replay};
 use crate::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms, VarId};
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule};
-use egraft_rules::{Cond, Pattern, Ref, Rule, RuleSet, Sort, Types, VarId as RuleVar};
+use egraft_rules::{Cond, Pattern, Ref, Rule, Sort, Types, VarId as RuleVar};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Most choices of lane numbers that are proven one by one; beyond, lanes stay symbols.
@@ -155,22 +155,6 @@ impl Prover {
         Ok(RuleProof { instances })
     }
 
-    /// Proves every rule of a set, in order; `done` hears of each.
-    ///
-    /// # Errors
-    /// [`SolverError`] if the solver cannot be had.
-    pub fn prove_all(
-        &mut self,
-        set: &RuleSet,
-        mut done: impl FnMut(&Rule, &RuleProof),
-    ) -> Result<(), SolverError> {
-        for rule in &set.rules {
-            let proof = self.prove(rule)?;
-            done(rule, &proof);
-        }
-        Ok(())
-    }
-
     /// Whether `a` and `b`, of one width, are equal wherever all of `facts` hold.
     ///
     /// A refutation comes as values of the terms' variables, whole.
@@ -227,7 +211,7 @@ impl Prover {
         }
         let mut asserted = facts.to_vec();
         asserted.push(wrong);
-        asserted.extend(terms.division_lemmas(&asserted));
+        asserted.extend(terms.lemmas(&asserted));
         let query = Query::new(terms, &asserted);
         let hash = query.hash();
         *queries += 1;

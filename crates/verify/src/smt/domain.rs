@@ -1,6 +1,5 @@
 //! Terms as a domain of the one semantics.
 
-use super::float::rounding_name;
 use super::term::{BinOp, Term, Terms};
 use egraft_ir::semantics::{Domain, Float, Rounding};
 
@@ -132,7 +131,7 @@ impl Domain for Terms {
     }
 
     fn fround(&mut self, f: Float, mode: Rounding, a: &Term) -> Term {
-        Terms::apply(self, rounding_name(mode), &[*a], f.bits())
+        self.float_round(f, mode, *a)
     }
 
     fn feq(&mut self, f: Float, a: &Term, b: &Term) -> Term {
@@ -151,9 +150,8 @@ impl Domain for Terms {
         Terms::apply(self, "fconvert", &[*a], to.bits())
     }
 
-    fn float_to_int(&mut self, _: Float, signed: bool, w: u32, a: &Term) -> Term {
-        let name = if signed { "to_signed" } else { "to_unsigned" };
-        Terms::apply(self, name, &[*a], w)
+    fn float_to_int(&mut self, f: Float, signed: bool, w: u32, a: &Term) -> Term {
+        Terms::float_to_int(self, f, signed, w, *a)
     }
 
     fn float_from_int(&mut self, f: Float, signed: bool, _: u32, a: &Term) -> Term {

@@ -64,21 +64,34 @@ impl Terms {
         }
     }
 
-    /// What is true of the divisions in `roots`, and hard to see in their gates: a lesser number
-    /// divided by a greater leaves itself, and remainders are less than divisors.
-    pub(crate) fn division_lemmas(&mut self, roots: &[Term]) -> Vec<Term> {
+    /// What is true of divisions and of integers made floats in `roots`, whatever the variables are.
+    pub fn lemmas(&mut self, roots: &[Term]) -> Vec<Term> {
+        let mut lemmas = self.division_lemmas(roots);
+        lemmas.extend(self.float_lemmas(roots));
+        lemmas
+    }
+
+    /// Calls `see` for every term that `roots` are made of, once.
+    pub(super) fn visit(&self, roots: &[Term], mut see: impl FnMut(Term, &Kind)) {
         let mut seen = FxHashSet::default();
         let mut stack = roots.to_vec();
-        let mut divisions = FxHashSet::default();
         while let Some(term) = stack.pop() {
-            if !seen.insert(term) {
-                continue;
+            if seen.insert(term) {
+                see(term, self.kind(term));
+                stack.extend(self.operands(term));
             }
-            if let Kind::Bin(BinOp::Udiv | BinOp::Urem, a, b) = *self.kind(term) {
+        }
+    }
+
+    /// What is true of the divisions in `roots`, and hard to see in their gates: a lesser number
+    /// divided by a greater leaves itself, and remainders are less than divisors.
+    fn division_lemmas(&mut self, roots: &[Term]) -> Vec<Term> {
+        let mut divisions = FxHashSet::default();
+        self.visit(roots, |_, kind| {
+            if let Kind::Bin(BinOp::Udiv | BinOp::Urem, a, b) = *kind {
                 divisions.insert((a, b));
             }
-            stack.extend(self.operands(term));
-        }
+        });
         let mut divisions: Vec<(Term, Term)> = divisions.into_iter().collect();
         divisions.sort_unstable();
         let mut lemmas = Vec::new();
