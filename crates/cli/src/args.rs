@@ -250,6 +250,10 @@ pub(crate) enum RulesCommand {
     },
     /// Say how many goals, rules that others wrote or found, follow from a set of rules
     Derive(DeriveArgs),
+    /// Say what rules beside the standard ones change in compiled kernels: predicted cost, code size,
+    /// compile time, for all, for each file of rules, and for each rule
+    #[command(after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER")]
+    Measure(MeasureArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -301,6 +305,23 @@ pub(crate) struct VerifyRulesArgs {
     /// Solvers side by side
     #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
     pub(crate) jobs: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// A folder of rules
+    pub(crate) folder: PathBuf,
+    /// A folder of kernels
+    #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
+    pub(crate) kernels: PathBuf,
+    /// Also each rule that fires, alone: one compilation of all kernels for each
+    #[arg(long)]
+    pub(crate) each: bool,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -529,7 +550,7 @@ impl FromStr for Pin {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  egraft engine stock < requests")]
 pub(crate) struct EngineArgs {
-    /// The engine: stock, egraft, egraft:STAGE, or native:TARGET
+    /// The engine: stock, egraft, egraft:STAGE, egraft+FOLDER, or native:TARGET
     pub(crate) engine: Engine,
     /// Have each call last longer by this part of its time
     #[arg(long, value_name = "PART", default_value_t = 0.0)]

@@ -16,6 +16,7 @@ mod input;
 mod inspect;
 mod invoke;
 mod kernel;
+mod measure;
 mod output;
 mod report;
 mod rules;
