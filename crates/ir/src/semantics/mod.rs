@@ -16,6 +16,7 @@ mod int;
 mod vector;
 
 pub use domain::{Domain, Float, Rounding};
+pub use vector::shuffle_by;
 
 use crate::{FloatCc, ImmKind, IntCc, Node, Op, Ty, TypeRule};
 
