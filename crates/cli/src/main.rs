@@ -11,6 +11,7 @@ mod compile;
 mod emit;
 mod engine;
 mod explain;
+mod infer;
 mod input;
 mod inspect;
 mod invoke;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Rules(args) => rules::rules(&args.command),
+        Command::Infer(args) => infer::infer(&args.command),
         Command::Bench(args) => bench::bench(&args),
         Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),

@@ -55,6 +55,9 @@ impl Term {
     }
 }
 
+/// How much a literal counts among what is special in a term; see [`Space::rank`].
+const SPECIAL: u32 = 2;
+
 type Fingerprint = (u64, u64);
 
 /// A representative: a term with its values.
@@ -358,6 +361,14 @@ fn orient(space: &Space, premise: &Premise, a: Expr, b: Expr) -> Option<Candidat
             && rhs.atoms() & !given & !literals & !bound == 0
             && asked & !bound == 0
     };
+    // Between forms of one cost only small and general pairs are of use: they lead to other rules.
+    let most = if premise.is_empty() { 2 } else { 1 };
+    if space.cost(&a) == space.cost(&b)
+        && (space.rank(&a).2 + space.rank(&b).2 >= SPECIAL
+            || a.heads().len().max(b.heads().len()) > most)
+    {
+        return None;
+    }
     let (dear, cheap) = if space.rank(&a) >= space.rank(&b) { (a, b) } else { (b, a) };
     let forth = fits(&dear, &cheap);
     let back = space.cost(&dear) == space.cost(&cheap) && fits(&cheap, &dear);
@@ -366,18 +377,16 @@ fn orient(space: &Space, premise: &Premise, a: Expr, b: Expr) -> Option<Candidat
         (false, true) => (cheap, dear),
         _ => return None,
     };
-    let key = normal_form(space, premise, &lhs, &rhs, forth && back);
-    Some(Candidate { lhs, rhs, both_ways: forth && back, key })
+    let (one, other) =
+        (normal_form(space, premise, &lhs, &rhs), normal_form(space, premise, &rhs, &lhs));
+    // The way back of a rule that is its own mirror is the same rule.
+    let both_ways = forth && back && one != other;
+    let key = if both_ways { one.min(other) } else { one };
+    Some(Candidate { lhs, rhs, both_ways, key })
 }
 
 /// The least text of the pair under renaming of atoms of one kind that the premise leaves alone.
-fn normal_form(
-    space: &Space,
-    premise: &Premise,
-    lhs: &Expr,
-    rhs: &Expr,
-    both_ways: bool,
-) -> String {
+fn normal_form(space: &Space, premise: &Premise, lhs: &Expr, rhs: &Expr) -> String {
     let used = lhs.atoms() | rhs.atoms();
     let mut groups: Vec<Vec<u8>> = Vec::new();
     for (at, atom) in space.atoms.iter().enumerate() {
@@ -399,11 +408,7 @@ fn normal_form(
     let mut names: Vec<u8> = (0..space.atoms.len() as u8).collect();
     rename(&groups, &mut names, &mut |names| {
         let name = |at: u8| space.atoms[names[at as usize] as usize].name.clone();
-        let (left, right) = (space.text(lhs, &name), space.text(rhs, &name));
-        let mut text = format!("{left} = {right}");
-        if both_ways {
-            text = text.min(format!("{right} = {left}"));
-        }
+        let text = format!("{} = {}", space.text(lhs, &name), space.text(rhs, &name));
         if best.as_ref().is_none_or(|best| text < *best) {
             best = Some(text);
         }

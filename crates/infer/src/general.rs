@@ -25,7 +25,7 @@ pub(crate) enum Types {
 }
 
 /// For which condition codes or lane numbers a rule is stated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(crate) enum Imms {
     /// There are none, or they are as in the pair.
     Fixed,
@@ -544,7 +544,13 @@ impl Builder<'_> {
         };
         let value = match (atom.kind, self.atoms[at as usize]) {
             (_, Some(var)) => Ref::Var(var),
-            (Kind::Literal(literal), None) => self.literal(literal, atom.view, None)?,
+            (Kind::Literal(literal), None) => {
+                let value = self.literal(literal, atom.view, None)?;
+                if let Ref::Var(var) = value {
+                    self.atoms[at as usize] = Some(var);
+                }
+                value
+            }
             _ => return None,
         };
         Some(Template::Splat { ty, value })

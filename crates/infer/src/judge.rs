@@ -4,7 +4,7 @@
 
 use crate::enumerate::Candidate;
 use crate::error::InferError;
-use crate::general::{Built, Form, build};
+use crate::general::{Built, Form, Imms, Types, build};
 use crate::premise::Premise;
 use crate::space::Space;
 use egraft_ir::Ty;
@@ -60,19 +60,29 @@ pub(crate) fn anchors(built: &Built) -> Vec<Ty> {
     all
 }
 
+/// Forms that need not be tried again.
+#[derive(Default)]
+pub(crate) struct Tried {
+    forms: FxHashSet<(Imms, Vec<egraft_rules::Types>)>,
+    hard: Vec<Types>,
+}
+
 /// The most general form that no values refute, if there is one.
 pub(crate) fn tested(
     space: &Space,
     premise: &Premise,
     candidate: &Candidate,
-    skip: &mut FxHashSet<String>,
+    tried: &mut Tried,
 ) -> Option<(Form, Stated)> {
     Form::all(&candidate.lhs).into_iter().find_map(|form| {
         let stated = state(space, premise, candidate, form)?;
         // Forms that apply to the same types with the same conditions need one test.
         let rule = &stated.forth.rule;
         let types = rule.types();
-        if types.is_empty() || !skip.insert(format!("{:?} {types:?}", form.imms)) {
+        if types.is_empty()
+            || tried.hard.contains(&form.types)
+            || !tried.forms.insert((form.imms, types))
+        {
             return None;
         }
         holds(rule).then_some((form, stated))
@@ -85,8 +95,8 @@ fn holds(rule: &Rule) -> bool {
 
 /// Provers, one for each thread that asks.
 pub(crate) struct Provers {
-    free: Mutex<Vec<crate::egraft_verify_stub::Prover>>,
-    timeout_ms: u64,
+    free: Mutex<Vec<egraft_verify::Prover>>,
+    timeout_ms: u32,
 }
 
 /// What a prover says of a rule.
@@ -97,7 +107,7 @@ enum Answer {
 }
 
 impl Provers {
-    pub(crate) fn new(timeout_ms: u64) -> Provers {
+    pub(crate) fn new(timeout_ms: u32) -> Provers {
         Provers { free: Mutex::new(Vec::new()), timeout_ms }
     }
 
@@ -106,18 +116,20 @@ impl Provers {
         let free = self.free.lock().map_err(|error| failed(&error))?.pop();
         let mut prover = match free {
             Some(prover) => prover,
-            None => crate::egraft_verify_stub::Prover::start(crate::egraft_verify_stub::Options {
+            None => egraft_verify::Prover::start(egraft_verify::Options {
                 timeout_ms: self.timeout_ms,
                 ..Default::default()
             })
             .map_err(|error| failed(&error))?,
         };
-        let proof = prover.prove(rule);
+        // A prover that failed is not used again.
+        let proof = prover.prove(rule).map_err(|error| failed(&error))?;
         self.free.lock().map_err(|error| failed(&error))?.push(prover);
         Ok(match proof.verdict() {
-            crate::egraft_verify_stub::Verdict::Proven => Answer::Proven(proof.instances.len()),
-            crate::egraft_verify_stub::Verdict::Refuted(_) => Answer::Refuted,
-            crate::egraft_verify_stub::Verdict::Unknown(why) => Answer::Unknown(why.clone()),
+            egraft_verify::Verdict::Proven => Answer::Proven(proof.instances.len()),
+            egraft_verify::Verdict::ProvenButNans => Answer::Unknown("NaNs may differ".to_owned()),
+            egraft_verify::Verdict::Refuted(_) => Answer::Refuted,
+            egraft_verify::Verdict::Unknown(why) => Answer::Unknown(why),
         })
     }
 
@@ -131,7 +143,7 @@ impl Provers {
         premise: &Premise,
         candidate: &Candidate,
     ) -> Result<Verdict, InferError> {
-        let mut tried = FxHashSet::default();
+        let mut tried = Tried::default();
         let mut open = None;
         while let Some((form, stated)) = tested(space, premise, candidate, &mut tried) {
             match self.prove(&stated.forth.rule)? {
@@ -144,7 +156,12 @@ impl Provers {
                     return Ok(Verdict::Proven { form, instances, both_ways });
                 }
                 Answer::Refuted => {}
-                Answer::Unknown(why) => open = Some(why),
+                Answer::Unknown(why) => {
+                    open = Some(why);
+                    // What is too hard for all types is so for most of them.
+                    tried.hard.push(Types::Vector);
+                    tried.hard.push(Types::Scalar);
+                }
             }
         }
         Ok(open.map_or(Verdict::Refuted, Verdict::Unknown))

@@ -23,20 +23,3 @@ pub use error::InferError;
 pub use phase::{Phase, Schedule, Takes};
 pub use run::{Options, Progress, Report, WorkloadReport, infer, merge};
 pub use workload::Workload;
-
-mod egraft_verify_stub {
-    use egraft_rules::Rule;
-    #[derive(Default)]
-    pub(crate) struct Options { pub timeout_ms: u64, pub x: u8 }
-    pub(crate) struct Prover;
-    pub(crate) enum Verdict { Proven, Refuted(()), Unknown(String) }
-    pub(crate) struct RuleProof { pub instances: Vec<()>, v: Verdict }
-    impl RuleProof { pub(crate) fn verdict(&self) -> &Verdict { &self.v } }
-    impl Prover {
-        pub(crate) fn start(o: Options) -> Result<Prover, std::io::Error> { let _ = (o.timeout_ms, o.x); Ok(Prover) }
-        pub(crate) fn prove(&mut self, rule: &Rule) -> RuleProof { 
-            let v = if egraft_rules::check_rule(rule, 2000, 7).holds() { Verdict::Proven } else { Verdict::Refuted(()) };
-            if rule.name.is_empty() { return RuleProof{instances: vec![], v: Verdict::Unknown(String::new())}; }
-            RuleProof { instances: rule.types().iter().map(|_| ()).collect(), v } }
-    }
-}

@@ -6,11 +6,11 @@
 use crate::emit::{self, KeptRule};
 use crate::enumerate::{Candidate, Enumeration, enumerate};
 use crate::error::InferError;
-use crate::judge::{Provers, Verdict, anchors, state, tested};
+use crate::judge::{Provers, Tried, Verdict, anchors, state, tested};
 use crate::phase::Schedule;
 use crate::premise::Premise;
 use crate::sample::Samples;
-use crate::select::{Known, Question};
+use crate::select::{Known, Planned, Question};
 use crate::space::Space;
 use crate::state::State;
 use crate::workload::Workload;
@@ -28,7 +28,7 @@ const BLOCK: usize = 24;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Milliseconds that the prover may take for one choice of types.
-    pub timeout_ms: u64,
+    pub timeout_ms: u32,
     /// Which part of the candidates to judge: its number from 0, and the number of parts.
     pub shard: Option<(u64, u64)>,
     /// The phases.
@@ -37,7 +37,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timeout_ms: 4000, shard: None, schedule: Schedule::built_in() }
+        Options { timeout_ms: 2000, shard: None, schedule: Schedule::built_in() }
     }
 }
 
@@ -118,14 +118,13 @@ impl Task<'_> {
     }
 
     /// Whether the candidate follows from the rules, wherever it holds.
-    fn follows(&self, known: &Known, candidate: &Candidate) -> bool {
-        let rules = known.planned();
+    fn follows(&self, rules: &Planned<'_>, candidate: &Candidate) -> bool {
         let base = self.space.base;
         if !rules.derive(&self.question(candidate, base), &[base]) {
             return false;
         }
-        let mut tried = FxHashSet::default();
-        match tested(self.space, self.premise, candidate, &mut tried) {
+        
+        match tested(self.space, self.premise, candidate, &mut Tried::default()) {
             // It is refuted by values, and followed from no rule that is right.
             None => true,
             Some((_, stated)) => {
@@ -322,6 +321,7 @@ impl Run<'_> {
         for block in enumeration.candidates.chunks(BLOCK) {
             self.progress(task, at, of, found.len());
             at += block.len();
+            let rules = known.planned();
             let judged: Result<Vec<Option<Verdict>>, InferError> = block
                 .par_iter()
                 .map(|candidate| {
@@ -335,7 +335,7 @@ impl Run<'_> {
                     {
                         return Ok(Some(verdict));
                     }
-                    if task.follows(known, candidate) {
+                    if task.follows(&rules, candidate) {
                         return Ok(None);
                     }
                     self.judge(task, candidate).map(Some)
@@ -362,7 +362,7 @@ impl Run<'_> {
                     continue;
                 }
                 // What was kept of this block may already give it.
-                if found.len() > before && task.follows(known, candidate) {
+                if found.len() > before && task.follows(&known.planned(), candidate) {
                     about.derivable += 1;
                     self.state.derived(name, &candidate.key)?;
                     continue;
@@ -396,7 +396,7 @@ impl Run<'_> {
                         .filter(|(other, _)| *other != at && !dropped.contains(other))
                         .flat_map(|(_, other)| other.rules(self))
                         .map(|kept| kept.rule);
-                    let gone = one.task.follows(&Known::new(others), &one.candidate);
+                    let gone = one.task.follows(&Known::new(others).planned(), &one.candidate);
                     self.state.set_shrunk(name, &one.candidate.key, gone)?;
                     gone
                 }

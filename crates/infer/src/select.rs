@@ -11,7 +11,7 @@ use egraft_ir::{ClassId, Facts, KnownBits, Node, SignCopies, Ty};
 use egraft_rules::{BuildGraph, Interpreter, Match, MatchGraph, Rule, RuleId, RuleSet};
 
 /// How far a pair is rewritten before it is said not to follow.
-const LIMITS: Limits = Limits { nodes: 2500, class_nodes: 48, depth: 0, iterations: 5 };
+const LIMITS: Limits = Limits { nodes: 6000, class_nodes: 48, depth: 0, iterations: 6 };
 
 /// How many models of a premise are tried, and of constants alone.
 const MODELS: usize = 3;
