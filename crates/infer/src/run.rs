@@ -383,6 +383,7 @@ impl Run<'_> {
     /// Drops what follows from the others, last found first; gives how many.
     fn shrink(&self, found: &mut Vec<Found<'_>>) -> Result<usize, InferError> {
         let mut dropped: FxHashSet<usize> = FxHashSet::default();
+        let stated: Vec<Vec<KeptRule>> = found.iter().map(|one| one.rules(self)).collect();
         for at in (0..found.len()).rev() {
             let one = &found[at];
             let name = &one.task.workload.name;
@@ -390,12 +391,12 @@ impl Run<'_> {
             let gone = match self.state.shrunk(name, &one.candidate.key) {
                 Some(gone) => gone,
                 None => {
-                    let others = found
+                    let others = stated
                         .iter()
                         .enumerate()
                         .filter(|(other, _)| *other != at && !dropped.contains(other))
-                        .flat_map(|(_, other)| other.rules(self))
-                        .map(|kept| kept.rule);
+                        .flat_map(|(_, rules)| rules)
+                        .map(|kept| kept.rule.clone());
                     let gone = one.task.follows(&Known::new(others).planned(), &one.candidate);
                     self.state.set_shrunk(name, &one.candidate.key, gone)?;
                     gone
