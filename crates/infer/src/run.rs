@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -382,28 +383,47 @@ impl Run<'_> {
 
     /// Drops what follows from the others, last found first; gives how many.
     fn shrink(&self, found: &mut Vec<Found<'_>>) -> Result<usize, InferError> {
+        let mut known = Known::default();
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for one in &*found {
+            let rules = one.rules(self);
+            let start = places.last().map_or(0, |last| last.end);
+            places.push(start..start + rules.len());
+            known.extend(rules.into_iter().map(|kept| kept.rule));
+        }
+        let mut left = known.planned();
         let mut dropped: FxHashSet<usize> = FxHashSet::default();
-        let stated: Vec<Vec<KeptRule>> = found.iter().map(|one| one.rules(self)).collect();
-        for at in (0..found.len()).rev() {
-            let one = &found[at];
-            let name = &one.task.workload.name;
-            self.progress(one.task, found.len() - at, found.len(), found.len() - dropped.len());
-            let gone = match self.state.shrunk(name, &one.candidate.key) {
-                Some(gone) => gone,
-                None => {
-                    let others = stated
-                        .iter()
-                        .enumerate()
-                        .filter(|(other, _)| *other != at && !dropped.contains(other))
-                        .flat_map(|(_, rules)| rules)
-                        .map(|kept| kept.rule.clone());
-                    let gone = one.task.follows(&Known::new(others).planned(), &one.candidate);
-                    self.state.set_shrunk(name, &one.candidate.key, gone)?;
-                    gone
-                }
+        let order: Vec<usize> = (0..found.len()).rev().collect();
+        for block in order.chunks(BLOCK) {
+            self.progress(found[block[0]].task, found.len() - block[0], found.len(), found.len());
+            let follows = |at: usize, left: &Planned<'_>| {
+                let mut others = left.clone();
+                others.leave_out(places[at].clone());
+                found[at].task.follows(&others, &found[at].candidate)
             };
-            if gone {
-                dropped.insert(at);
+            // What does not follow now does not when others are gone.
+            let gone: Vec<bool> = block
+                .par_iter()
+                .map(|at| {
+                    let Found { task, candidate, .. } = &found[*at];
+                    let known = self.state.shrunk(&task.workload.name, &candidate.key);
+                    known.unwrap_or_else(|| follows(*at, &left))
+                })
+                .collect();
+            let before = dropped.len();
+            for (at, mut gone) in block.iter().copied().zip(gone) {
+                let Found { task, candidate, .. } = &found[at];
+                let name = &task.workload.name;
+                if self.state.shrunk(name, &candidate.key).is_none() {
+                    if gone && dropped.len() > before {
+                        gone = follows(at, &left);
+                    }
+                    self.state.set_shrunk(name, &candidate.key, gone)?;
+                }
+                if gone {
+                    left.leave_out(places[at].clone());
+                    dropped.insert(at);
+                }
             }
         }
         found.retain(|one| !dropped.contains(&one.at));

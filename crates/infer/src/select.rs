@@ -9,6 +9,7 @@ use crate::space::{Expr, Kind, Space, View, has_from, retyped};
 use egraft_egraph::{EGraph, Limits, Matcher, StopReason, saturate};
 use egraft_ir::{ClassId, Facts, KnownBits, Node, SignCopies, Ty};
 use egraft_rules::{BuildGraph, Interpreter, Match, MatchGraph, Rule, RuleId, RuleSet};
+use std::ops::Range;
 
 /// How far a pair is rewritten before it is said not to follow.
 const LIMITS: Limits = Limits { nodes: 6000, class_nodes: 48, depth: 0, iterations: 6 };
@@ -33,12 +34,6 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(rules: impl Iterator<Item = Rule>) -> Known {
-        let mut known = Known::default();
-        known.extend(rules);
-        known
-    }
-
     pub(crate) fn extend(&mut self, rules: impl Iterator<Item = Rule>) {
         for mut rule in rules {
             rule.id = RuleId(self.set.rules.len() as u16);
@@ -48,13 +43,24 @@ impl Known {
 
     /// The rules, ready to be matched.
     pub(crate) fn planned(&self) -> Planned<'_> {
-        Planned { matcher: Rules(self.set.interpreter(), self.set.rules.len()) }
+        let count = self.set.rules.len();
+        Planned { interpreter: self.set.interpreter(), without: vec![false; count] }
     }
 }
 
 /// Rules that can be matched.
+#[derive(Clone)]
 pub(crate) struct Planned<'a> {
-    matcher: Rules<'a>,
+    interpreter: Interpreter<'a>,
+    /// By rule: whether it is left out.
+    without: Vec<bool>,
+}
+
+impl Planned<'_> {
+    /// Leaves out some of the rules, by their places.
+    pub(crate) fn leave_out(&mut self, rules: Range<usize>) {
+        self.without[rules].fill(true);
+    }
 }
 
 impl Planned<'_> {
@@ -90,7 +96,7 @@ impl Planned<'_> {
         let a = typed.insert(&mut graph, lhs)?;
         let b = typed.insert(&mut graph, rhs)?;
         for _ in 0..LIMITS.iterations {
-            let run = saturate(&mut graph, &self.matcher, Limits { iterations: 1, ..LIMITS });
+            let run = saturate(&mut graph, self, Limits { iterations: 1, ..LIMITS });
             if graph.find(a) == graph.find(b) {
                 return Some(true);
             }
@@ -165,18 +171,25 @@ impl Typed<'_> {
     }
 }
 
-struct Rules<'a>(Interpreter<'a>, usize);
-
-impl Matcher for Rules<'_> {
+impl Matcher for Planned<'_> {
     fn rule_count(&self) -> usize {
-        self.1
+        self.without.len()
     }
 
     fn match_node(&self, graph: &EGraph, class: ClassId, node: &Node, out: &mut Vec<Match>) {
-        self.0.match_node(graph, node, class, out);
+        let before = out.len();
+        self.interpreter.match_node(graph, node, class, out);
+        let mut at = before;
+        while at < out.len() {
+            if self.without[out[at].rule.index()] {
+                out.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     fn instantiate<B: BuildGraph>(&self, builder: &mut B, found: &Match) -> Option<ClassId> {
-        self.0.instantiate(builder, found)
+        self.interpreter.instantiate(builder, found)
     }
 }
