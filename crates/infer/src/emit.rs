@@ -177,7 +177,8 @@ fn check(files: &[(String, String)], rules: &[KeptRule]) -> Result<(), InferErro
     }
     let sources: Vec<Source> =
         files.iter().map(|(name, text)| Source::new(name.clone(), text.clone())).collect();
-    let loaded = RuleSet::parse(&sources).map_err(|error| InferError::Emitted(error.to_string()))?;
+    let loaded =
+        RuleSet::parse(&sources).map_err(|error| InferError::Emitted(error.to_string()))?;
     for kept in rules {
         let again = loaded.by_name(&kept.rule.name);
         if again.is_none_or(|again| again.types().len() != kept.rule.types().len()) {

@@ -390,7 +390,8 @@ fn normal_form(space: &Space, premise: &Premise, lhs: &Expr, rhs: &Expr) -> Stri
     let used = lhs.atoms() | rhs.atoms();
     let mut groups: Vec<Vec<u8>> = Vec::new();
     for (at, atom) in space.atoms.iter().enumerate() {
-        let renamed = matches!(atom.kind, Kind::Var | Kind::Const) && premise.atoms() & 1 << at == 0;
+        let renamed =
+            matches!(atom.kind, Kind::Var | Kind::Const) && premise.atoms() & 1 << at == 0;
         if !renamed {
             continue;
         }

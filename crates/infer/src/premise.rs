@@ -195,8 +195,5 @@ impl FactSource for AtomFacts<'_> {
 
 /// The facts of a value of which everything is known.
 pub(crate) fn fully_known(value: u128) -> Facts {
-    Facts {
-        bits: KnownBits { zeros: !value, ones: value },
-        copies: SignCopies::unknown(),
-    }
+    Facts { bits: KnownBits { zeros: !value, ones: value }, copies: SignCopies::unknown() }
 }

@@ -124,7 +124,7 @@ impl Task<'_> {
         if !rules.derive(&self.question(candidate, base), &[base]) {
             return false;
         }
-        
+
         match tested(self.space, self.premise, candidate, &mut Tried::default()) {
             // It is refuted by values, and followed from no rule that is right.
             None => true,

@@ -212,9 +212,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), InferError> {
         let readable = std::fs::Permissions::from_mode(0o644);
         file.as_file().set_permissions(readable).map_err(InferError::file(path))?;
     }
-    file.persist(path).map_err(|error| InferError::File {
-        path: path.to_owned(),
-        error: error.error,
-    })?;
+    file.persist(path)
+        .map_err(|error| InferError::File { path: path.to_owned(), error: error.error })?;
     Ok(())
 }

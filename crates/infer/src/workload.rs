@@ -60,8 +60,7 @@ impl Workload {
                 return Err(InferError::NoWorkload(name.clone()));
             }
         }
-        let chosen =
-            |one: &Workload| names.iter().any(|name| name == "all" || *name == one.name);
+        let chosen = |one: &Workload| names.iter().any(|name| name == "all" || *name == one.name);
         Ok(all.into_iter().filter(chosen).collect())
     }
 
@@ -174,7 +173,9 @@ impl Workload {
                     ImmKind::Mask => mask(name),
                     _ => None,
                 };
-                imms.split(',').map(|name| one(name).ok_or_else(no_imm)).collect::<Result<_, _>>()?
+                imms.split(',')
+                    .map(|name| one(name).ok_or_else(no_imm))
+                    .collect::<Result<_, _>>()?
             }
             _ => return Err(no_imm()),
         };

@@ -122,10 +122,8 @@ fn the_built_in_tables_are_sound() {
     names.dedup();
     assert_eq!(names.len(), all.len());
     // Reads every op, atom and premise, and draws samples; enumerates next to nothing.
-    let tiny: Vec<Workload> = all
-        .into_iter()
-        .map(|one| Workload { size: 0, premise_size: 0, terms: 0, ..one })
-        .collect();
+    let tiny: Vec<Workload> =
+        all.into_iter().map(|one| Workload { size: 0, premise_size: 0, terms: 0, ..one }).collect();
     infer(&tiny, &Options::default(), None, None, &|_| {}).unwrap();
     assert_eq!(Options::default().schedule.phases.len(), 4);
 }
