@@ -452,7 +452,7 @@ pub(crate) struct InferArgsCommon {
     #[arg(long = "workload", value_name = "NAME", value_delimiter = ',', default_value = "all")]
     pub(crate) workloads: Vec<String>,
     /// Milliseconds that the prover may take for one query
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     pub(crate) timeout: u32,
     /// File with the phases that rules are tagged with; by default the one that is built in
