@@ -255,7 +255,7 @@ pub(crate) enum RulesCommand {
     /// Say what rules beside the standard ones change in compiled kernels: predicted cost, code size,
     /// compile time, for all, for each file of rules, and for each rule
     #[command(after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER")]
-    Measure(MeasureArgs),
+    Measure(RuleMeasureArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -313,7 +313,7 @@ pub(crate) struct VerifyRulesArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct MeasureArgs {
+pub(crate) struct RuleMeasureArgs {
     /// A folder of rules
     pub(crate) folder: PathBuf,
     /// A folder of kernels

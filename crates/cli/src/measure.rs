@@ -1,6 +1,6 @@
 //! `egraft rules measure`: what rules beside the standard ones change in compiled kernels.
 
-use crate::args::MeasureArgs;
+use crate::args::RuleMeasureArgs;
 use crate::input;
 use crate::output::{self, Table, line};
 use anyhow::{Context, Result, bail};
@@ -44,7 +44,7 @@ struct Effect {
     seconds: f64,
 }
 
-pub(crate) fn measure(args: &MeasureArgs) -> Result<ExitCode> {
+pub(crate) fn measure(args: &RuleMeasureArgs) -> Result<ExitCode> {
     let set = RuleSet::from_folder(&args.folder)
         .with_context(|| format!("{}: cannot be read as rules", args.folder.display()))?;
     if set.rules.is_empty() {
@@ -164,13 +164,13 @@ fn part(set: &RuleSet, members: &[usize]) -> RuleSet {
 
 fn compile(
     kernels: &[(String, Vec<u8>)],
-    args: &MeasureArgs,
+    args: &RuleMeasureArgs,
     options: &Options,
     rules: Rules,
 ) -> Result<Compiled> {
     let mut config = input::config(None, &args.code)?;
     let handle = config.egraft(options.clone().rules(rules))?;
-    let engine = Engine::new(&config)?;
+    let engine = Engine::new(&config).map_err(egraft::Error::from)?;
     let mut compiled = Compiled::default();
     for (name, wasm) in kernels {
         let start = Instant::now();

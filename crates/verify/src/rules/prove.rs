@@ -212,7 +212,22 @@ impl Prover {
         let mut asserted = facts.to_vec();
         asserted.push(wrong);
         asserted.extend(terms.lemmas(&asserted));
-        let query = Query::new(terms, &asserted);
+        if let Some(simpler) = terms.without_products(&asserted)
+            && self.decide(terms, &simpler, queries)? == Equality::Proven
+        {
+            return Ok(Equality::Proven);
+        }
+        self.decide(terms, &asserted, queries)
+    }
+
+    /// Whether all of `asserted` cannot hold: by the cache, or by the solver.
+    fn decide(
+        &mut self,
+        terms: &Terms,
+        asserted: &[Term],
+        queries: &mut usize,
+    ) -> Result<Equality, SolverError> {
+        let query = Query::new(terms, asserted);
         let hash = query.hash();
         *queries += 1;
         if self.cache.has(&hash) {

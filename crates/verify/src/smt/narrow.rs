@@ -35,6 +35,21 @@ impl Terms {
         }
     }
 
+    /// Whether `a op b` never leaves the range of its width.
+    pub(super) fn is_exact(&self, op: BinOp, signed: bool, a: Term, b: Term) -> bool {
+        let width = self.width(a);
+        let bits = match signed {
+            true => (self.signed_bits(a), self.signed_bits(b)),
+            false => (self.used_bits(a), self.used_bits(b)),
+        };
+        match op {
+            BinOp::Add => bits.0.max(bits.1) < width,
+            BinOp::Sub => signed && bits.0.max(bits.1) < width,
+            BinOp::Mul => bits.0 + bits.1 <= width,
+            _ => false,
+        }
+    }
+
     /// `a op b` computed at a smaller width and extended, where that is the same.
     pub(super) fn narrowed(&mut self, op: BinOp, width: u32, a: Term, b: Term) -> Option<Term> {
         let (used_a, used_b) = (self.used_bits(a), self.used_bits(b));

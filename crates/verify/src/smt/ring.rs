@@ -58,6 +58,11 @@ impl Terms {
                 let a = self.polynomial(a, width)?;
                 product(&a, &Polynomial::from([(vec![power], 1)]), mask)
             }
+            // An extended sum or product that does not wrap is the sum or product of extended operands.
+            Kind::Sext(inner) => self.through_extension(x, inner, true, width),
+            Kind::Concat(zeros, inner) if self.as_const(zeros) == Some(0) => {
+                self.through_extension(x, inner, false, width)
+            }
             // ~x = -1 - x.
             Kind::Not(inner) => {
                 let inner = self.polynomial(inner, width)?;
@@ -71,6 +76,33 @@ impl Terms {
                 Some(shifted.filter(|(_, coefficient)| *coefficient & mask != 0).collect())
             }
             _ => Some(Polynomial::from([(vec![self.atom(x)], 1)])),
+        }
+    }
+
+    /// The polynomial of `x`, which extends `inner`.
+    fn through_extension(
+        &mut self,
+        x: Term,
+        inner: Term,
+        signed: bool,
+        width: u32,
+    ) -> Option<Polynomial> {
+        let own = Some(Polynomial::from([(vec![self.atom(x)], 1)]));
+        let Kind::Bin(op, a, b) = *self.kind(inner) else { return own };
+        if !self.is_exact(op, signed, a, b) {
+            return own;
+        }
+        let extend = |terms: &mut Terms, term: Term| match signed {
+            true => terms.sign_extend(term, width),
+            false => terms.zero_extend(term, width),
+        };
+        let (a, b) = (extend(self, a), extend(self, b));
+        let (a, b) = (self.polynomial(a, width)?, self.polynomial(b, width)?);
+        let mask = u128::MAX >> (128 - width);
+        match op {
+            BinOp::Mul => product(&a, &b, mask),
+            BinOp::Sub => sum(a, &b, u128::MAX, mask),
+            _ => sum(a, &b, 1, mask),
         }
     }
 

@@ -15,6 +15,8 @@ use egraft_rules::{Cond, FactSource, Sort, slot};
 /// Width of the numbers that conditions compute on.
 pub(super) const NUMBER: u32 = 128;
 
+const NUMBER_BITS: u128 = NUMBER as u128;
+
 /// An argument of a condition.
 #[derive(Clone, Debug)]
 pub(super) enum Arg<B> {
@@ -482,6 +484,11 @@ impl<D: Domain, S: Surroundings<D>> Speaker<'_, D, S> {
 
     /// Whether `number` < 2^n.
     fn fits_unsigned(&mut self, number: &D::Bits, n: &D::Bits) -> D::Bool {
+        if let Some(bits @ 1..NUMBER_BITS) = self.around.number_of(self.d, n) {
+            let low = self.low(number, bits as u32);
+            let again = self.d.zext(&low, bits as u32, NUMBER);
+            return self.d.eq(NUMBER, number, &again);
+        }
         let end = self.d.constant(NUMBER, 128);
         let inside = self.ult(n, &end);
         let zero = self.d.constant(NUMBER, 0);
@@ -494,6 +501,13 @@ impl<D: Domain, S: Surroundings<D>> Speaker<'_, D, S> {
 
     /// Whether -2^(n-1) <= `lane` < 2^(n-1).
     fn fits_signed(&mut self, lane: &D::Bits, w: u32, n: &D::Bits) -> D::Bool {
+        if let Some(bits) = self.around.number_of(self.d, n)
+            && (1..u128::from(w)).contains(&bits)
+        {
+            let low = self.low(lane, bits as u32);
+            let again = self.d.sext(&low, bits as u32, w);
+            return self.d.eq(w, lane, &again);
+        }
         let wide = self.d.sext(lane, w, NUMBER);
         let (one, end) = (self.d.constant(NUMBER, 1), self.d.constant(NUMBER, 128));
         let none = self.d.is_zero(n);
