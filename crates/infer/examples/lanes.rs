@@ -1,7 +1,11 @@
-//! Finds rules by enumeration of terms over single lanes and writes them: `lanes RULES OUT [SECONDS] [DRAFTS]`.
+//! Finds rules by enumeration of terms over single lanes and writes them:
+//! `lanes RULES OUT [SECONDS [DRAFTS [PART...]]]`.
+//!
+//! Rules under RULES and those that OUT has already are not found again. SECONDS bounds each step,
+//! DRAFTS the drafts of a step and size. Without a PART all parts are run.
 
-use egraft_infer::lanes::{LaneOptions, run};
-use egraft_rules::RuleSet;
+use egraft_infer::lanes::{LaneOptions, LanePart, run};
+use egraft_rules::{RuleSet, Source};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,9 +21,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(drafts) = rest.get(1) {
         options.drafts = drafts.parse()?;
     }
+    let named = rest.get(2..).unwrap_or_default();
+    let parts: Vec<LanePart> = LanePart::ALL
+        .into_iter()
+        .filter(|part| named.is_empty() || named.iter().any(|name| name == part.name()))
+        .collect();
+    let mut sources = Source::in_folder(Path::new(rules))?;
+    sources.extend(Source::in_folder(Path::new(out))?);
     let start = Instant::now();
     let mut failed = None;
-    let report = run(RuleSet::from_folder(Path::new(rules))?, options, |line, files| {
+    let report = run(RuleSet::parse(&sources)?, &parts, options, |line, files| {
         println!("{line}");
         for file in files {
             let written = std::fs::write(Path::new(out).join(&file.name), &file.text);
@@ -27,13 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     failed.map_or(Ok(()), Err)?;
-    let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{} terms, {} drafts, {} rules in {} files, {seconds:.1} s",
+        "{} terms, {} drafts, {} rules in {} files, {:.1} s",
         report.terms,
         report.counts.drafts,
         report.counts.kept,
-        report.files.len()
+        report.files.len(),
+        start.elapsed().as_secs_f64()
     );
     Ok(())
 }

@@ -30,12 +30,22 @@ fn main() {
     for goal in &results {
         if let Some(not) = goal.found.not.first() {
             let types: Vec<_> = not.vars.iter().map(|(n, v)| format!("{n}={v}")).collect();
-            println!("{:40} {:12} {:3} {:5} {}", goal.name, not.stop.text(), not.iterations, not.nodes, types.join(" "));
+            println!(
+                "{:40} {:12} {:3} {:5} {}",
+                goal.name,
+                not.stop.text(),
+                not.iterations,
+                not.nodes,
+                types.join(" ")
+            );
         } else if !goal.found.derived {
             println!("{:40} vacuous", goal.name);
         }
     }
     for share in shares(&results) {
-        println!("{}: {} of {} ({} limited)", share.file, share.derived, share.goals, share.limited);
+        println!(
+            "{}: {} of {} ({} limited)",
+            share.file, share.derived, share.goals, share.limited
+        );
     }
 }

@@ -48,13 +48,13 @@ fn reads(bytes: &[[u8; 4]; SAMPLES], var: usize, shuffled: bool) -> Vec<Part> {
     let mut parts = Vec::new();
     for odd in [false, true] {
         for signed in [false, true] {
-            let values = std::array::from_fn(|at| extend(signed, bytes[at][2 * var + usize::from(odd)]));
+            let values =
+                std::array::from_fn(|at| extend(signed, bytes[at][2 * var + usize::from(odd)]));
             let parity = if odd { "odd" } else { "even" };
             let (text, ops) = match (shuffled, odd, signed) {
-                (true, ..) => (
-                    format!("({}widen_low ty (shuffle {parity} {name} z{name}))", sign(signed)),
-                    2,
-                ),
+                (true, ..) => {
+                    (format!("({}widen_low ty (shuffle {parity} {name} z{name}))", sign(signed)), 2)
+                }
                 (_, false, false) => (format!("(band wide {name} (k wide ones))"), 1),
                 (_, false, true) => {
                     (format!("(sshr wide (ishl wide {name} (k $I32 width)) (k $I32 width))"), 2)
@@ -74,7 +74,8 @@ pub(super) fn sums() -> Vec<Draft> {
     let bytes = bytes();
     // Whole vectors widened by halves, whose adjacent lanes are added.
     let mut targets: FxHashMap<u64, (String, String)> = FxHashMap::default();
-    let exts = |signed: bool, half: &str, name: &str| format!("({}widen_{half} ty {name})", sign(signed));
+    let exts =
+        |signed: bool, half: &str, name: &str| format!("({}widen_{half} ty {name})", sign(signed));
     for first in [false, true] {
         for second in [None, Some((0, false)), Some((0, true)), Some((1, false)), Some((1, true))] {
             let values: Vec<u16> = (0..SAMPLES)
@@ -200,7 +201,8 @@ pub(super) fn rebuilt() -> Vec<Draft> {
                 for (at, right) in rights.iter().enumerate() {
                     let mut left = format!("({first} {} {})", name(vector), lane(0));
                     for index in 1..vector.lanes() {
-                        left = format!("(insertlane {} {index} {left} {})", name(vector), lane(index));
+                        left =
+                            format!("(insertlane {} {index} {left} {})", name(vector), lane(index));
                     }
                     drafts.push(Draft {
                         name: format!("lanes_{op}_{to}_{from}_by_{first}_{at}"),

@@ -105,6 +105,8 @@ pub(super) enum Root {
     Wide,
     /// A number.
     Num(Num),
+    /// Two narrow lanes as one wide lane, the first one low.
+    Zip,
     /// Zero-extension.
     Uext,
     /// Sign-extension.
@@ -155,6 +157,7 @@ impl Root {
             Root::Var(_) => "y",
             Root::Wide => "a",
             Root::Num(num) => num.text(),
+            Root::Zip => "zip",
             Root::Uext => "uext",
             Root::Sext => "sext",
             Root::Trunc => "trunc",
@@ -287,7 +290,7 @@ impl Terms {
     /// The term of a root over operands, not added.
     pub(super) fn over(&self, root: Root, args: &[TermId]) -> Term {
         let wide = match root {
-            Root::Uext | Root::Sext => true,
+            Root::Zip | Root::Uext | Root::Sext => true,
             root if root.narrows() => false,
             _ => self.get(args[0]).wide,
         };
@@ -370,6 +373,11 @@ fn evaluate(root: Root, wide: bool, a: &[u16], b: &[u16], out: &mut [u16]) {
     }
     let amount = |b: u16| u32::from(b) & (bits - 1);
     match root {
+        Root::Zip => {
+            for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *out = a | b << 8;
+            }
+        }
         Root::Uext => each!(|a, b| a),
         Root::Sext => {
             for (out, &a) in out.iter_mut().zip(a) {
@@ -413,10 +421,10 @@ fn evaluate(root: Root, wide: bool, a: &[u16], b: &[u16], out: &mut [u16]) {
             Op::AvgRound => each!(|a, b| (u32::from(a) + u32::from(b) + 1) >> 1),
             Op::Umulhi => each!(|a, b| (u32::from(a) * u32::from(b)) >> bits),
             Op::Smulhi => signed!(|a, b| (i64::from(a) * i64::from(b)) >> bits),
-            Op::SqmulRoundSat => signed!(|a, b| ((i64::from(a) * i64::from(b)
-                + (1i64 << (bits - 2)))
-                >> (bits - 1))
-                .clamp(i64::from(least), i64::from(most))),
+            Op::SqmulRoundSat => {
+                signed!(|a, b| ((i64::from(a) * i64::from(b) + (1i64 << (bits - 2))) >> (bits - 1))
+                    .clamp(i64::from(least), i64::from(most)))
+            }
             _ => unreachable!("no op on single lanes"),
         },
         Root::Var(_) | Root::Wide | Root::Num(_) => unreachable!("leaves have their values"),
@@ -433,9 +441,8 @@ mod tests {
         use Op::*;
         let mut terms = Terms::new();
         let (x, y) = (terms.leaf(Root::Var(0), false), terms.leaf(Root::Var(1), false));
-        let pack = |values: &[u16]| -> u128 {
-            (0..16).map(|at| u128::from(values[at]) << (8 * at)).sum()
-        };
+        let pack =
+            |values: &[u16]| -> u128 { (0..16).map(|at| u128::from(values[at]) << (8 * at)).sum() };
         for op in [
             Iadd, Isub, Imul, Ineg, Iabs, Band, Bor, Bxor, Bnot, Smin, Smax, Umin, Umax, UaddSat,
             UsubSat, SaddSat, SsubSat, AvgRound,

@@ -42,31 +42,35 @@ pub(super) struct Keeper {
     /// One for each thread.
     provers: Vec<Prover>,
     seen: FxHashSet<String>,
-    end: Instant,
     /// What became of drafts.
     pub(super) counts: LaneCounts,
 }
 
 impl Keeper {
-    /// Begins with `set`; no draft is taken up after `end`.
-    pub(super) fn new(set: RuleSet, provers: Vec<Prover>, end: Instant) -> Keeper {
-        Keeper { set, provers, seen: FxHashSet::default(), end, counts: LaneCounts::default() }
+    /// Begins with `set`.
+    pub(super) fn new(set: RuleSet, provers: Vec<Prover>) -> Keeper {
+        Keeper { set, provers, seen: FxHashSet::default(), counts: LaneCounts::default() }
     }
 
     fn options() -> DeriveOptions {
         DeriveOptions { time: Duration::from_secs(1), samples: 2, ..DeriveOptions::default() }
     }
 
-    /// Takes what is worth it of `drafts`, in their order.
+    /// Takes what is worth it of `drafts`, in their order; none are begun after `time`.
     ///
     /// # Errors
     /// [`SolverError`] if a solver cannot be had.
-    pub(super) fn offer(&mut self, drafts: Vec<Draft>) -> Result<Vec<Draft>, SolverError> {
+    pub(super) fn offer(
+        &mut self,
+        drafts: Vec<Draft>,
+        time: Duration,
+    ) -> Result<Vec<Draft>, SolverError> {
+        let start = Instant::now();
         let mut kept = Vec::new();
         let fresh: Vec<Draft> =
             drafts.into_iter().filter(|draft| self.seen.insert(draft.body.clone())).collect();
         for window in fresh.chunks(WINDOW) {
-            if Instant::now() >= self.end {
+            if start.elapsed() >= time {
                 break;
             }
             let failed = self.window(window, &mut kept)?;
@@ -198,8 +202,11 @@ fn at_types(draft: &Draft) -> Vec<Draft> {
     if !draft.body.split([' ', ')']).any(|word| word == "ty") {
         return Vec::new();
     }
-    let vectors =
-        [("$I8X16", "$I16X8", "i8x16"), ("$I16X8", "$I32X4", "i16x8"), ("$I32X4", "$I64X2", "i32x4")];
+    let vectors = [
+        ("$I8X16", "$I16X8", "i8x16"),
+        ("$I16X8", "$I32X4", "i16x8"),
+        ("$I32X4", "$I64X2", "i32x4"),
+    ];
     let scalars = [("$I16", "$I32", "i16"), ("$I32", "$I64", "i32")];
     let types = if draft.body.contains("ty_scalar") { &scalars[..] } else { &vectors[..] };
     types.iter().map(|(narrow, wide, name)| at_type(draft, narrow, wide, name)).collect()

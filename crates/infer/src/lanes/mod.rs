@@ -29,13 +29,45 @@ use wide::Family;
 /// Ops in the largest wide term for which a smaller one is taken by itself.
 const JOINED: usize = 3;
 
+/// Parts of the search that can be run by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LanePart {
+    /// Sums of adjacent lanes.
+    Adjacent,
+    /// Ops done lane by lane on scalars.
+    Rebuilt,
+    /// Terms over one wide variable.
+    Wide,
+    /// Terms over a narrow variable and a shift amount.
+    Amount,
+    /// Terms over two narrow variables.
+    Pair,
+}
+
+impl LanePart {
+    /// All parts, in the order in which they are run.
+    pub const ALL: [LanePart; 5] =
+        [LanePart::Adjacent, LanePart::Rebuilt, LanePart::Wide, LanePart::Amount, LanePart::Pair];
+
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LanePart::Adjacent => "adjacent",
+            LanePart::Rebuilt => "rebuilt",
+            LanePart::Wide => "wide",
+            LanePart::Amount => "amount",
+            LanePart::Pair => "pair",
+        }
+    }
+}
+
 /// What to search, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneOptions {
     /// Milliseconds for each query to the solver.
     pub query_ms: u32,
-    /// The time after which no further draft is taken up; reaching it makes the result depend on
-    /// the machine.
+    /// The time after which no further draft of a step is taken up; reaching it makes the result
+    /// depend on the machine.
     pub time: Duration,
     /// Ops in the largest narrow term.
     pub size: usize,
@@ -45,7 +77,7 @@ pub struct LaneOptions {
 
 impl Default for LaneOptions {
     fn default() -> LaneOptions {
-        LaneOptions { query_ms: 1_000, time: Duration::from_secs(1_800), size: 5, drafts: 300 }
+        LaneOptions { query_ms: 1_000, time: Duration::from_secs(600), size: 5, drafts: 300 }
     }
 }
 
@@ -71,7 +103,7 @@ pub struct LaneReport {
     pub rules: RuleSet,
 }
 
-/// Searches all families; `known` are the rules that need not be found again.
+/// Searches the parts; `known` are the rules that need not be found again.
 ///
 /// Calls `say` after each step, with a line and the files that the step made.
 ///
@@ -79,6 +111,7 @@ pub struct LaneReport {
 /// [`SolverError`] if the solver cannot be had.
 pub fn run(
     known: RuleSet,
+    parts: &[LanePart],
     options: LaneOptions,
     mut say: impl FnMut(&str, &[LaneFile]),
 ) -> Result<LaneReport, SolverError> {
@@ -86,11 +119,11 @@ pub fn run(
     let solver = Options { timeout_ms: options.query_ms, ..Options::default() };
     let prover = || Prover::new(solver.clone(), ProofCache::default());
     let provers = (0..rayon::current_num_threads()).map(|_| prover()).collect();
-    let mut keeper = Keeper::new(known, provers, start + options.time);
+    let mut keeper = Keeper::new(known, provers);
     let (mut files, mut terms) = (Vec::new(), 0);
     let mut step = |name: &str, scope: &str, drafts: Vec<Draft>| -> Result<(), SolverError> {
         let (all, before) = (drafts.len(), keeper.counts);
-        let kept = keeper.offer(first(drafts, options.drafts))?;
+        let kept = keeper.offer(first(drafts, options.drafts), options.time)?;
         let made = written(name, scope, &kept);
         let offered = keeper.counts.drafts - before.drafts;
         let now = keeper.counts;
@@ -108,15 +141,27 @@ pub fn run(
         files.extend(made);
         Ok(())
     };
-    step("adjacent", "Sums of adjacent lanes.", adjacent::sums())?;
-    step("rebuilt", "Ops that are done lane by lane on scalars.", adjacent::rebuilt())?;
-    for family in [Family::Wide, Family::Pair, Family::Amount] {
+    for part in parts {
+        let name = part.name();
+        let family = match part {
+            LanePart::Adjacent => {
+                step(name, "Sums of adjacent lanes.", adjacent::sums())?;
+                continue;
+            }
+            LanePart::Rebuilt => {
+                step(name, "Ops that are done lane by lane on scalars.", adjacent::rebuilt())?;
+                continue;
+            }
+            LanePart::Wide => Family::Wide,
+            LanePart::Amount => Family::Amount,
+            LanePart::Pair => Family::Pair,
+        };
         let found = search(family, options);
         terms += found.terms;
-        let name = family.name();
         step(&format!("{name}_extended"), "Wide lanes spelled more shortly.", found.joined)?;
-        step(&format!("{name}_short"), "Short forms of one function made one.", found.short)?;
         step(&format!("{name}_naive"), "Naive forms in wide lanes made short.", found.naive)?;
+        let short = first(found.short, options.drafts / 2);
+        step(&format!("{name}_short"), "Short forms of one function made one.", short)?;
     }
     let (counts, rules) = (keeper.counts, keeper.set().clone());
     Ok(LaneReport { files, terms, counts, rules })
@@ -239,16 +284,17 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
             }
             // One short form is the one that others are made; those at any width that are as good
             // as one with short lanes need none.
+            let simplest = cost(&terms, same[0], Shape::Vector);
             let shape = if *ops == Ops::Scalar { Shape::Scalar } else { Shape::Vector };
             if let Some(other) = single.insert((*print, shape), best)
                 && other != best
                 && *ops == Ops::AnyWidth
             {
-                let sizes = (size, terms.size(other));
+                let sizes = (simplest, terms.size(other));
                 drafts.short.extend(draft(&terms, shape, Half::Low, best, other, sizes, ""));
             }
             for other in short.iter().skip(1).filter(|_| size > 1) {
-                let sizes = (terms.size(*other), size);
+                let sizes = (simplest, size);
                 drafts.short.extend(draft(&terms, shape, Half::Low, *other, best, sizes, ""));
             }
             for form in same {
@@ -308,8 +354,7 @@ fn values(terms: &Terms, id: TermId) -> element::Values {
         return *values;
     }
     let term = terms.get(id);
-    let args: Vec<element::Values> =
-        term.args().iter().map(|arg| values(terms, *arg)).collect();
+    let args: Vec<element::Values> = term.args().iter().map(|arg| values(terms, *arg)).collect();
     let mut out = [0; SAMPLES];
     let last = args.len() - 1;
     terms.apply(term, &args[0], &args[last], &mut out);
@@ -333,9 +378,9 @@ fn written(name: &str, scope: &str, drafts: &[Draft]) -> Vec<LaneFile> {
     let mut texts: Vec<String> = Vec::new();
     for draft in drafts {
         let text = draft.text();
-        let full = texts.last().is_none_or(|last| {
-            last.lines().count() + text.lines().count() >= FILE_LINES
-        });
+        let full = texts
+            .last()
+            .is_none_or(|last| last.lines().count() + text.lines().count() >= FILE_LINES);
         if full {
             texts.push(head(texts.len()));
         }
@@ -352,4 +397,53 @@ fn written(name: &str, scope: &str, drafts: &[Draft]) -> Vec<LaneFile> {
         text,
     };
     texts.into_iter().enumerate().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egraft_rules::{Source, check_rule};
+
+    fn holds(draft: &Draft) -> bool {
+        let set = RuleSet::parse(&[Source::new("draft.isle", draft.text())])
+            .unwrap_or_else(|errors| panic!("{errors}\n{}", draft.text()));
+        check_rule(&set.rules[0], 200, 1).holds()
+    }
+
+    #[test]
+    fn sums_of_adjacent_lanes_hold() {
+        let drafts = adjacent::sums();
+        assert!(!drafts.is_empty());
+        for draft in &drafts {
+            assert!(holds(draft), "{}", draft.text());
+        }
+    }
+
+    #[test]
+    fn narrowings_are_found_and_hold() {
+        let options = LaneOptions::default();
+        let found = search(Family::Wide, options);
+        let bodies = |body: &str| found.naive.iter().any(|draft| draft.body.contains(body));
+        assert!(bodies("(snarrow wide a b)") && bodies("(uunarrow wide a b)"));
+        for draft in found.naive.iter().take(40) {
+            assert!(holds(draft), "{}", draft.text());
+        }
+        let again = search(Family::Wide, options);
+        assert_eq!(found.naive, again.naive);
+    }
+
+    #[test]
+    fn files_are_short_and_headed() {
+        let draft = Draft {
+            name: "lanes_test".to_owned(),
+            reason: "Reason.".to_owned(),
+            body: "(simplify (iadd ty x (k ty 0)))\n      x".to_owned(),
+            sizes: (1, 0),
+        };
+        let files = written("test", "Scope.", &vec![draft; 400]);
+        assert!(files.len() > 1);
+        for file in &files {
+            assert!(file.text.lines().count() < 800 && file.text.contains(";;;; Phase: compile"));
+        }
+    }
 }

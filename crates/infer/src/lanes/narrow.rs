@@ -144,12 +144,7 @@ pub(super) fn search(terms: &mut Terms, search: &Search<'_>) -> Found {
         let num = number(terms, num);
         fixed.push((Root::Op(op), Some(num)));
     }
-    let mut run = Enumerator {
-        terms,
-        search,
-        seen: FxHashSet::default(),
-        found: Found::default(),
-    };
+    let mut run = Enumerator { terms, search, seen: FxHashSet::default(), found: Found::default() };
     let mut sizes: Vec<Vec<TermId>> = vec![search.leaves.clone()];
     for leaf in &search.leaves {
         let print = fingerprint(&run.terms.values(*leaf)[..]);

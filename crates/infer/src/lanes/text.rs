@@ -32,7 +32,7 @@ pub(super) struct Draft {
     pub(super) reason: String,
     /// Left side, conditions and right side.
     pub(super) body: String,
-    /// Ops on the left side and the right side.
+    /// Ops on the left side, or in the simplest naive form of its function, and on the right side.
     pub(super) sizes: (usize, usize),
 }
 
@@ -49,6 +49,7 @@ struct Writer<'t> {
     numbers: BTreeSet<(Num, bool)>,
     even: bool,
     odd: bool,
+    zip: bool,
 }
 
 /// The name of a number in a rule, or its digits.
@@ -128,6 +129,11 @@ impl Writer<'_> {
                 self.numbers.insert((num, term.wide));
                 format!("(k {ty} {})", name(num, term.wide))
             }
+            Root::Zip => {
+                self.zip = true;
+                let (a, b) = (arg(self, 0, half), arg(self, 1, half));
+                format!("(shuffle zip {a} {b})")
+            }
             Root::Uext | Root::Sext => {
                 let sign = if term.root == Root::Sext { 's' } else { 'u' };
                 let inner = arg(self, 0, half);
@@ -195,17 +201,18 @@ pub(super) fn body(
     right: TermId,
 ) -> Option<String> {
     let numbers = BTreeSet::new();
-    let mut writer = Writer { terms, shape, numbers, even: false, odd: false };
+    let mut writer = Writer { terms, shape, numbers, even: false, odd: false, zip: false };
     let lhs = writer.write(left, half);
     let rhs = writer.write(right, half);
     let mut conditions: Vec<&str> = Vec::new();
     let both = format!("{lhs} {rhs}");
     let numbered = |word: &str| {
-        writer.numbers.iter().any(|(num, wide)| {
-            meaning(*num, *wide).iter().any(|condition| has(condition, word))
-        })
+        writer
+            .numbers
+            .iter()
+            .any(|(num, wide)| meaning(*num, *wide).iter().any(|condition| has(condition, word)))
     };
-    let needs_ty = has(&both, "ty") || numbered("ty") || writer.even || writer.odd;
+    let needs_ty = has(&both, "ty") || numbered("ty") || writer.even || writer.odd || writer.zip;
     let needs_wide = has(&both, "wide") || numbered("wide");
     match (has(&lhs, "ty"), has(&lhs, "wide")) {
         (true, _) if needs_wide => conditions.push("(if-let wide (widen_of ty))"),
@@ -218,9 +225,10 @@ pub(super) fn body(
     } else if !both.contains("widen") && !both.contains("narrow") && !both.contains("shuffle") {
         conditions.push("(if (ty_vector ty))");
     }
-    let amount = writer.numbers.iter().any(|(num, _)| {
-        matches!(num, Num::Amount | Num::AmountLess1 | Num::Rounding)
-    });
+    let amount = writer
+        .numbers
+        .iter()
+        .any(|(num, _)| matches!(num, Num::Amount | Num::AmountLess1 | Num::Rounding));
     if amount {
         if !has(&lhs, "n") {
             return None;
@@ -239,6 +247,12 @@ pub(super) fn body(
     }
     if writer.odd {
         conditions.push("(if-let odd (mask_odd ty))");
+    }
+    if writer.zip {
+        conditions.push(match half {
+            Half::Low => "(if-let zip (mask_zip_low ty))",
+            Half::High => "(if-let zip (mask_zip_high ty))",
+        });
     }
     for var in ["x", "y", "a", "b"] {
         if has(&rhs, var) && !has(&lhs, var) {
@@ -263,6 +277,7 @@ pub(super) fn word(terms: &Terms, id: TermId) -> String {
         Root::SatUU => "uunarrow".to_owned(),
         Root::Trunc => "low_halves".to_owned(),
         Root::High => "high_halves".to_owned(),
+        Root::Zip => "zip".to_owned(),
         Root::Uext => "uwiden".to_owned(),
         Root::Sext => "swiden".to_owned(),
         Root::Cmp(cc) => format!("icmp_{cc}"),

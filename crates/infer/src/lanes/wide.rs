@@ -52,9 +52,7 @@ impl Family {
     fn bounds(self) -> &'static [(Num, Num)] {
         use Num::*;
         match self {
-            Family::Pair | Family::Amount => {
-                &[(SignedLeast, SignedMost), (Zero, UnsignedMost)]
-            }
+            Family::Pair | Family::Amount => &[(SignedLeast, SignedMost), (Zero, UnsignedMost)],
             Family::Wide => &[
                 (SignedLeast, SignedMost),
                 (Zero, UnsignedMost),
@@ -140,8 +138,7 @@ impl Stages<'_> {
                 let bounds = *self.terms.values(*bound);
                 Terms::bounded(*op, &now, &bounds, &mut next);
                 now = next;
-                let term =
-                    Term { root: Root::Op(*op), wide: true, args: [at, *bound], arity: 2 };
+                let term = Term { root: Root::Op(*op), wide: true, args: [at, *bound], arity: 2 };
                 at = self.terms.push(term, None);
             }
             self.narrow(at, &now);
@@ -162,10 +159,8 @@ pub(super) fn enumerate(terms: &mut Terms, family: Family, vars: &[TermId]) -> F
         stages.seen.insert(fingerprint(&stages.terms.values(leaf)[..]), leaf);
         leaves.push(leaf);
     }
-    let amounts: Vec<TermId> =
-        family.amounts().iter().map(|num| stages.number(*num)).collect();
-    let addends: Vec<TermId> =
-        family.addends().iter().map(|num| stages.number(*num)).collect();
+    let amounts: Vec<TermId> = family.amounts().iter().map(|num| stages.number(*num)).collect();
+    let addends: Vec<TermId> = family.addends().iter().map(|num| stages.number(*num)).collect();
     // Twice shifted variables: extension in place is one.
     let left_too = [Op::Ishl, Op::Ushr, Op::Sshr];
     let right = &left_too[1..];
@@ -175,6 +170,12 @@ pub(super) fn enumerate(terms: &mut Terms, family: Family, vars: &[TermId]) -> F
         Family::Amount => stages.shifted(&once, &left_too, &amounts[2..]),
         Family::Pair => {
             stages.shifted(&once, &left_too, &amounts[2..]);
+            // Two lanes side by side are another way to widen one.
+            let zero = stages.terms.leaf(Root::Num(Num::Zero), false);
+            for (a, b) in [(vars[0], vars[1]), (zero, vars[0]), (vars[0], zero)] {
+                let zipped: Vec<TermId> = stages.add(Root::Zip, &[a, b]).into_iter().collect();
+                stages.shifted(&zipped, &left_too, &amounts[2..]);
+            }
             Vec::new()
         }
     };
