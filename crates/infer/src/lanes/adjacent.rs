@@ -140,6 +140,7 @@ pub(super) fn sums() -> Vec<Draft> {
                     reason: format!("{} + {}: adjacent {words} are added.", a.words, b.words),
                     body: format!("{body}\n      {right}"),
                     sizes: (1 + a.ops + b.ops, 3),
+                    rank: 0,
                 });
             }
         }
@@ -211,6 +212,7 @@ pub(super) fn rebuilt() -> Vec<Draft> {
                         ),
                         body: format!("(simplify {left})\n      {right}"),
                         sizes: (3 * vector.lanes() as usize, 2),
+                    rank: 0,
                     });
                 }
             }

@@ -170,12 +170,15 @@ pub fn run(
 /// The first `most` drafts of each size of the right side.
 fn first(drafts: Vec<Draft>, most: usize) -> Vec<Draft> {
     let mut taken: FxHashMap<usize, usize> = FxHashMap::default();
-    let mut within = |draft: &Draft| {
+    let mut ranked: Vec<(usize, Draft)> = Vec::new();
+    for draft in drafts {
         let taken = taken.entry(draft.sizes.1).or_default();
         *taken += 1;
-        *taken <= most
-    };
-    drafts.into_iter().filter(|draft| within(draft)).collect()
+        ranked.push((*taken, draft));
+    }
+    // Sizes take turns, so that a limit of time leaves none out.
+    ranked.sort_by_key(|(rank, draft)| (*rank, draft.sizes.1));
+    ranked.into_iter().filter(|(rank, _)| *rank <= most).map(|(_, draft)| draft).collect()
 }
 
 /// Drafts of a family.
@@ -297,7 +300,7 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
                 let sizes = (simplest, size);
                 drafts.short.extend(draft(&terms, shape, Half::Low, *other, best, sizes, ""));
             }
-            for form in same {
+            for (rank, form) in same.iter().enumerate() {
                 let form_cost = cost(&terms, *form, shape);
                 if form_cost <= cost(&terms, best, shape) {
                     continue;
@@ -306,12 +309,15 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
                     continue;
                 }
                 let sizes = (form_cost, size);
-                drafts.naive.extend(draft(&terms, shape, Half::Low, *form, best, sizes, ""));
+                drafts.naive.extend(
+                    draft(&terms, shape, Half::Low, *form, best, sizes, "")
+                        .map(|draft| Draft { rank, ..draft }),
+                );
             }
         }
     }
     for list in [&mut drafts.joined, &mut drafts.short, &mut drafts.naive] {
-        list.sort_by_key(|draft| (draft.sizes.1, draft.sizes.0));
+        list.sort_by_key(|draft| (draft.rank, draft.sizes.1, draft.sizes.0));
         for (at, draft) in list.iter_mut().enumerate() {
             draft.name = format!("lanes_{}_{}_{at}", family.name(), draft.name);
         }
@@ -345,7 +351,7 @@ fn draft(
     let body = body(terms, shape, half, left, right)?;
     let name = format!("{}_of_{}{suffix}", word(terms, right), word(terms, left));
     let reason = format!("In each lane {} is {}.", terms.text(left), terms.text(right));
-    Some(Draft { name, reason, body, sizes })
+    Some(Draft { name, reason, body, sizes, rank: 0 })
 }
 
 /// The values of a term, kept or not.
@@ -439,6 +445,7 @@ mod tests {
             reason: "Reason.".to_owned(),
             body: "(simplify (iadd ty x (k ty 0)))\n      x".to_owned(),
             sizes: (1, 0),
+            rank: 0,
         };
         let files = written("test", "Scope.", &vec![draft; 400]);
         assert!(files.len() > 1);

@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) body: String,
     /// Ops on the left side, or in the simplest naive form of its function, and on the right side.
     pub(super) sizes: (usize, usize),
+    /// How many forms of its function come before it.
+    pub(super) rank: usize,
 }
 
 impl Draft {
