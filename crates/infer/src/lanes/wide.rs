@@ -189,13 +189,6 @@ pub(super) fn enumerate(terms: &mut Terms, family: Family, vars: &[TermId]) -> F
                 }
             }
         }
-        let ones = stages.number(Num::One);
-        for (at, a) in leaves.clone().into_iter().enumerate() {
-            let Some(more) = stages.add(Root::Op(Op::Iadd), &[a, ones]) else { continue };
-            for b in leaves.clone().into_iter().skip(at) {
-                stages.add(Root::Op(Op::Iadd), &[more, b]);
-            }
-        }
     }
     let mut rounded = sums.clone();
     for sum in sums {
@@ -204,6 +197,16 @@ pub(super) fn enumerate(terms: &mut Terms, family: Family, vars: &[TermId]) -> F
         }
         if family == Family::Pair {
             rounded.extend(stages.add(Root::Op(Op::Iabs), &[sum]));
+        }
+    }
+    if family == Family::Pair {
+        // Sums with the addend inside come last: what rounds outside is what goes on.
+        let ones = stages.number(Num::One);
+        for (at, a) in leaves.clone().into_iter().enumerate() {
+            let Some(more) = stages.add(Root::Op(Op::Iadd), &[a, ones]) else { continue };
+            for b in leaves.clone().into_iter().skip(at) {
+                stages.add(Root::Op(Op::Iadd), &[more, b]);
+            }
         }
     }
     let shifted = match family {
