@@ -13,6 +13,7 @@ mod error;
 mod general;
 mod goals;
 mod judge;
+pub mod lanes;
 mod phase;
 mod premise;
 mod run;
