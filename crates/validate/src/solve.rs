@@ -8,10 +8,11 @@
 //! Invariant: what is joined was proven; a counterexample was replayed by the evaluator.
 
 use crate::values::{Args, Def, Id, SAMPLES, Values};
-use egraft_ir::{Op, eval, semantics};
+use egraft_ir::{eval, semantics};
 use egraft_verify::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How many values below what two values share are looked into, one attempt after the other.
@@ -20,6 +21,9 @@ const OPENED: [usize; 3] = [0, 3, usize::MAX];
 const MAX_CONE: usize = 600;
 /// Values that look like one and are tried, at most.
 const MAX_CANDIDATES: usize = 4;
+/// Assignments that are tried where neither samples nor the solver decide, and for how long.
+const SEARCHED: u64 = 50_000;
+const SEARCH: Duration = Duration::from_millis(500);
 /// Values from outside that a counterexample lists.
 const MAX_LISTED: usize = 12;
 
@@ -32,8 +36,23 @@ pub(crate) enum Equality {
     Proven,
     /// They differ for the assignment given.
     Differ(Counterexample),
+    /// Something other than a value differs.
+    Other(String),
     /// Why nothing is known.
     Unknown(String),
+}
+
+impl Equality {
+    /// The verdict on two operands together.
+    pub(crate) fn worse(self, other: Equality) -> Equality {
+        let rank = |verdict: &Equality| match verdict {
+            Equality::Alike => 0,
+            Equality::Proven => 1,
+            Equality::Unknown(_) => 2,
+            Equality::Differ(_) | Equality::Other(_) => 3,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
 }
 
 /// An assignment for which two values differ, by the evaluator.
@@ -54,12 +73,19 @@ pub(crate) struct Prover {
     effect: Duration,
     /// Questions put to the solver.
     pub(crate) queries: usize,
+    /// Values that look alike and are not known to be equal.
+    refuted: FxHashSet<(Id, Id)>,
 }
 
 impl Prover {
     /// A prover that gives each question `query_ms` and each pair of values `effect`.
     pub(crate) fn new(query_ms: u32, effect: Duration) -> Prover {
-        Prover { solver: None, query_ms, effect, queries: 0 }
+        Prover { solver: None, query_ms, effect, queries: 0, refuted: FxHashSet::default() }
+    }
+
+    /// Forgets what was learnt of the values of another function.
+    pub(crate) fn begin(&mut self) {
+        self.refuted.clear();
     }
 
     /// Whether `before` and `after` are equal; joins what it proves.
@@ -95,14 +121,14 @@ impl Prover {
         after: Id,
     ) -> Result<Equality, SolverError> {
         let deadline = Instant::now() + self.effect;
-        let cones = [before, after].map(|id| values.cone(id));
-        let sets = cones.each_ref().map(|cone| cone.iter().copied().collect::<FxHashSet<Id>>());
-        let mut order: Vec<Id> = cones.iter().flatten().copied().collect();
-        order.sort_unstable();
-        order.dedup();
-        let mut alike: FxHashMap<(u32, [u128; SAMPLES]), Vec<Id>> = FxHashMap::default();
+        let Apart { own, shared } = Apart::new(values, before, after);
+        let mut alike: FxHashMap<(u32, [u128; SAMPLES]), Vec<(Id, Of)>> = FxHashMap::default();
+        for id in shared {
+            let key = (values.width(id), *values.samples(id));
+            alike.entry(key).or_default().push((id, Of::Both));
+        }
         let mut asked = false;
-        for id in order {
+        for (id, of) in own {
             if values.find(id) != id {
                 continue;
             }
@@ -112,20 +138,15 @@ impl Prover {
                 values.join(id, other);
                 continue;
             }
-            let places = [sets[0].contains(&id), sets[1].contains(&id)];
             let found = alike.entry((values.width(id), *values.samples(id))).or_default();
             let candidates: SmallVec<[Id; MAX_CANDIDATES]> = found
                 .iter()
                 .rev()
-                .copied()
-                .filter(|other| {
-                    // One of each side, or what both share.
-                    !(places[0] && places[1])
-                        && (sets[usize::from(places[0])].contains(other))
-                })
+                .filter(|(other, theirs)| *theirs != of && !self.refuted.contains(&(*other, id)))
+                .map(|(other, _)| *other)
                 .take(MAX_CANDIDATES)
                 .collect();
-            found.push(id);
+            found.push((id, of));
             for other in candidates {
                 if Instant::now() > deadline {
                     break;
@@ -135,10 +156,14 @@ impl Prover {
                     values.join(id, other);
                     break;
                 }
+                self.refuted.insert((other, id));
             }
         }
         if values.find(before) == values.find(after) {
             return Ok(if asked { Equality::Proven } else { Equality::Alike });
+        }
+        if let Some(example) = searched(values, before, after) {
+            return Ok(Equality::Differ(example));
         }
         Ok(match self.attempt(values, before, after, deadline)? {
             Attempt::Equal => {
@@ -225,22 +250,28 @@ impl Question {
     /// The question whether two values are equal, where values that both are made of are variables
     /// but for `opened` levels of them; `None` if it is too large.
     fn new(values: &Values, one: Id, other: Id, opened: usize) -> Option<Question> {
-        let cones = [one, other].map(|id| values.cone(id));
-        let in_other: FxHashSet<Id> = cones[1].iter().copied().collect();
-        let shared: FxHashSet<Id> =
-            cones[0].iter().copied().filter(|id| in_other.contains(id)).collect();
-        let open = opened_below(values, &[one, other], &shared, opened);
-        let mut todo = vec![one, other];
-        let mut wanted: FxHashSet<Id> = FxHashSet::default();
-        while let Some(id) = todo.pop() {
-            let id = values.find(id);
-            if wanted.insert(id) && open.contains(&id) {
-                todo.extend(values.args(id));
+        let Apart { own, shared } = Apart::new(values, one, other);
+        let mut open: FxHashSet<Id> = own.iter().map(|(id, _)| *id).collect();
+        let mut wanted = open.clone();
+        let mut layer = shared;
+        for level in 0..=opened {
+            if wanted.len() > MAX_CONE || layer.is_empty() {
+                break;
+            }
+            wanted.extend(&layer);
+            if level < opened {
+                let ops = layer.drain(..).filter(|id| matches!(values.def(*id), Def::Op(_)));
+                let ops: Vec<Id> = ops.filter(|id| open.insert(*id)).collect();
+                layer = ops.iter().flat_map(|id| values.args(*id)).map(|id| values.find(*id)).collect();
+                layer.sort_unstable();
+                layer.dedup();
             }
         }
         if wanted.len() > MAX_CONE {
             return None;
         }
+        // Constants are known whoever shares them.
+        open.extend(wanted.iter().filter(|id| values.constant(**id).is_some()));
         let mut order: Vec<Id> = wanted.into_iter().collect();
         order.sort_unstable();
         let mut terms = Terms::new(FloatMode::default());
@@ -264,37 +295,50 @@ impl Question {
     }
 }
 
-/// The ops whose meaning is looked at: all above what is shared, and `levels` below.
-fn opened_below(
-    values: &Values,
-    roots: &[Id],
-    shared: &FxHashSet<Id>,
-    levels: usize,
-) -> FxHashSet<Id> {
-    let mut open = FxHashSet::default();
-    let mut layer: Vec<Id> = roots.iter().map(|id| values.find(*id)).collect();
-    let mut frontier = Vec::new();
-    while let Some(id) = layer.pop() {
-        let constant = matches!(values.def(id), Def::Op(node) if node.op == Op::Const);
-        if shared.contains(&id) && !constant {
-            frontier.push(id);
-        } else if open.insert(id) {
-            layer.extend(values.args(id).iter().map(|arg| values.find(*arg)));
-        }
-    }
-    for _ in 0..levels {
-        let mut next = Vec::new();
-        for id in frontier.drain(..) {
-            if matches!(values.def(id), Def::Op(_)) && open.insert(id) {
-                next.extend(values.args(id).iter().map(|arg| values.find(*arg)));
+/// Which of two values something is part of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Of {
+    First,
+    Second,
+    Both,
+}
+
+/// What two values are made of, down to what both share.
+struct Apart {
+    /// What only one is made of, oldest first.
+    own: Vec<(Id, Of)>,
+    /// What both are made of, and something of one alone reads.
+    shared: Vec<Id>,
+}
+
+impl Apart {
+    fn new(values: &Values, first: Id, second: Id) -> Apart {
+        // Values are younger than their operands: once the youngest left is looked at, all that read
+        // it were.
+        let mut left: BTreeMap<Id, Of> = BTreeMap::new();
+        let reach = |left: &mut BTreeMap<Id, Of>, id: Id, of: Of| {
+            let known = left.entry(values.find(id)).or_insert(of);
+            if *known != of {
+                *known = Of::Both;
+            }
+        };
+        reach(&mut left, first, Of::First);
+        reach(&mut left, second, Of::Second);
+        let mut apart = Apart { own: Vec::new(), shared: Vec::new() };
+        while let Some((id, of)) = left.pop_last() {
+            if of == Of::Both {
+                apart.shared.push(id);
+                continue;
+            }
+            apart.own.push((id, of));
+            for arg in values.args(id) {
+                reach(&mut left, *arg, of);
             }
         }
-        if next.is_empty() {
-            break;
-        }
-        frontier = next;
+        apart.own.reverse();
+        apart.shared.reverse();
+        apart
     }
-    open
 }
 
 /// What samples say: they differ in sample `at`.
@@ -321,6 +365,33 @@ fn told_apart(values: &Values, before: Id, after: Id, at: usize) -> Equality {
         inputs: inputs.collect(),
         before: hex(values.samples(before)[at]),
         after: hex(values.samples(after)[at]),
+    })
+}
+
+/// Looks for an assignment that tells two values apart, among more than samples have.
+fn searched(values: &Values, before: Id, after: Id) -> Option<Counterexample> {
+    let mut order = values.cone(before);
+    order.extend(values.cone(after));
+    order.sort_unstable();
+    order.dedup();
+    if order.len() > MAX_CONE {
+        return None;
+    }
+    let (before, after) = (values.find(before), values.find(after));
+    let deadline = Instant::now() + SEARCH;
+    let in_time = |_: &u64| Instant::now() < deadline;
+    (1..=SEARCHED).take_while(in_time).find_map(|assignment| {
+        let numbers = values.evaluated(&order, assignment)?;
+        if numbers[&before] == numbers[&after] {
+            return None;
+        }
+        let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+        let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
+        Some(Counterexample {
+            inputs: leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect(),
+            before: hex(numbers[&before]),
+            after: hex(numbers[&after]),
+        })
     })
 }
 

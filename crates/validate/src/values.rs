@@ -8,7 +8,7 @@
 //! Proves nothing itself. Invariants: the operands of a value are older than the value; samples
 //! are what the evaluator gives; joined values are equal for every assignment.
 
-use egraft_ir::{ClassId, Node, Op, Ty, eval, fold};
+use egraft_ir::{ClassId, IntCc, Node, Op, Ty, eval, fold};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
@@ -102,7 +102,15 @@ impl Values {
             return Ok(self.constant_of(node.ty.bits(), node.imm));
         }
         let mut args: Args = args.iter().map(|arg| self.find(*arg)).collect();
-        let node = Node { args: [ClassId::NONE; 3], ..node };
+        let mut node = Node { args: [ClassId::NONE; 3], ..node };
+        // Ops that only move lanes do not care what is in them.
+        if matches!(
+            node.op,
+            Op::Splat | Op::ScalarToVector | Op::Extractlane | Op::Insertlane
+        ) {
+            node.ty = node.ty.as_int();
+            node.from = node.ty;
+        }
         if node.op.is_commutative() && args[0] > args[1] {
             args.swap(0, 1);
         }
@@ -163,6 +171,36 @@ impl Values {
                 }
                 _ => None,
             },
+            Op::Extractlane => match inner(self, args[0]) {
+                Some((from, below))
+                    if from.op == Op::Insertlane && (from.ty, from.imm) == (node.ty, node.imm) =>
+                {
+                    Some(below[1])
+                }
+                Some((from, below)) if from.op == Op::Splat && from.ty == node.ty => Some(below[0]),
+                Some((from, below))
+                    if from.op == Op::ScalarToVector
+                        && node.imm == 0
+                        && node.ty.lane_bits() <= from.ty.lane_bits() =>
+                {
+                    Some(self.convert(Op::Ireduce, node.ty.lane(), below[0])?)
+                }
+                _ => None,
+            },
+            // A truth compared with zero.
+            Op::Icmp if self.constant(args[1]) == Some(0) && node.imm == IntCc::Ne as u128 => {
+                let mut at = args[0];
+                if let Some((from, below)) = inner(self, at)
+                    && from.op == Op::Uextend
+                {
+                    at = below[0];
+                }
+                let is_truth = |(from, _): (Node, Args)| {
+                    matches!(from.op, Op::VanyTrue | Op::VallTrue)
+                        || matches!(from.op, Op::Icmp | Op::Fcmp) && !from.ty.is_vector()
+                };
+                inner(self, at).is_some_and(is_truth).then_some(at)
+            }
             Op::Iadd | Op::Bor | Op::Bxor => {
                 let zero = args.iter().position(|arg| self.constant(*arg) == Some(0));
                 zero.map(|at| args[1 - at])
@@ -184,6 +222,36 @@ impl Values {
             return Ok(arg);
         }
         self.op(Node::convert(op, ty, from, ClassId(0)), &[arg])
+    }
+
+    /// The sum of 64-bit `terms` and a number, the same for sums that differ in order alone.
+    ///
+    /// # Errors
+    /// What the evaluator has against it.
+    pub(crate) fn sum(&mut self, terms: &[Id], number: i64) -> Result<Id, egraft_ir::EvalError> {
+        /// Terms from which on a sum is taken as it is.
+        const LIMIT: usize = 32;
+        let mut number = number as u64;
+        let mut rest: Vec<Id> = Vec::new();
+        let mut todo: Vec<Id> = terms.to_vec();
+        while let Some(id) = todo.pop() {
+            let id = self.find(id);
+            match self.def(id) {
+                Def::Op(node) if node.op == Op::Iadd && todo.len() + rest.len() < LIMIT => {
+                    todo.extend(self.args(id));
+                }
+                Def::Op(node) if node.op == Op::Const => {
+                    number = number.wrapping_add(node.imm as u64);
+                }
+                _ => rest.push(id),
+            }
+        }
+        rest.sort_unstable();
+        let mut sum = self.constant_of(64, number.into());
+        for id in rest {
+            sum = self.op(Node::new(Op::Iadd, Ty::I64, &[ClassId(0); 2]), &[sum, id])?;
+        }
+        Ok(sum)
     }
 
     /// A number of `width` bits.
@@ -271,6 +339,28 @@ impl Values {
         name.map(|name| self.names[name.0 as usize].as_str())
     }
 
+    /// The numbers of `order`, values with all that they are made of, oldest first, for another
+    /// assignment. Values of unknown functions are anything.
+    pub(crate) fn evaluated(&self, order: &[Id], assignment: u64) -> Option<FxHashMap<Id, u128>> {
+        let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
+        for id in order {
+            let entry = &self.entries[id.index()];
+            let number = match entry.def {
+                Def::Op(node) => {
+                    let args: SmallVec<[u128; 3]> =
+                        entry.args.iter().map(|arg| numbers[&self.find(*arg)]).collect();
+                    eval(&node, &args).ok()?
+                }
+                _ => {
+                    let seed = assignment << 32 | u64::from(id.0);
+                    sample(seed, assignment as usize % SAMPLES, entry.width)
+                }
+            };
+            numbers.insert(*id, number);
+        }
+        Some(numbers)
+    }
+
     /// The names of unknown functions, one for each value that such a function gives.
     pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match entry.def {
@@ -340,6 +430,17 @@ fn sample(symbol: u64, at: usize, width: u32) -> u128 {
         4 => random | 0x8080_8080_8080_8080_8080_8080_8080_8080,
         5 => random & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff,
         6 => random % 1000,
+        // Bytes at the edges, so that sums carry and saturate.
+        7..=11 => {
+            let bytes = random.to_le_bytes();
+            let edges = [0x00, 0xff, 0x7f, 0x80, 0x01, 0xfe];
+            let other = spread(random as u64).to_le_bytes();
+            let byte = |at: usize| match usize::from(bytes[at]) {
+                pick if pick < 6 * 32 => edges[pick % 6],
+                _ => other[at],
+            };
+            u128::from_le_bytes(std::array::from_fn(byte))
+        }
         _ => random,
     };
     bits & all
