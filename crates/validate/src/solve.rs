@@ -202,7 +202,7 @@ impl Prover {
             }
             let query = Query::new(&terms, &[differ]);
             self.queries += 1;
-            last = match self.solver()?.ask(&query)? {
+            last = match self.solver()?.ask(&query, u32::MAX)? {
                 Answer::Unsat => return Ok(Attempt::Equal),
                 Answer::Unknown(why) => Attempt::Unknown(format!("the solver: {why}")),
                 Answer::Sat(numbers) => {
