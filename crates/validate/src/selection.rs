@@ -819,6 +819,14 @@ impl Pair<'_> {
             }
             _ => {}
         }
+        if let (M::Sbb, [a, b]) = (mnemonic, x.as_slice()) {
+            let borrow = self.condition(Cond::One(Cc::B));
+            self.flags = Err("flags of `Sbb`".to_owned());
+            let (v, ty) = (&mut self.values, machine::int(bits));
+            let borrow = v.convert(Op::Uextend, ty, borrow?).map_err(text)?;
+            let less = machine::op(v, Op::Isub, ty, &[*a, *b]).map_err(text)?;
+            return machine::op(v, Op::Isub, ty, &[less, borrow]).map_err(text);
+        }
         if let Some(cc) = condition_of(code) {
             let cond = self.condition(Cond::One(cc))?;
             let v = &mut self.values;
@@ -848,6 +856,10 @@ impl Pair<'_> {
         if sets_flags(mnemonic) {
             self.flags = match (&made, x.as_slice()) {
                 (Ok(_), [a, b]) if mnemonic == M::Sub => Ok(Flags::Difference(*a, *b, bits)),
+                (Ok(_), [a]) if mnemonic == M::Neg => {
+                    let zero = self.values.constant_of(bits, 0);
+                    Ok(Flags::Difference(zero, *a, bits))
+                }
                 (Ok(_), [a, b]) if mnemonic == M::Add => Ok(Flags::Sum(*a, *b, bits)),
                 (Ok(id), _) if matches!(mnemonic, M::And | M::Or | M::Xor | M::Andn) => {
                     Ok(Flags::Result(*id, bits))

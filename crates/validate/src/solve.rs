@@ -7,9 +7,9 @@
 //!
 //! Invariant: what is joined was proven; a counterexample was replayed by the evaluator.
 
-use crate::values::{Args, Def, Id, SAMPLES, Values};
-use egraft_ir::{eval, semantics};
-use egraft_verify::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms};
+use crate::values::{Def, Id, SAMPLES, Values};
+use egraft_ir::semantics;
+use egraft_verify::smt::{Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -75,12 +75,21 @@ pub(crate) struct Prover {
     pub(crate) queries: usize,
     /// Values that look alike and are not known to be equal.
     refuted: FxHashSet<(Id, Id)>,
+    /// Questions that were answered: no assignment makes them true.
+    proven: FxHashSet<String>,
 }
 
 impl Prover {
     /// A prover that gives each question `query_ms` and each pair of values `effect`.
     pub(crate) fn new(query_ms: u32, effect: Duration) -> Prover {
-        Prover { solver: None, query_ms, effect, queries: 0, refuted: FxHashSet::default() }
+        Prover {
+            solver: None,
+            query_ms,
+            effect,
+            queries: 0,
+            refuted: FxHashSet::default(),
+            proven: FxHashSet::default(),
+        }
     }
 
     /// Forgets what was learnt of the values of another function.
@@ -106,8 +115,7 @@ impl Prover {
             let (before, after) = (values.width(before), values.width(after));
             return Ok(Equality::Unknown(format!("{before} bits before, {after} after")));
         }
-        let (mine, theirs) = (values.samples(before), values.samples(after));
-        if let Some(at) = (0..SAMPLES).find(|at| mine[*at] != theirs[*at]) {
+        if let Some(at) = values.told_apart(before, after) {
             return Ok(told_apart(values, before, after, at));
         }
         self.sweep(values, before, after)
@@ -191,20 +199,38 @@ impl Prover {
         let mut last = Attempt::Unknown("too large a question".to_owned());
         for opened in OPENED {
             let Some(question) = Question::new(values, one, other, opened) else { break };
-            let Question { mut terms, left, right, vars } = question;
-            if left == right {
-                return Ok(Attempt::Equal);
+            let whole = question.whole;
+            last = self.ask(question)?;
+            if matches!(last, Attempt::Equal) || whole || Instant::now() > deadline {
+                break;
             }
-            let equal = terms.equal(left, right);
-            let differ = terms.negate(equal);
-            if terms.as_bool(differ) == Some(false) {
-                return Ok(Attempt::Equal);
+        }
+        Ok(last)
+    }
+
+    /// Puts one question, part by part: lanes that do the same are one text, which is asked once.
+    fn ask(&mut self, question: Question) -> Result<Attempt, SolverError> {
+        let Question { mut terms, left, right, vars, .. } = question;
+        let mut parts = vec![terms.equal(left, right)];
+        while let Some(part) = parts.pop() {
+            if let Kind::BoolAnd(one, other) = *terms.kind(part) {
+                parts.extend([one, other]);
+                continue;
             }
+            if terms.as_bool(part) == Some(true) {
+                continue;
+            }
+            let differ = terms.negate(part);
             let query = Query::new(&terms, &[differ]);
+            if self.proven.contains(&query.text) {
+                continue;
+            }
             self.queries += 1;
-            last = match self.solver()?.ask(&query, u32::MAX)? {
-                Answer::Unsat => return Ok(Attempt::Equal),
-                Answer::Unknown(why) => Attempt::Unknown(format!("the solver: {why}")),
+            match self.solver()?.ask(&query, u32::MAX)? {
+                Answer::Unsat => {
+                    self.proven.insert(query.text);
+                }
+                Answer::Unknown(why) => return Ok(Attempt::Unknown(format!("the solver: {why}"))),
                 Answer::Sat(numbers) => {
                     let mut model: FxHashMap<Id, u128> = FxHashMap::default();
                     for (symbol, bits) in query.symbols.iter().zip(numbers) {
@@ -212,14 +238,11 @@ impl Prover {
                             *model.entry(*id).or_default() |= bits << symbol.low;
                         }
                     }
-                    Attempt::Differ(model)
+                    return Ok(Attempt::Differ(model));
                 }
-            };
-            if Instant::now() > deadline {
-                break;
             }
         }
-        Ok(last)
+        Ok(Attempt::Equal)
     }
 
     fn solver(&mut self) -> Result<&mut Solver, SolverError> {
@@ -244,6 +267,8 @@ struct Question {
     right: Term,
     /// The value behind each variable.
     vars: Vec<Id>,
+    /// Whether nothing that the values share is left to look into.
+    whole: bool,
 }
 
 impl Question {
@@ -276,6 +301,7 @@ impl Question {
         order.sort_unstable();
         let mut terms = Terms::new(FloatMode::default());
         let mut vars = Vec::new();
+        let mut whole = true;
         let mut made: FxHashMap<Id, Term> = FxHashMap::default();
         for id in order {
             let term = match values.def(id) {
@@ -284,14 +310,16 @@ impl Question {
                         values.args(id).iter().map(|arg| made[&values.find(*arg)]).collect();
                     semantics::apply(&mut terms, &node, &args).ok()?
                 }
-                _ => {
+                def => {
+                    whole &= !matches!(def, Def::Op(_));
                     vars.push(id);
                     terms.var("x", values.width(id))
                 }
             };
             made.insert(id, term);
         }
-        Some(Question { left: made[&values.find(one)], right: made[&values.find(other)], terms, vars })
+        let (left, right) = (made[&values.find(one)], made[&values.find(other)]);
+        Some(Question { terms, left, right, vars, whole })
     }
 }
 
@@ -381,7 +409,7 @@ fn searched(values: &Values, before: Id, after: Id) -> Option<Counterexample> {
     let deadline = Instant::now() + SEARCH;
     let in_time = |_: &u64| Instant::now() < deadline;
     (1..=SEARCHED).take_while(in_time).find_map(|assignment| {
-        let numbers = values.evaluated(&order, assignment)?;
+        let numbers = values.evaluated(&order, |id| values.another(id, assignment))?;
         if numbers[&before] == numbers[&after] {
             return None;
         }
@@ -402,29 +430,15 @@ fn replay(
     after: Id,
     model: &FxHashMap<Id, u128>,
 ) -> Option<Counterexample> {
-    let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
-    let mut inputs = Vec::new();
     let mut order = values.cone(before);
     order.extend(values.cone(after));
     order.sort_unstable();
     order.dedup();
-    for id in order {
-        let number = match values.def(id) {
-            Def::Op(node) => {
-                let args: Args = values.args(id).iter().map(|arg| values.find(*arg)).collect();
-                let args: SmallVec<[u128; 3]> = args.iter().map(|arg| numbers[arg]).collect();
-                eval(&node, &args).ok()?
-            }
-            _ => {
-                let number = model.get(&id).copied().unwrap_or(0);
-                inputs.push((values.name(id).unwrap_or_default().to_owned(), hex(number)));
-                number
-            }
-        };
-        numbers.insert(id, number);
-    }
+    let numbers = values.evaluated(&order, |id| model.get(&id).copied().unwrap_or(0))?;
     let (before, after) = (numbers[&values.find(before)], numbers[&values.find(after)]);
-    inputs.truncate(MAX_LISTED);
+    let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+    let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
+    let inputs = leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect();
     let example = Counterexample { inputs, before: hex(before), after: hex(after) };
     (before != after).then_some(example)
 }

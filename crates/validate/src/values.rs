@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 
 /// Assignments that every value is evaluated for.
-pub(crate) const SAMPLES: usize = 16;
+pub(crate) const SAMPLES: usize = 48;
 
 /// A value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +51,8 @@ struct Entry {
     /// Bits, 1 to 128.
     width: u32,
     samples: [u128; SAMPLES],
+    /// The samples, by bit, in which float arithmetic gave a NaN on the way: its bits are a choice.
+    chosen: u64,
     /// The name of a symbol.
     name: Option<Name>,
 }
@@ -71,7 +73,8 @@ impl Values {
         let number = self.entries.len() as u64;
         let samples = std::array::from_fn(|at| sample(number, at, width));
         let name = Some(self.intern(name));
-        self.push(Entry { def: Def::Symbol, args: Args::new(), width, samples, name })
+        let (def, args) = (Def::Symbol, Args::new());
+        self.push(Entry { def, args, width, samples, chosen: 0, name })
     }
 
     /// The unknown function `name` of `args`, `width` bits.
@@ -88,7 +91,9 @@ impl Values {
             key.1.iter().for_each(|arg| self.entries[arg.index()].samples[at].hash(&mut hasher));
             spread(hasher.finish()) & ones(width)
         });
-        let id = self.push(Entry { def: key.0, args: key.1.clone(), width, samples, name: None });
+        let chosen = key.1.iter().fold(0, |bits, arg| bits | self.entries[arg.index()].chosen);
+        let args = key.1.clone();
+        let id = self.push(Entry { def: key.0, args, width, samples, chosen, name: None });
         self.ids.insert(key, id);
         id
     }
@@ -131,12 +136,15 @@ impl Values {
             return Ok(self.find(*id));
         }
         let mut samples = [0; SAMPLES];
+        let mut chosen = key.1.iter().fold(0, |bits, arg| bits | self.entries[arg.index()].chosen);
         for (at, slot) in samples.iter_mut().enumerate() {
             let args: SmallVec<[u128; 3]> =
                 key.1.iter().map(|arg| self.entries[arg.index()].samples[at]).collect();
             *slot = eval(&node, &args)?;
+            chosen |= u64::from(fold(&node, &args).is_none()) << at;
         }
-        let id = self.push(Entry { def: key.0, args: key.1.clone(), width, samples, name: None });
+        let args = key.1.clone();
+        let id = self.push(Entry { def: key.0, args, width, samples, chosen, name: None });
         self.ids.insert(key, id);
         Ok(id)
     }
@@ -263,7 +271,7 @@ impl Values {
             return *id;
         }
         let entry =
-            Entry { def: key.0, args: Args::new(), width, samples: [bits; SAMPLES], name: None };
+            Entry { def: key.0, args: Args::new(), width, samples: [bits; SAMPLES], chosen: 0, name: None };
         let id = self.push(entry);
         self.ids.insert(key, id);
         id
@@ -321,6 +329,14 @@ impl Values {
         &self.entries[id.index()].samples
     }
 
+    /// The first assignment for which two values differ, whatever NaNs arithmetic chooses.
+    pub(crate) fn told_apart(&self, one: Id, other: Id) -> Option<usize> {
+        let (one, other) = (&self.entries[one.index()], &self.entries[other.index()]);
+        (0..SAMPLES).find(|at| {
+            one.samples[*at] != other.samples[*at] && (one.chosen | other.chosen) >> at & 1 == 0
+        })
+    }
+
     /// The number that `id` is for every assignment, if it was made as one.
     pub(crate) fn constant(&self, id: Id) -> Option<u128> {
         match self.def(self.find(id)) {
@@ -339,9 +355,13 @@ impl Values {
         name.map(|name| self.names[name.0 as usize].as_str())
     }
 
-    /// The numbers of `order`, values with all that they are made of, oldest first, for another
-    /// assignment. Values of unknown functions are anything.
-    pub(crate) fn evaluated(&self, order: &[Id], assignment: u64) -> Option<FxHashMap<Id, u128>> {
+    /// The numbers of `order`, values with all that they are made of, oldest first; `leaf` gives those
+    /// of what is no op. `None` if one has none, or is a NaN that arithmetic may choose.
+    pub(crate) fn evaluated(
+        &self,
+        order: &[Id],
+        leaf: impl Fn(Id) -> u128,
+    ) -> Option<FxHashMap<Id, u128>> {
         let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
         for id in order {
             let entry = &self.entries[id.index()];
@@ -349,16 +369,22 @@ impl Values {
                 Def::Op(node) => {
                     let args: SmallVec<[u128; 3]> =
                         entry.args.iter().map(|arg| numbers[&self.find(*arg)]).collect();
-                    eval(&node, &args).ok()?
+                    match node.op {
+                        Op::Const => node.imm,
+                        _ => fold(&node, &args)?,
+                    }
                 }
-                _ => {
-                    let seed = assignment << 32 | u64::from(id.0);
-                    sample(seed, assignment as usize % SAMPLES, entry.width)
-                }
+                _ => leaf(*id),
             };
             numbers.insert(*id, number);
         }
         Some(numbers)
+    }
+
+    /// A number for what is no op in another assignment than those of samples.
+    pub(crate) fn another(&self, id: Id, assignment: u64) -> u128 {
+        let seed = assignment << 32 | u64::from(id.0);
+        sample(seed, assignment as usize % (2 * ALIKE), self.width(id))
     }
 
     /// The names of unknown functions, one for each value that such a function gives.
@@ -417,11 +443,17 @@ const fn ones(width: u32) -> u128 {
     u128::MAX >> (128 - width)
 }
 
+/// Kinds of numbers that symbols get, and assignments in which all symbols get the same kind.
+const KINDS: usize = 16;
+const ALIKE: usize = 16;
+
 /// The number of a symbol in one assignment: edge values first, then anything.
 fn sample(symbol: u64, at: usize, width: u32) -> u128 {
     let all = ones(width);
     let random = spread(symbol.wrapping_mul(SAMPLES as u64).wrapping_add(at as u64));
-    let bits = match at {
+    // The same kind of number for all at first, then one that each symbol has on its own.
+    let kind = if at < ALIKE { at } else { (random >> 64) as usize % KINDS };
+    let bits = match kind {
         0 => 0,
         1 => all,
         2 => random % 7,
