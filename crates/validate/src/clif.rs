@@ -118,9 +118,7 @@ impl<'f> Clif<'f> {
         }
         match self.width(dfg.first_result(inst)) {
             Some(width) => Known::Is(values.function(&blanked(self.func, inst), &args, width)),
-            None => {
-                Known::Nothing(format!("type {}", dfg.value_type(dfg.first_result(inst))))
-            }
+            None => Known::Nothing(format!("type {}", dfg.value_type(dfg.first_result(inst)))),
         }
     }
 

@@ -55,7 +55,11 @@ impl Validator {
     ///
     /// # Errors
     /// [`SolverError`] if the solver does not start or breaks off.
-    pub fn rewriting(&mut self, before: &Function, after: &Function) -> Result<Checked, SolverError> {
+    pub fn rewriting(
+        &mut self,
+        before: &Function,
+        after: &Function,
+    ) -> Result<Checked, SolverError> {
         let queries = self.prover.queries;
         self.prover.begin();
         let mut checked = rewriting::check(before, after, &mut self.prover)?;

@@ -258,7 +258,9 @@ pub(crate) fn vectors(v: &mut Values, mnemonic: M, x: &[Id], byte: Option<i64>) 
         return Some(made);
     }
     Some(match (mnemonic, x, byte) {
-        (M::Vmovups | M::Vmovdqu | M::Vmovss | M::Vmovsd | M::Vmovq | M::Vmovd, [a], None) => Ok(*a),
+        (M::Vmovups | M::Vmovdqu | M::Vmovss | M::Vmovsd | M::Vmovq | M::Vmovd, [a], None) => {
+            Ok(*a)
+        }
         (M::Vpandn | M::Vandnps, [a, b], _) => {
             op(v, Op::Bnot, B, &[*a]).and_then(|not| op(v, Op::Band, B, &[not, *b]))
         }
@@ -268,12 +270,11 @@ pub(crate) fn vectors(v: &mut Values, mnemonic: M, x: &[Id], byte: Option<i64>) 
         (M::Vpmaddubsw, [a, b], _) => op(v, Op::X86Pmaddubsw, B, &[*b, *a]),
         (M::Vpmaddwd, [a, b], _) => products(v, W, true, *a, *b)
             .and_then(|[low, high]| op(v, Op::IaddPairwise, L, &[low, high])),
-        (M::Vpmulhw | M::Vpmulhuw, [a, b], _) => {
-            products(v, W, mnemonic == M::Vpmulhw, *a, *b).and_then(|[low, high]| {
+        (M::Vpmulhw | M::Vpmulhuw, [a, b], _) => products(v, W, mnemonic == M::Vpmulhw, *a, *b)
+            .and_then(|[low, high]| {
                 let mask = std::array::from_fn(|at| (at / 2 * 4 + 2 + at % 2) as u8);
                 shuffle(v, mask, low, high)
-            })
-        }
+            }),
         (M::Vpmuludq, [a, b], _) => even_lanes(v, Op::Ushr, *a, *b),
         (M::Vpmuldq, [a, b], _) => even_lanes(v, Op::Sshr, *a, *b),
         (M::Vpmovzxbw, [a], _) => op(v, Op::UwidenLow, B, &[*a]),
@@ -322,8 +323,9 @@ pub(crate) fn vectors(v: &mut Values, mnemonic: M, x: &[Id], byte: Option<i64>) 
         (M::Vcvttps2dq, [a], _) => convert(v, Op::X86Cvtt2dq, L, S, *a),
         (M::Vcvtps2pd, [a], _) => convert(v, Op::FvpromoteLow, D, S, *a),
         (M::Vcvtpd2ps, [a], _) => convert(v, Op::Fvdemote, S, D, *a),
-        (M::Vcvtdq2pd, [a], _) => op(v, Op::SwidenLow, L, &[*a])
-            .and_then(|wide| convert(v, Op::FcvtFromSint, D, Q, wide)),
+        (M::Vcvtdq2pd, [a], _) => {
+            op(v, Op::SwidenLow, L, &[*a]).and_then(|wide| convert(v, Op::FcvtFromSint, D, Q, wide))
+        }
         (M::Vcvtss2sd, [a, b], _) => {
             let made = low(v, *b, 32).and_then(|x| convert(v, Op::Fpromote, Ty::F64, Ty::F32, x));
             made.and_then(|made| imm(v, Op::Insertlane, Q, 0, &[*a, made]))

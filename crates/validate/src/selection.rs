@@ -78,6 +78,7 @@ enum Flags {
 }
 
 /// A load of the CLIF that has no place in the order of effects.
+#[derive(Clone, Copy)]
 struct Floating {
     address: Id,
     raw: Id,
@@ -353,9 +354,8 @@ impl Pair<'_> {
             Kind::JumpTable { index, .. } => {
                 if let Some(clif) = self.expect("a jump table", |op| op == Opcode::BrTable) {
                     let mine = self.clif_value(self.clif.func.dfg.inst_args(clif)[0]);
-                    let theirs = self
-                        .reg(*index)
-                        .and_then(|id| low(&mut self.values, id, 32).map_err(text));
+                    let theirs =
+                        self.reg(*index).and_then(|id| low(&mut self.values, id, 32).map_err(text));
                     self.branch(clif, vec![(mine, theirs)], succs)?;
                 }
             }
@@ -530,7 +530,7 @@ impl Pair<'_> {
         }
         let address = self.machine_address(mem);
         if let Some(access) = inst.access {
-            return Ok(self.floated(address, bits, access));
+            return self.floated(address, bits, access);
         }
         if inst.trap.is_none()
             && let Ok(address) = &address
@@ -569,17 +569,31 @@ impl Pair<'_> {
 
     /// A load of a fast loop: the one of the CLIF at the same address, if no store that it may meet
     /// lies between.
-    fn floated(&mut self, address: Held, bits: u32, access: egraft_loops::Access) -> Held {
-        let address = address?;
-        let address = self.values.find(address);
-        let found = self.floating.iter().find(|load| {
-            self.values.find(load.address) == address
-                && load.access == access
-                && self.values.width(load.raw) == bits
-        });
-        let Some(load) = found else {
-            return Err("a load of a fast loop whose address is not the CLIF's as it is made".into());
+    fn floated(
+        &mut self,
+        address: Held,
+        bits: u32,
+        access: egraft_loops::Access,
+    ) -> Result<Held, SolverError> {
+        let address = match address {
+            Ok(address) => self.values.find(address),
+            Err(why) => return Ok(Err(why)),
         };
+        let fits = |load: &Floating| load.access == access && self.values.width(load.raw) == bits;
+        let mut loads: Vec<Floating> =
+            self.floating.iter().copied().filter(|load| fits(load)).collect();
+        loads.sort_by_key(|load| self.values.find(load.address) != address);
+        for load in loads {
+            let equal = self.prover.equal(&mut self.values, load.address, address)?;
+            if matches!(equal, Equality::Alike | Equality::Proven) {
+                return Ok(self.moved(load, access));
+            }
+        }
+        Ok(Err("a load of a fast loop at no address of the CLIF's".to_owned()))
+    }
+
+    /// What `load` gives where the machine code does it.
+    fn moved(&mut self, load: Floating, access: egraft_loops::Access) -> Held {
         let (first, last) =
             (load.stores.min(self.stores.len()), load.stores.max(self.stores.len()));
         let meets = |at: usize| match self.stores.get(at).copied().flatten() {
@@ -590,9 +604,8 @@ impl Pair<'_> {
         if (first..last).any(meets) {
             return Err("a load that moved over a store that it may meet".to_owned());
         }
-        let raw = load.raw;
         self.checked.assume(APART);
-        Ok(raw)
+        Ok(load.raw)
     }
 
     /// What the store number `at` of the block accesses.
@@ -633,9 +646,8 @@ impl Pair<'_> {
         let trap = self.clif.func.dfg.mem_flags[flags].trap_code();
         let form = same(wanted == bits, "another number of bytes")
             .worse(same(trap == inst.trap, "another trap code"));
-        let mine = self
-            .clif_value(value)
-            .and_then(|id| low(&mut self.values, id, wanted).map_err(text));
+        let mine =
+            self.clif_value(value).and_then(|id| low(&mut self.values, id, wanted).map_err(text));
         let theirs = held.and_then(|id| low(&mut self.values, id, bits).map_err(text));
         let addresses = (self.address_of(base, offset.into()), self.machine_address(mem));
         self.judge(clif, form, &[addresses, (mine, theirs)])?;
@@ -654,9 +666,8 @@ impl Pair<'_> {
             }
         }
         self.flags = Err(why());
-        let divides = |op: Opcode| {
-            matches!(op, Opcode::Udiv | Opcode::Sdiv | Opcode::Urem | Opcode::Srem)
-        };
+        let divides =
+            |op: Opcode| matches!(op, Opcode::Udiv | Opcode::Sdiv | Opcode::Urem | Opcode::Srem);
         let Some(&clif) = self.queue.get(self.next) else { return };
         if divides(self.clif.func.dfg.insts[clif].opcode())
             && matches!(code.mnemonic(), Mnemonic::Div | Mnemonic::Idiv)
@@ -834,8 +845,9 @@ impl Pair<'_> {
                 // setcc, whose operand is written only.
                 [] => Ok(cond),
                 [_] if bits == 8 => Ok(cond),
-                [no, yes] => machine::op(v, Op::Select, machine::int(bits), &[cond, *yes, *no])
-                    .map_err(text),
+                [no, yes] => {
+                    machine::op(v, Op::Select, machine::int(bits), &[cond, *yes, *no]).map_err(text)
+                }
                 _ => Err(no_semantics()),
             };
         }
@@ -1067,10 +1079,8 @@ impl Pair<'_> {
                 Place::Stack(_) => Err("a result on the stack".to_owned()),
             };
             let width = slot.ty.bits();
-            pairs.push((
-                mine,
-                theirs.and_then(|id| low(&mut self.values, id, width).map_err(text)),
-            ));
+            pairs
+                .push((mine, theirs.and_then(|id| low(&mut self.values, id, width).map_err(text))));
         }
         self.judge(clif, Equality::Alike, &pairs)?;
         Ok(())
@@ -1141,9 +1151,8 @@ impl Pair<'_> {
             let theirs = self.reg(*reg);
             let width = self.clif.width(param).unwrap_or(64);
             if self.selection.zero_extended.contains(&param) {
-                let wide = mine.and_then(|id| {
-                    self.values.convert(Op::Uextend, Ty::I64, id).map_err(text)
-                });
+                let wide =
+                    mine.and_then(|id| self.values.convert(Op::Uextend, Ty::I64, id).map_err(text));
                 pairs.push((wide, theirs));
             } else {
                 let theirs = theirs.and_then(|id| low(&mut self.values, id, width).map_err(text));
@@ -1198,9 +1207,28 @@ fn sets_flags(mnemonic: Mnemonic) -> bool {
     use Mnemonic as M;
     matches!(
         mnemonic,
-        M::Add | M::Sub | M::And | M::Or | M::Xor | M::Cmp | M::Test | M::Neg | M::Imul | M::Andn
-            | M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Lzcnt | M::Tzcnt | M::Popcnt | M::Sbb
-            | M::Vptest | M::Vucomiss | M::Vucomisd
+        M::Add
+            | M::Sub
+            | M::And
+            | M::Or
+            | M::Xor
+            | M::Cmp
+            | M::Test
+            | M::Neg
+            | M::Imul
+            | M::Andn
+            | M::Shl
+            | M::Shr
+            | M::Sar
+            | M::Rol
+            | M::Ror
+            | M::Lzcnt
+            | M::Tzcnt
+            | M::Popcnt
+            | M::Sbb
+            | M::Vptest
+            | M::Vucomiss
+            | M::Vucomisd
     )
 }
 
@@ -1244,10 +1272,8 @@ fn lane_access(
     };
     let lane = byte.unwrap_or(0) as u128 % u128::from(ty.lanes());
     Some(match (mnemonic, x) {
-        (M::Vpinsrb | M::Vpinsrw | M::Vpinsrd | M::Vpinsrq, [a, b]) => {
-            low(v, *b, ty.lane_bits())
-                .and_then(|b| machine::imm(v, Op::Insertlane, ty, lane, &[*a, b]))
-        }
+        (M::Vpinsrb | M::Vpinsrw | M::Vpinsrd | M::Vpinsrq, [a, b]) => low(v, *b, ty.lane_bits())
+            .and_then(|b| machine::imm(v, Op::Insertlane, ty, lane, &[*a, b])),
         (M::Vpmovmskb | M::Vmovmskps | M::Vmovmskpd, [a]) => {
             let node = egraft_ir::Node {
                 from: ty,

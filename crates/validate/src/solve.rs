@@ -9,7 +9,9 @@
 
 use crate::values::{Def, Id, SAMPLES, Values};
 use egraft_ir::semantics;
-use egraft_verify::smt::{Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms};
+use egraft_verify::smt::{
+    Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -287,7 +289,8 @@ impl Question {
             if level < opened {
                 let ops = layer.drain(..).filter(|id| matches!(values.def(*id), Def::Op(_)));
                 let ops: Vec<Id> = ops.filter(|id| open.insert(*id)).collect();
-                layer = ops.iter().flat_map(|id| values.args(*id)).map(|id| values.find(*id)).collect();
+                layer =
+                    ops.iter().flat_map(|id| values.args(*id)).map(|id| values.find(*id)).collect();
                 layer.sort_unstable();
                 layer.dedup();
             }
@@ -386,9 +389,10 @@ fn told_apart(values: &Values, before: Id, after: Id, at: usize) -> Equality {
     let mut leaves: Vec<Id> = cones.iter().flatten().copied().filter(leaf).collect();
     leaves.sort_unstable();
     leaves.dedup();
-    let inputs = leaves.iter().take(MAX_LISTED).map(|id| {
-        (values.name(*id).unwrap_or_default().to_owned(), hex(values.samples(*id)[at]))
-    });
+    let inputs = leaves
+        .iter()
+        .take(MAX_LISTED)
+        .map(|id| (values.name(*id).unwrap_or_default().to_owned(), hex(values.samples(*id)[at])));
     Equality::Differ(Counterexample {
         inputs: inputs.collect(),
         before: hex(values.samples(before)[at]),

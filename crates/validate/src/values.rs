@@ -109,10 +109,7 @@ impl Values {
         let mut args: Args = args.iter().map(|arg| self.find(*arg)).collect();
         let mut node = Node { args: [ClassId::NONE; 3], ..node };
         // Ops that only move lanes do not care what is in them.
-        if matches!(
-            node.op,
-            Op::Splat | Op::ScalarToVector | Op::Extractlane | Op::Insertlane
-        ) {
+        if matches!(node.op, Op::Splat | Op::ScalarToVector | Op::Extractlane | Op::Insertlane) {
             node.ty = node.ty.as_int();
             node.from = node.ty;
         }
@@ -270,8 +267,14 @@ impl Values {
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }
-        let entry =
-            Entry { def: key.0, args: Args::new(), width, samples: [bits; SAMPLES], chosen: 0, name: None };
+        let entry = Entry {
+            def: key.0,
+            args: Args::new(),
+            width,
+            samples: [bits; SAMPLES],
+            chosen: 0,
+            name: None,
+        };
         let id = self.push(entry);
         self.ids.insert(key, id);
         id

@@ -83,9 +83,17 @@ const MUTANTS: &[(&str, &str, &str)] = &[
     ("another offset of a load", "v25 = load.i8x16 little v23+16", "v25 = load.i8x16 little v23+8"),
     ("signed byte", "uload8.i32", "sload8.i32"),
     ("a load that may not trap", "load.i8x16 little v23\n", "load.i8x16 notrap little v23\n"),
-    ("wrong vector constant", "00ff00ff00ff00ff00ff00ff00ff00ff", "00ff00ff00ff00ff00ff00ff00ff00fe"),
+    (
+        "wrong vector constant",
+        "00ff00ff00ff00ff00ff00ff00ff00ff",
+        "00ff00ff00ff00ff00ff00ff00ff00fe",
+    ),
     ("or for and", "v27 = band v24, v26", "v27 = bor v24, v26"),
-    ("wrong lane type of a sum", "v30 = iadd v28, v29", "v90 = bitcast.i32x4 little v28\n    v91 = bitcast.i32x4 little v29\n    v92 = iadd v90, v91\n    v30 = bitcast.i16x8 little v92"),
+    (
+        "wrong lane type of a sum",
+        "v30 = iadd v28, v29",
+        "v90 = bitcast.i32x4 little v28\n    v91 = bitcast.i32x4 little v29\n    v92 = iadd v90, v91\n    v30 = bitcast.i16x8 little v92",
+    ),
     ("subtraction for addition", "v30 = iadd v28, v29", "v30 = isub v28, v29"),
     ("arithmetic shift", "v32 = ushr v30, v31", "v32 = sshr v30, v31"),
     ("unsigned minimum", "v33 = smin v32, v29", "v33 = umin v32, v29"),
@@ -97,7 +105,11 @@ const MUTANTS: &[(&str, &str, &str)] = &[
     ("a store that is gone", "    store little v40, v23+48\n", ""),
     ("a store elsewhere", "store little v40, v23+48", "store little v40, v23+44"),
     ("another value stored", "store little v40, v23+48", "store little v13, v23+48"),
-    ("stores in another order", "store little v39, v23+32\n    v40 = isub v21, v13\n    store little v40, v23+48", "v40 = isub v21, v13\n    store little v40, v23+48\n    store little v39, v23+32"),
+    (
+        "stores in another order",
+        "store little v39, v23+32\n    v40 = isub v21, v13\n    store little v40, v23+48",
+        "v40 = isub v21, v13\n    store little v40, v23+48\n    store little v39, v23+32",
+    ),
     ("a narrower store", "store little v40, v23+48", "istore8 little v40, v23+48"),
     ("swapped operands of a difference", "v40 = isub v21, v13", "v40 = isub v13, v21"),
     ("another step", "v41 = iconst.i32 16", "v41 = iconst.i32 32"),
@@ -117,13 +129,33 @@ const MUTANTS: &[(&str, &str, &str)] = &[
 /// Right translations: the text, and what it becomes.
 const RIGHT: &[(&str, &str, &str)] = &[
     ("swapped operands of a sum", "v30 = iadd v28, v29", "v30 = iadd v29, v28"),
-    ("a product for a shift", "v14 = iconst.i32 3\n    v15 = ishl v13, v14", "v14 = iconst.i32 8\n    v15 = imul v13, v14"),
+    (
+        "a product for a shift",
+        "v14 = iconst.i32 3\n    v15 = ishl v13, v14",
+        "v14 = iconst.i32 8\n    v15 = imul v13, v14",
+    ),
     ("the comparison the other way", "icmp ult v42, v3", "icmp ugt v3, v42"),
     ("a minimum for a select", "v51 = select v50, v21, v40", "v51 = smin v21, v40"),
-    ("a truth turned twice", "v43 = icmp ult v42, v3", "v90 = icmp uge v42, v3\n    v91 = iconst.i8 1\n    v43 = bxor v90, v91"),
-    ("two shifts for a mask", "v27 = band v24, v26", "v90 = bitcast.i16x8 little v24\n    v91 = iconst.i32 8\n    v92 = ishl v90, v91\n    v93 = ushr v92, v91\n    v27 = bitcast.i8x16 little v93"),
-    ("a wide unsigned extension of what is small", "v22 = uextend.i64 v20", "v90 = uextend.i64 v20\n    v91 = iconst.i64 0xffff_ffff\n    v22 = band v90, v91"),
-    ("a lane taken by a shuffle", "v55 = extractlane.i16x8 v33, 2", "v90 = bitcast.i8x16 little v33\n    v91 = shuffle v90, v90, [4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5]\n    v92 = bitcast.i16x8 little v91\n    v55 = extractlane.i16x8 v92, 7"),
+    (
+        "a truth turned twice",
+        "v43 = icmp ult v42, v3",
+        "v90 = icmp uge v42, v3\n    v91 = iconst.i8 1\n    v43 = bxor v90, v91",
+    ),
+    (
+        "two shifts for a mask",
+        "v27 = band v24, v26",
+        "v90 = bitcast.i16x8 little v24\n    v91 = iconst.i32 8\n    v92 = ishl v90, v91\n    v93 = ushr v92, v91\n    v27 = bitcast.i8x16 little v93",
+    ),
+    (
+        "a wide unsigned extension of what is small",
+        "v22 = uextend.i64 v20",
+        "v90 = uextend.i64 v20\n    v91 = iconst.i64 0xffff_ffff\n    v22 = band v90, v91",
+    ),
+    (
+        "a lane taken by a shuffle",
+        "v55 = extractlane.i16x8 v33, 2",
+        "v90 = bitcast.i8x16 little v33\n    v91 = shuffle v90, v90, [4 5 4 5 4 5 4 5 4 5 4 5 4 5 4 5]\n    v92 = bitcast.i16x8 little v91\n    v55 = extractlane.i16x8 v92, 7",
+    ),
 ];
 
 fn function(text: &str) -> Function {
