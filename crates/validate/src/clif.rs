@@ -158,13 +158,24 @@ impl<'f> Clif<'f> {
         bits != 0 && (matches!(node.op, Op::Udiv | Op::Urem) || bits != node.ty.mask())
     }
 
-    /// A new value for a result of the effect `inst`, and for the bits that a load reads: what an
-    /// extending load gives is an extension of these.
+    /// A new value for a result of the effect `inst`, and for the bits that a load reads.
     pub(crate) fn fresh(
         &self,
         values: &mut Values,
         inst: Inst,
         result: Value,
+    ) -> (Option<Id>, Known) {
+        self.given(values, inst, result, None)
+    }
+
+    /// As [`Clif::fresh`], but where `raw` says what a load reads, that is read: what an extending load
+    /// gives is an extension of it.
+    pub(crate) fn given(
+        &self,
+        values: &mut Values,
+        inst: Inst,
+        result: Value,
+        raw: Option<Id>,
     ) -> (Option<Id>, Known) {
         let dfg = &self.func.dfg;
         let Some(ty) = from_type(dfg.value_type(result)) else {
@@ -187,11 +198,11 @@ impl<'f> Clif<'f> {
             Opcode::Sload16x4 => widened(Op::SwidenLow, Ty::I16X8),
             Opcode::Sload32x2 => widened(Op::SwidenLow, Ty::I32X4),
             _ => {
-                let id = values.symbol(&name, ty.bits());
+                let id = raw.unwrap_or_else(|| values.symbol(&name, ty.bits()));
                 return (Some(id), Known::Is(id));
             }
         };
-        let raw = values.symbol(&name, bits);
+        let raw = raw.unwrap_or_else(|| values.symbol(&name, bits));
         let mut loaded = raw;
         if bits == 64 && ty.is_vector() {
             let lane = Node::new(Op::ScalarToVector, Ty::I64X2, &[ClassId(0)]);

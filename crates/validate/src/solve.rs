@@ -8,9 +8,9 @@
 //! Invariant: what is joined was proven; a counterexample was replayed by the evaluator.
 
 use crate::values::{Def, Id, SAMPLES, Values};
-use egraft_ir::semantics;
+use egraft_ir::{Op, semantics};
 use egraft_verify::smt::{
-    Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms,
+    Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms, VarId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -26,6 +26,8 @@ const MAX_CANDIDATES: usize = 4;
 /// Assignments that are tried where neither samples nor the solver decide, and for how long.
 const SEARCHED: u64 = 50_000;
 const SEARCH: Duration = Duration::from_millis(500);
+/// Bits of symbols of which all assignments are tried where the solver does not answer.
+const EXHAUSTED: u32 = 16;
 /// Values from outside that a counterexample lists.
 const MAX_LISTED: usize = 12;
 
@@ -232,7 +234,12 @@ impl Prover {
                 Answer::Unsat => {
                     self.proven.insert(query.text);
                 }
-                Answer::Unknown(why) => return Ok(Attempt::Unknown(format!("the solver: {why}"))),
+                Answer::Unknown(_) if holds_always(&terms, part, &query) => {
+                    self.proven.insert(query.text);
+                }
+                Answer::Unknown(why) => {
+                    return Ok(Attempt::Unknown(format!("the solver: {why}")));
+                }
                 Answer::Sat(numbers) => {
                     let mut model: FxHashMap<Id, u128> = FxHashMap::default();
                     for (symbol, bits) in query.symbols.iter().zip(numbers) {
@@ -253,6 +260,24 @@ impl Prover {
         }
         Ok(self.solver.as_mut().expect("just started"))
     }
+}
+
+/// Whether `part` holds for every assignment, by trying all: `false` if these are too many.
+fn holds_always(terms: &Terms, part: Term, query: &Query) -> bool {
+    let bits: u32 = query.symbols.iter().map(|symbol| symbol.width).sum();
+    if bits > EXHAUSTED {
+        return false;
+    }
+    (0..1u128 << bits).all(|assignment| {
+        let mut values: FxHashMap<VarId, u128> = FxHashMap::default();
+        let mut rest = assignment;
+        for symbol in &query.symbols {
+            let number = rest & ((1 << symbol.width) - 1);
+            *values.entry(symbol.var).or_default() |= number << symbol.low;
+            rest >>= symbol.width;
+        }
+        terms.evaluate(part, &values) == Some(1)
+    })
 }
 
 /// What came of one question.
@@ -311,7 +336,10 @@ impl Question {
                 Def::Op(node) if open.contains(&id) => {
                     let args: SmallVec<[Term; 3]> =
                         values.args(id).iter().map(|arg| made[&values.find(*arg)]).collect();
-                    semantics::apply(&mut terms, &node, &args).ok()?
+                    match node.op {
+                        Op::Shuffle => picked(&mut terms, node.imm, &args),
+                        _ => semantics::apply(&mut terms, &node, &args).ok()?,
+                    }
                 }
                 def => {
                     whole &= !matches!(def, Def::Op(_));
@@ -324,6 +352,29 @@ impl Question {
         let (left, right) = (made[&values.find(one)], made[&values.find(other)]);
         Some(Question { terms, left, right, vars, whole })
     }
+}
+
+/// A shuffle, by runs of bytes that stay side by side: terms of whole lanes stay whole.
+fn picked(terms: &mut Terms, mask: u128, args: &[Term]) -> Term {
+    let selectors = mask.to_le_bytes().map(u32::from);
+    let mut built: Option<Term> = None;
+    let mut at = 0;
+    while at < 16 {
+        let first = selectors[at];
+        let follows = |to: usize| {
+            let next = first + (to - at) as u32;
+            selectors[to] == next && next / 16 == first / 16
+        };
+        let end = (at + 1..16).find(|to| !follows(*to)).unwrap_or(16);
+        let bits = 8 * (end - at) as u32;
+        let run = terms.slice(args[first as usize / 16], first % 16 * 8, bits);
+        built = Some(match built {
+            Some(low) => terms.join(run, low),
+            None => run,
+        });
+        at = end;
+    }
+    built.expect("sixteen bytes")
 }
 
 /// Which of two values something is part of.
@@ -449,4 +500,28 @@ fn replay(
 
 fn hex(bits: u128) -> String {
     format!("{bits:#x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egraft_ir::{Node, Ty, eval};
+
+    #[test]
+    fn runs_of_a_shuffle_are_the_shuffle() {
+        let masks: [u128; 4] = [
+            0x1716_1514_1312_1110_0706_0504_0302_0100,
+            0x1f1e_1d1c_0302_0100_1110_0f0e_0d0c_0b0a,
+            0x0000_0000_0000_0000_0000_0000_0000_0000,
+            0x100f_0e0d_0c0b_0a09_0807_0605_0403_0201,
+        ];
+        let (x, y) = (0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100_u128, u128::MAX / 255 * 77 + 3);
+        for mask in masks {
+            let mut terms = Terms::new(FloatMode::default());
+            let args = [terms.number(128, x), terms.number(128, y)];
+            let made = picked(&mut terms, mask, &args);
+            let node = Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, mask);
+            assert_eq!(terms.as_const(made), eval(&node, &[x, y]).ok(), "{mask:#x}");
+        }
+    }
 }

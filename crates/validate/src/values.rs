@@ -11,6 +11,7 @@
 use egraft_ir::{ClassId, IntCc, Node, Op, Ty, eval, fold};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 /// Assignments that every value is evaluated for.
@@ -65,6 +66,37 @@ pub(crate) struct Values {
     ids: FxHashMap<(Def, Args, u32), Id>,
     names: Vec<String>,
     name_ids: FxHashMap<String, Name>,
+    /// Values that are sums of several terms, or of a multiple.
+    sums: FxHashMap<Id, Sum>,
+}
+
+/// Terms from which on a sum is taken as it was written.
+const MAX_TERMS: usize = 16;
+
+/// A sum of multiples of values and a number, modulo the width of the values.
+#[derive(Clone, Default, Debug)]
+struct Sum {
+    terms: BTreeMap<Id, u64>,
+    number: u64,
+}
+
+impl Sum {
+    fn plus(mut self, other: &Sum, times: u64) -> Sum {
+        self.number = self.number.wrapping_add(other.number.wrapping_mul(times));
+        for (id, factor) in &other.terms {
+            let known = self.terms.entry(*id).or_default();
+            *known = known.wrapping_add(factor.wrapping_mul(times));
+        }
+        self
+    }
+
+    /// Numbers cut to the width; terms of no effect dropped.
+    fn masked(mut self, mask: u64) -> Sum {
+        self.number &= mask;
+        self.terms.values_mut().for_each(|factor| *factor &= mask);
+        self.terms.retain(|_, factor| *factor != 0);
+        self
+    }
 }
 
 impl Values {
@@ -127,6 +159,17 @@ impl Values {
         if let Some(simple) = self.simplified(&node, &args)? {
             return Ok(simple);
         }
+        if let Some(sum) = self.combined(&node, &args)? {
+            return self.of_sum(&sum, node.ty);
+        }
+        self.made(node, args)
+    }
+
+    /// The value of an op as it stands.
+    fn made(&mut self, node: Node, mut args: Args) -> Result<Id, egraft_ir::EvalError> {
+        if node.op.is_commutative() && args[0] > args[1] {
+            args.swap(0, 1);
+        }
         let width = node.result_type().bits();
         let key = (Def::Op(node), args, width);
         if let Some(id) = self.ids.get(&key) {
@@ -146,12 +189,88 @@ impl Values {
         Ok(id)
     }
 
+    /// What `node` is as a sum of multiples, if it is one.
+    fn combined(&mut self, node: &Node, args: &[Id]) -> Result<Option<Sum>, egraft_ir::EvalError> {
+        if !matches!(node.ty, Ty::I32 | Ty::I64) {
+            return Ok(None);
+        }
+        let mask = node.ty.mask() as u64;
+        let number = |this: &Values, id: Id| this.constant(id).map(|bits| bits as u64);
+        let sum = match node.op {
+            Op::Iadd => self.sum_of(args[0]).plus(&self.sum_of(args[1]), 1),
+            Op::Isub => self.sum_of(args[0]).plus(&self.sum_of(args[1]), u64::MAX),
+            Op::Ineg => Sum::default().plus(&self.sum_of(args[0]), u64::MAX),
+            Op::Imul => match (number(self, args[0]), number(self, args[1])) {
+                (Some(by), _) => Sum::default().plus(&self.sum_of(args[1]), by),
+                (_, Some(by)) => Sum::default().plus(&self.sum_of(args[0]), by),
+                _ => return Ok(None),
+            },
+            Op::Ishl => match number(self, args[1]) {
+                Some(by) => {
+                    let by = 1 << (by % u64::from(node.ty.bits()));
+                    Sum::default().plus(&self.sum_of(args[0]), by)
+                }
+                None => return Ok(None),
+            },
+            Op::Ireduce if self.sums.contains_key(&args[0]) => {
+                let wide = self.sum_of(args[0]);
+                let mut sum = Sum { number: wide.number, ..Sum::default() };
+                for (id, factor) in wide.terms {
+                    let term = self.convert(Op::Ireduce, node.ty, id)?;
+                    sum = sum.plus(&self.sum_of(term), factor);
+                }
+                sum
+            }
+            _ => return Ok(None),
+        };
+        Ok((sum.terms.len() <= MAX_TERMS).then(|| sum.masked(mask)))
+    }
+
+    /// `id` as a sum.
+    fn sum_of(&self, id: Id) -> Sum {
+        let id = self.find(id);
+        match (self.sums.get(&id), self.constant(id)) {
+            (Some(sum), _) => sum.clone(),
+            (None, Some(bits)) => Sum { number: bits as u64, ..Sum::default() },
+            (None, None) => Sum { terms: [(id, 1)].into(), number: 0 },
+        }
+    }
+
+    /// The value of a sum, always made alike.
+    fn of_sum(&mut self, sum: &Sum, ty: Ty) -> Result<Id, egraft_ir::EvalError> {
+        let mut parts: SmallVec<[Id; 8]> = SmallVec::new();
+        for (id, factor) in &sum.terms {
+            parts.push(match factor {
+                1 => *id,
+                _ => {
+                    let factor = self.constant_of(ty.bits(), u128::from(*factor));
+                    let product = Node::new(Op::Imul, ty, &[]);
+                    self.made(product, [*id, factor].into_iter().collect())?
+                }
+            });
+        }
+        if sum.number != 0 || parts.is_empty() {
+            parts.push(self.constant_of(ty.bits(), u128::from(sum.number)));
+        }
+        let mut made = parts[0];
+        for part in &parts[1..] {
+            made = self.made(Node::new(Op::Iadd, ty, &[]), [made, *part].into_iter().collect())?;
+        }
+        if sum.terms.len() + usize::from(sum.number != 0) > 1
+            || sum.terms.values().any(|factor| *factor != 1)
+        {
+            self.sums.insert(made, sum.clone());
+        }
+        Ok(made)
+    }
+
     /// An older value that `node` of `args` is, whatever they are.
     fn simplified(&mut self, node: &Node, args: &[Id]) -> Result<Option<Id>, egraft_ir::EvalError> {
         let inner = |this: &Values, id: Id| match this.entries[id.index()].def {
             Def::Op(inner) => Some((inner, this.entries[id.index()].args.clone())),
             _ => None,
         };
+        let node_mask = node.ty.mask();
         Ok(match node.op {
             Op::Ireduce => match inner(self, args[0]) {
                 Some((from, below)) if matches!(from.op, Op::Uextend | Op::Sextend) => {
@@ -162,6 +281,20 @@ impl Values {
                         std::cmp::Ordering::Greater => self.convert(Op::Ireduce, node.ty, below)?,
                         std::cmp::Ordering::Less => self.convert(from.op, node.ty, below)?,
                     })
+                }
+                // Something below zeros of something else.
+                Some((from, below)) if from.op == Op::Bor => {
+                    let clear = |id: Id| match inner(self, id) {
+                        Some((node, args)) if node.op == Op::Band => args.iter().any(|arg| {
+                            self.constant(*arg).is_some_and(|bits| bits & node_mask == 0)
+                        }),
+                        _ => false,
+                    };
+                    match (clear(below[0]), clear(below[1])) {
+                        (true, _) => Some(self.convert(Op::Ireduce, node.ty, below[1])?),
+                        (_, true) => Some(self.convert(Op::Ireduce, node.ty, below[0])?),
+                        _ => None,
+                    }
                 }
                 Some((from, below)) if from.op == Op::Ireduce => {
                     Some(self.convert(Op::Ireduce, node.ty, below[0])?)
@@ -234,27 +367,9 @@ impl Values {
     /// # Errors
     /// What the evaluator has against it.
     pub(crate) fn sum(&mut self, terms: &[Id], number: i64) -> Result<Id, egraft_ir::EvalError> {
-        /// Terms from which on a sum is taken as it is.
-        const LIMIT: usize = 32;
-        let mut number = number as u64;
-        let mut rest: Vec<Id> = Vec::new();
-        let mut todo: Vec<Id> = terms.to_vec();
-        while let Some(id) = todo.pop() {
-            let id = self.find(id);
-            match self.def(id) {
-                Def::Op(node) if node.op == Op::Iadd && todo.len() + rest.len() < LIMIT => {
-                    todo.extend(self.args(id));
-                }
-                Def::Op(node) if node.op == Op::Const => {
-                    number = number.wrapping_add(node.imm as u64);
-                }
-                _ => rest.push(id),
-            }
-        }
-        rest.sort_unstable();
-        let mut sum = self.constant_of(64, number.into());
-        for id in rest {
-            sum = self.op(Node::new(Op::Iadd, Ty::I64, &[ClassId(0); 2]), &[sum, id])?;
+        let mut sum = self.constant_of(64, number as u64 as u128);
+        for term in terms {
+            sum = self.op(Node::new(Op::Iadd, Ty::I64, &[ClassId(0); 2]), &[sum, *term])?;
         }
         Ok(sum)
     }
@@ -509,6 +624,28 @@ mod tests {
         let (three, five) = (values.constant_of(32, 3), values.constant_of(32, 5));
         assert_eq!(values.op(add, &[two, three]).unwrap(), five);
         assert_ne!(values.samples(sum), values.samples(x));
+    }
+
+    #[test]
+    fn sums_are_made_alike() {
+        let mut values = Values::default();
+        let (x, y) = (values.symbol("x", 64), values.symbol("y", 64));
+        let node = |op| Node::new(op, Ty::I64, &[ClassId(0); 2]);
+        let (two, three) = (values.constant_of(64, 2), values.constant_of(64, 3));
+        let shifted = values.op(node(Op::Ishl), &[x, two]).unwrap();
+        let near = values.op(node(Op::Iadd), &[shifted, three]).unwrap();
+        let one = values.op(node(Op::Iadd), &[near, y]).unwrap();
+        let back = values.op(node(Op::Isub), &[one, x]).unwrap();
+        let tripled = values.op(node(Op::Imul), &[three, x]).unwrap();
+        let other = values.sum(&[y, tripled], 3).unwrap();
+        assert_eq!(back, other);
+        let low = values.convert(Op::Ireduce, Ty::I32, other).unwrap();
+        let parts = [x, y].map(|id| values.convert(Op::Ireduce, Ty::I32, id).unwrap());
+        let narrow = |op| Node::new(op, Ty::I32, &[ClassId(0); 2]);
+        let three = values.constant_of(32, 3);
+        let product = values.op(narrow(Op::Imul), &[parts[0], three]).unwrap();
+        let sum = values.op(narrow(Op::Iadd), &[product, parts[1]]).unwrap();
+        assert_eq!(values.op(narrow(Op::Iadd), &[sum, three]).unwrap(), low);
     }
 
     #[test]
