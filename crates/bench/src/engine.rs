@@ -19,6 +19,8 @@ pub enum Engine {
     Stock,
     /// Wasmtime with Egraft, up to a stage.
     Egraft(Stage),
+    /// Wasmtime with all of Egraft and the rules of a folder besides.
+    EgraftWith(PathBuf),
     /// A kernel's native build, by the descriptor's name for it.
     Native(String),
     /// Another program, by its descriptor's name.
@@ -36,6 +38,7 @@ impl fmt::Display for Engine {
             Engine::Stock => f.write_str("stock"),
             engine if *engine == Engine::EGRAFT => f.write_str("egraft"),
             Engine::Egraft(stage) => write!(f, "egraft:{stage}"),
+            Engine::EgraftWith(rules) => write!(f, "egraft+{}", rules.display()),
             Engine::Native(target) => write!(f, "native:{target}"),
             Engine::Peer(name) => f.write_str(name),
         }
@@ -47,6 +50,9 @@ impl FromStr for Engine {
 
     fn from_str(text: &str) -> Result<Engine, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if let Some(rules) = text.strip_prefix("egraft+").filter(|rules| !rules.is_empty()) {
+            return Ok(Engine::EgraftWith(PathBuf::from(rules)));
+        }
         match text.split_once(':') {
             None if text == "stock" => Ok(Engine::Stock),
             None if text == "egraft" => Ok(Engine::EGRAFT),
@@ -59,7 +65,7 @@ impl FromStr for Engine {
                 stage.parse().map(Engine::Egraft).map_err(|error: egraft::Error| error.to_string())
             }
             Some(("native", target)) if !target.is_empty() => Ok(Engine::Native(target.to_owned())),
-            _ => Err("there are stock, egraft, egraft:STAGE, native:TARGET, and names of peers"
+            _ => Err("there are stock, egraft, egraft:STAGE, egraft+FOLDER, native:TARGET, and names of peers"
                 .to_owned()),
         }
     }

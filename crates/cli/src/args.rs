@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Rules(RulesArgs),
     /// Prove of each compiled function of a module that it does what it did before
     Verify(VerifyArgs),
+    /// Find rewrite rules from the semantics of ops
+    Infer(InferArgs),
     /// Measure every kernel of a folder under several engines
     Bench(BenchArgs),
     /// Answer requests of the protocol egraft-peer/1 on standard input
@@ -250,6 +252,10 @@ pub(crate) enum RulesCommand {
     },
     /// Say how many goals, rules that others wrote or found, follow from a set of rules
     Derive(DeriveArgs),
+    /// Say what rules beside the standard ones change in compiled kernels: predicted cost, code size,
+    /// compile time, for all, for each file of rules, and for each rule
+    #[command(after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER")]
+    Measure(MeasureArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -301,6 +307,23 @@ pub(crate) struct VerifyRulesArgs {
     /// Solvers side by side
     #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
     pub(crate) jobs: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// A folder of rules
+    pub(crate) folder: PathBuf,
+    /// A folder of kernels
+    #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
+    pub(crate) kernels: PathBuf,
+    /// Also each rule that fires, alone: one compilation of all kernels for each
+    #[arg(long)]
+    pub(crate) each: bool,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -525,11 +548,102 @@ impl FromStr for Pin {
     }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct InferArgs {
+    #[command(subcommand)]
+    pub(crate) command: InferCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InferCommand {
+    /// Look for rules; goes on where it was interrupted
+    #[command(after_help = "Examples:
+  egraft infer run --workload all --work infer-work --out isle-rules/inferred/rewrite
+  egraft infer run --workload all --work part3 --shard 3/16")]
+    Run(InferRunArgs),
+    /// Make one set of rules of what shards judged
+    #[command(
+        after_help = "Example:\n  egraft infer merge part0 part1 -o isle-rules/inferred/rewrite"
+    )]
+    Merge(InferMergeArgs),
+    /// Name the workloads
+    List {
+        /// Print them whole, as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What both `infer run` and `infer merge` depend on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InferArgsCommon {
+    /// Workloads by name; all for every one
+    #[arg(long = "workload", value_name = "NAME", value_delimiter = ',', default_value = "all")]
+    pub(crate) workloads: Vec<String>,
+    /// Milliseconds that the prover may take for one query
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub(crate) timeout: u32,
+    /// File with the phases that rules are tagged with; by default the one that is built in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) phases: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InferRunArgs {
+    #[command(flatten)]
+    pub(crate) common: InferArgsCommon,
+    /// Folder for what is judged, so that the run can go on later
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+    /// Folder for the rule files; generated ones in it are replaced
+    #[arg(long, value_name = "DIR", required_unless_present = "shard")]
+    pub(crate) out: Option<PathBuf>,
+    /// Judge only part I of N, from 0, and keep nothing: egraft infer merge does
+    #[arg(long, value_name = "I/N", requires = "work", conflicts_with = "out")]
+    pub(crate) shard: Option<Shard>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InferMergeArgs {
+    #[command(flatten)]
+    pub(crate) common: InferArgsCommon,
+    /// The work folders of all shards
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Folder for the rule files; generated ones in it are replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// A part of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) part: u64,
+    pub(crate) parts: u64,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shard, String> {
+        let numbers = text.split_once('/').and_then(|(part, parts)| {
+            Some(Shard { part: part.parse().ok()?, parts: parts.parse().ok()? })
+        });
+        numbers
+            .filter(|shard| shard.part < shard.parts)
+            .ok_or_else(|| "must be I/N with I from 0 to N-1, such as 0/4".to_owned())
+    }
+}
+
 /// An engine that answers requests: what `egraft bench` starts.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  egraft engine stock < requests")]
 pub(crate) struct EngineArgs {
-    /// The engine: stock, egraft, egraft:STAGE, or native:TARGET
+    /// The engine: stock, egraft, egraft:STAGE, egraft+FOLDER, or native:TARGET
     pub(crate) engine: Engine,
     /// Have each call last longer by this part of its time
     #[arg(long, value_name = "PART", default_value_t = 0.0)]

@@ -173,7 +173,7 @@ fn engines(args: &MeasureArgs, programs: &Programs, kernels: &[Kernel]) -> Resul
     if args.base_kernels.is_some() || args.base_egraft.is_some() {
         let now = entrants.clone();
         let has_base = |engine: &Engine| match engine {
-            Engine::Egraft(_) => true,
+            Engine::Egraft(_) | Engine::EgraftWith(_) => true,
             Engine::Stock => args.base_kernels.is_some(),
             _ => false,
         };

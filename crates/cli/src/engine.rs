@@ -2,6 +2,7 @@
 
 use crate::args::EngineArgs;
 use crate::input;
+use egraft::{Rules, Stage};
 use anyhow::{Result, bail};
 use egraft_bench::Engine;
 use egraft_bench::serve::{NativeHost, WasmHost, serve};
@@ -12,26 +13,27 @@ pub(crate) const WASMTIME_VERSION: &str = "48.0.8";
 
 pub(crate) fn engine(args: &EngineArgs) -> Result<ExitCode> {
     let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let stage = match &args.engine {
+    let egraft = match &args.engine {
         Engine::Native(_) => {
             serve(&mut NativeHost::default(), input, output)?;
             return Ok(ExitCode::SUCCESS);
         }
         Engine::Peer(name) => bail!("engine `{name}` is a program of its own"),
         Engine::Stock => None,
-        Engine::Egraft(stage) => Some(*stage),
+        Engine::Egraft(stage) => Some((*stage, Rules::default())),
+        Engine::EgraftWith(folder) => Some((Stage::default(), input::more_rules(folder)?)),
     };
     let code = &args.code;
     let config = input::config(None, code)?;
     let cpu = format!("CPU {}", code.cpu.as_deref().unwrap_or("native"));
-    let (egraft, about) = match stage {
+    let (egraft, about) = match egraft {
         None => (None, (format!("Wasmtime {WASMTIME_VERSION}, Cranelift"), cpu)),
-        Some(stage) => {
+        Some((stage, rules)) => {
             let about =
                 format!("Egraft {} in Wasmtime {WASMTIME_VERSION}", env!("CARGO_PKG_VERSION"));
             let settings =
                 format!("effort {}, backend {}, stage {stage}, {cpu}", code.effort, code.backend);
-            (Some(input::options(code)?.stage(stage)), (about, settings))
+            (Some(input::options(code)?.stage(stage).rules(rules)), (about, settings))
         }
     };
     serve(&mut WasmHost::new(config, egraft, about).delay(args.delay), input, output)?;

@@ -86,6 +86,16 @@ pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
     Ok(options)
 }
 
+/// The standard rules and those of a folder.
+pub(crate) fn more_rules(folder: &Path) -> Result<egraft::Rules> {
+    let set = egraft_rules::RuleSet::from_folder(folder)
+        .with_context(|| format!("{}: cannot be read as rules", folder.display()))?;
+    if set.rules.is_empty() {
+        bail!("{}: no rules in it", folder.display());
+    }
+    Ok(egraft::Rules::with(set))
+}
+
 /// Says on standard error what the caller should know though nothing failed.
 pub(crate) fn warn_about(report: &egraft::Report) {
     report.warnings().iter().for_each(output::warn);

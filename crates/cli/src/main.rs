@@ -12,10 +12,12 @@ mod derive;
 mod emit;
 mod engine;
 mod explain;
+mod infer;
 mod input;
 mod inspect;
 mod invoke;
 mod kernel;
+mod measure;
 mod output;
 mod report;
 mod rules;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             Some(args::VerifyCommand::Rules(rules)) => verify::rules(rules),
             None => validate::validate(&args),
         },
+        Command::Infer(args) => infer::infer(&args.command),
         Command::Bench(args) => bench::bench(&args),
         Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),

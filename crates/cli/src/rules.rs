@@ -14,6 +14,7 @@ pub(crate) fn rules(command: &RulesCommand) -> Result<ExitCode> {
         RulesCommand::List { filter, json } => list(filter.as_deref(), *json),
         RulesCommand::Show { name, json } => show(name, *json),
         RulesCommand::Check { files } => check(files),
+        RulesCommand::Measure(args) => crate::measure::measure(args),
         RulesCommand::Derive(args) => crate::derive::derive(args),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let Some(file) = &args.file else { bail!("no file to run") };
     if let Runner::Native(_) | Runner::Peer(_) = args.engine {
         bail!(
-            "--engine {}: runs kernels only; there are stock, egraft and egraft:STAGE",
+            "--engine {}: runs kernels only; there are stock, egraft, egraft:STAGE and egraft+FOLDER",
             args.engine
         );
     }
@@ -35,6 +35,11 @@ fn load(args: &RunArgs, file: &Path) -> Result<Module> {
         Kind::Module => {
             input::check_module(file, &bytes)?;
             let (config, options) = (input::config(None, &args.code)?, input::options(&args.code)?);
+            let options = match &args.engine {
+                Runner::Egraft(stage) => options.stage(*stage),
+                Runner::EgraftWith(folder) => options.rules(input::more_rules(folder)?),
+                _ => options,
+            };
             compile(&args.engine, &config, &options, &bytes).in_file(file)
         }
     }
@@ -51,9 +56,9 @@ fn compile(
         Runner::Stock | Runner::Native(_) | Runner::Peer(_) => {
             Ok(Module::new(&Engine::new(config)?, wasm)?)
         }
-        Runner::Egraft(stage) => {
+        Runner::Egraft(_) | Runner::EgraftWith(_) => {
             let mut config = config.clone();
-            let handle = config.egraft(options.clone().stage(*stage))?;
+            let handle = config.egraft(options.clone())?;
             let (module, report) = handle.module(&Engine::new(&config)?, wasm)?;
             input::warn_about(&report);
             Ok(module)

@@ -65,6 +65,7 @@ mod report;
 mod shape;
 mod target;
 
+pub use egraft_egraph::Rules;
 pub use egraft_lower::{Format, Rewrite};
 pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};
 pub use egraft_x64::{ListedInst, ListedLoop, ListedVersion, Listing, Width};

@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
-use egraft_egraph::{RULES, StopReason};
+use egraft_egraph::{RULES, Rules, StopReason};
 use egraft_lower::{Format, LowerOptions, Outcome, Rewrite, Stats, x64_price};
 use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
@@ -128,6 +128,7 @@ pub(crate) struct Optimizer {
     effort: Effort,
     backend: Backend,
     stage: Stage,
+    rules: Rules,
     measure_stock: bool,
     notes: Mutex<Notes>,
 }
@@ -147,6 +148,7 @@ impl Optimizer {
                 _ => options.backend,
             },
             stage: options.stage,
+            rules: options.rules,
             measure_stock: options.measure_stock,
             notes: Mutex::default(),
         }
@@ -156,6 +158,10 @@ impl Optimizer {
     pub(crate) fn session<'a>(&'a self, store: Option<&'a CodeStore>) -> Session<'a> {
         self.notes().sessions += 1;
         Session { optimizer: self, store: store.map(|store| (store, store.stats())) }
+    }
+
+    fn lower_options(&self) -> LowerOptions {
+        LowerOptions { rules: self.rules, ..lower_options(self.effort) }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -205,7 +211,9 @@ impl FunctionCompiler for Optimizer {
         let effort = [self.effort.level(), self.backend as u8, self.stage as u8];
         let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
         Fingerprint::of(
-            [b"egraft".as_slice(), version, &effort].into_iter().chain(rules.map(str::as_bytes)),
+            [b"egraft".as_slice(), version, &effort, &self.rules.digest().to_le_bytes()]
+                .into_iter()
+                .chain(rules.map(str::as_bytes)),
         )
     }
 
@@ -226,7 +234,7 @@ impl FunctionCompiler for Optimizer {
     }
 
     fn compile(&self, function: &CapturedFunction, isa: &dyn TargetIsa) -> Decision {
-        let (optimized, mut note, _) = run(&function.func, isa, &lower_options(self.effort));
+        let (optimized, mut note, _) = run(&function.func, isa, &self.lower_options());
         note.shape = Some(Shape::of(&function.func));
         let decision = self.decide(&function.func, optimized, isa, &mut note);
         let replaced = !matches!(decision, Decision::Stock(_));

@@ -1,5 +1,6 @@
 //! What a user can choose.
 
+use egraft_egraph::Rules;
 use crate::Error;
 use serde::Serialize;
 use std::fmt;
@@ -188,6 +189,8 @@ pub struct Options {
     pub backend: Backend,
     /// How much of Egraft takes part.
     pub stage: Stage,
+    /// The rules: the standard ones, and perhaps others.
+    pub rules: Rules,
     /// Where compiled functions outlive the process. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the cache directory may hold; the entries unused for longest go first.
@@ -205,6 +208,7 @@ impl Default for Options {
             effort: Effort::default(),
             backend: Backend::default(),
             stage: Stage::default(),
+            rules: Rules::default(),
             cache_dir: None,
             cache_limit: 1 << 30,
             memory_limit: 256 << 20,
@@ -229,6 +233,12 @@ impl Options {
     /// Sets [`stage`](Self::stage).
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage = stage;
+        self
+    }
+
+    /// Sets [`rules`](Self::rules).
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
         self
     }
 

@@ -6,6 +6,7 @@
 mod dump;
 mod explain;
 mod graph;
+mod rules;
 mod run;
 mod standard;
 
@@ -13,4 +14,5 @@ pub use dump::{to_dot, to_json};
 pub use explain::{Proof, Reason, Step};
 pub use graph::EGraph;
 pub use run::{Limits, Matcher, Rewriter, RuleCount, Saturation, StopReason, saturate};
+pub use rules::Rules;
 pub use standard::{RULES, StandardRules};

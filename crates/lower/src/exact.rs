@@ -8,7 +8,7 @@ use crate::seed::Seeded;
 use crate::shape::Context;
 use cranelift_codegen::ir::{Block, Function};
 use cranelift_codegen::isa::TargetIsa;
-use egraft_egraph::StandardRules;
+use egraft_egraph::Rules;
 use egraft_ir::ClassId;
 use egraft_rules::MatchGraph;
 use rustc_hash::FxHashMap;
@@ -67,7 +67,7 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new(func: &Function, flow: &Flow, seeded: &Seeded<'_, StandardRules>) -> Blocks {
+    fn new(func: &Function, flow: &Flow, seeded: &Seeded<'_, Rules>) -> Blocks {
         let graph = seeded.rewriter.graph();
         let mut classes = FxHashMap::default();
         for inst in &seeded.pure {

@@ -10,11 +10,10 @@ use crate::shape::Context;
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
-    EGraph, Limits, Matcher, RULES, Reason as Why, RuleCount, Saturation, StandardRules,
-    StopReason, saturate, to_dot, to_json,
+    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, Saturation, StopReason, saturate, to_dot, to_json,
 };
 use egraft_ir::{ClassId, Node};
-use egraft_rules::MatchGraph;
+use egraft_rules::{MatchGraph, RuleId};
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::fmt;
@@ -38,11 +37,19 @@ pub struct LowerOptions {
     pub max_nodes: usize,
     /// Whether to find out for [`Improved::rewrites`] which rules led to what was chosen.
     pub explain: bool,
+    /// The rules.
+    pub rules: Rules,
 }
 
 impl Default for LowerOptions {
     fn default() -> LowerOptions {
-        LowerOptions { effort: 1, max_insts: 100_000, max_nodes: 400_000, explain: false }
+        LowerOptions {
+            effort: 1,
+            max_insts: 100_000,
+            max_nodes: 400_000,
+            explain: false,
+            rules: Rules::default(),
+        }
     }
 }
 
@@ -196,7 +203,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     if let Some(reason) = refuse(func, options, &stats) {
         return unchanged(reason, stats);
     }
-    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
+    let mut seeded = seed(func, &flow.domtree, &options.rules, options.limits());
     let mut counts = seeded.rewriter.counts().to_vec();
     stats.stop = Some(seeded.rewriter.stop_reason());
     if options.effort >= 3 {
@@ -207,7 +214,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
         }
         stats.stop = Some(stop);
     }
-    stats.rules = fired(&counts);
+    stats.rules = fired(&counts, options.rules);
     let graph = seeded.rewriter.graph();
     stats.enodes = graph.node_count();
     stats.eclasses = graph.class_count();
@@ -234,7 +241,7 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
     stats.insts_after =
         better.layout.blocks().map(|block| better.layout.block_insts(block).count()).sum();
     let rewrites = match options.explain {
-        true => rewrites(func, &seeded, &extraction, &replaced),
+        true => rewrites(func, &seeded, options.rules, &extraction, &replaced),
         false => Vec::new(),
     };
     Outcome::Improved(Box::new(Improved { func: better, rewrites, stats }))
@@ -243,7 +250,8 @@ pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) ->
 /// What led from each of the instructions `replaced` to what was chosen for it.
 fn rewrites(
     func: &Function,
-    seeded: &Seeded<'_, StandardRules>,
+    seeded: &Seeded<'_, Rules>,
+    active: Rules,
     extraction: &Extraction<'_>,
     replaced: &[Inst],
 ) -> Vec<Rewrite> {
@@ -259,7 +267,7 @@ fn rewrites(
         let mut rules: Vec<&'static str> = Vec::new();
         for step in graph.proof().explain(before, after)? {
             let Why::Rule(rule) = step.reason else { continue };
-            let name = RULES[rule.index()].name;
+            let name = active.name(rule);
             if !rules.contains(&name) {
                 rules.push(name);
             }
@@ -275,20 +283,20 @@ fn rewrites(
 
 /// Saturates a seeded graph, within a few times its size: rules that build sums of sums would
 /// otherwise fill any limit.
-fn saturate_seeded(seeded: &mut Seeded<'_, StandardRules>, options: &LowerOptions) -> Saturation {
+fn saturate_seeded(seeded: &mut Seeded<'_, Rules>, options: &LowerOptions) -> Saturation {
     let graph = seeded.rewriter.graph_mut();
     let limits = options.limits();
     let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
-    saturate(graph, &StandardRules, Limits { nodes, iterations: SATURATION_ROUNDS, ..limits })
+    saturate(graph, &options.rules, Limits { nodes, iterations: SATURATION_ROUNDS, ..limits })
 }
 
 /// The e-graph of `func` after rewriting.
-pub(crate) fn rewritten(
+pub(crate) fn rewritten<'o>(
     func: &Function,
     flow: &Flow,
-    options: &LowerOptions,
-) -> Seeded<'static, StandardRules> {
-    let mut seeded = seed(func, &flow.domtree, &StandardRules, options.limits());
+    options: &'o LowerOptions,
+) -> Seeded<'o, Rules> {
+    let mut seeded = seed(func, &flow.domtree, &options.rules, options.limits());
     if options.effort >= 3 {
         saturate_seeded(&mut seeded, options);
     }
@@ -374,13 +382,13 @@ pub(crate) fn refuse(func: &Function, options: &LowerOptions, stats: &Stats) -> 
     }
 }
 
-fn fired(counts: &[RuleCount]) -> Vec<Fired> {
+fn fired(counts: &[RuleCount], active: Rules) -> Vec<Fired> {
     let mut rules: Vec<Fired> = counts
         .iter()
         .enumerate()
         .filter(|(_, count)| count.matched > 0)
         .map(|(at, count)| Fired {
-            rule: RULES[at].name,
+            rule: active.name(RuleId(at as u16)),
             matched: count.matched,
             joined: count.joined,
         })

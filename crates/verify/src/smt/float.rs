@@ -151,18 +151,35 @@ impl Terms {
         self.choose(fractional, rounded, a)
     }
 
-    /// What is true of integers made floats, of which else only the name is known: they are integral
+    /// What is true of NaNs made of NaNs: they stay. And of integers made floats, of which else only
+    /// the name is known: they are integral
     /// and no NaN, their magnitude does not pass the integer's bound, and where the format has room
     /// for all digits, the way back gives the integer.
     pub(super) fn float_lemmas(&mut self, roots: &[Term]) -> Vec<Term> {
         let mut made: Vec<(Term, Term)> = Vec::new();
         let mut back: Vec<(Term, Term)> = Vec::new();
+        let mut nans: Vec<(Term, Term)> = Vec::new();
         self.visit(roots, |term, kind| match kind {
             Kind::Apply("from_signed", args) => made.push((term, args[0])),
             Kind::Apply("to_signed", args) => back.push((term, args[0])),
+            Kind::Apply("nan_of_one", args) => nans.push((term, args[0])),
             _ => {}
         });
         let mut lemmas = Vec::new();
+        for (first, _) in &nans {
+            let f = if self.width(*first) == 32 { Float::Single } else { Float::Double };
+            let quiet = self.number(f.bits(), f.canonical_nan());
+            let first = self.bin(BinOp::Or, *first, quiet);
+            for (second, of) in &nans {
+                if self.width(*of) != f.bits() {
+                    continue;
+                }
+                // The NaN of a NaN that arithmetic gave is that NaN.
+                let (same, second) = (self.equal(*of, first), self.bin(BinOp::Or, *second, quiet));
+                let (other, stays) = (self.negate(same), self.equal(first, second));
+                lemmas.push(self.either(other, stays));
+            }
+        }
         for (float, integer) in made {
             let f = if self.width(float) == 32 { Float::Single } else { Float::Double };
             let bits = self.width(integer);
@@ -213,8 +230,34 @@ impl Terms {
         if self.floats.canonical_nan {
             return canonical;
         }
-        let name = ["nan_of_none", "nan_of_one", "nan_of_two", "nan_of_three"][inputs.len().min(3)];
-        let choice = self.apply(name, inputs, f.bits());
+        let choice = self.nan_choice(f, inputs);
         self.bin(BinOp::Or, choice, canonical)
+    }
+
+    /// Sign and fraction of a NaN that arithmetic gives. Of one NaN among the operands, or of equal
+    /// operands, it is a function of that NaN alone; of none it is always the same; of several it may
+    /// depend on their order. So do x86 (Intel SDM volume 1, table 4-7), Arm (FPProcessNaNs) and
+    /// RISC-V; IEEE 754-2019 section 6.2.3 recommends it.
+    fn nan_choice(&mut self, f: Float, inputs: &[Term]) -> Term {
+        let w = f.bits();
+        let none = self.apply("nan_of_none", &[], w);
+        match *inputs {
+            [] => none,
+            [a] => {
+                let (is_nan, own) = (self.float_is_nan(f, a), self.apply("nan_of_one", &[a], w));
+                self.choose(is_nan, own, none)
+            }
+            [a, b] => {
+                let (nan_a, nan_b) = (self.float_is_nan(f, a), self.float_is_nan(f, b));
+                let (of_a, of_b) =
+                    (self.apply("nan_of_one", &[a], w), self.apply("nan_of_one", &[b], w));
+                let (same, both) = (self.equal(a, b), self.apply("nan_of_two", &[a, b], w));
+                let both = self.choose(same, of_a, both);
+                let if_a = self.choose(nan_b, both, of_a);
+                let otherwise = self.choose(nan_b, of_b, none);
+                self.choose(nan_a, if_a, otherwise)
+            }
+            _ => self.apply("nan_of_three", inputs, w),
+        }
     }
 }

@@ -565,11 +565,16 @@ impl Terms {
             let (high, low) = (self.equal(high, high_constant), self.equal(low, low_constant));
             return self.both(high, low);
         }
-        if let (Kind::Concat(high, low), Kind::Concat(other_high, other_low)) =
-            (self.kind(a).clone(), self.kind(b).clone())
-            && self.width(low) == self.width(other_low)
-        {
-            let (high, low) = (self.equal(high, other_high), self.equal(low, other_low));
+        // Part by part at the seam of a concatenation, the higher one's if there are two.
+        let seam = |terms: &Terms, x: Term| match *terms.kind(x) {
+            Kind::Concat(_, low) => Some(terms.width(low)),
+            _ => None,
+        };
+        if let Some(split) = seam(self, a).max(seam(self, b)) {
+            let (high_a, high_b) =
+                (self.slice(a, split, width - split), self.slice(b, split, width - split));
+            let (low_a, low_b) = (self.slice(a, 0, split), self.slice(b, 0, split));
+            let (high, low) = (self.equal(high_a, high_b), self.equal(low_a, low_b));
             return self.both(high, low);
         }
         if self.same_polynomial(a, b) {

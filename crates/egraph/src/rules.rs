@@ -1,0 +1,123 @@
+//! The rules at work: the standard ones, and others that were loaded at run time.
+//!
+//! Loaded rules are matched by the interpreter, which is slower than generated code and finds the same.
+
+use crate::graph::EGraph;
+use crate::run::Matcher;
+use crate::standard::{RULES, StandardRules};
+use egraft_ir::{ClassId, Node};
+use egraft_rules::{BuildGraph, Interpreter, Match, RuleId, RuleSet};
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
+
+/// The standard rules, and perhaps more.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Rules {
+    more: Option<&'static Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    set: &'static RuleSet,
+    interpreter: Interpreter<'static>,
+    digest: u64,
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Rules) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl Eq for Rules {}
+
+impl Rules {
+    /// The standard rules and those of `set`, which is kept until the process ends.
+    ///
+    /// # Panics
+    /// If there are more rules than ids, 65,536.
+    pub fn with(set: RuleSet) -> Rules {
+        assert!(RULES.len() + set.rules.len() <= 1 << 16, "more rules than ids");
+        let mut hasher = FxHasher::default();
+        for rule in &set.rules {
+            rule.to_string().hash(&mut hasher);
+        }
+        let set: &'static RuleSet = Box::leak(Box::new(set));
+        // No set's digest is that of none.
+        let digest = hasher.finish() | 1;
+        let loaded = Loaded { set, interpreter: set.interpreter(), digest };
+        Rules { more: Some(Box::leak(Box::new(loaded))) }
+    }
+
+    /// What tells these rules from others in keys of caches; 0 for the standard ones alone.
+    pub fn digest(self) -> u64 {
+        self.more.map_or(0, |more| more.digest)
+    }
+
+    /// The name of a rule.
+    ///
+    /// # Panics
+    /// For a rule of other rules.
+    pub fn name(self, rule: RuleId) -> &'static str {
+        match (rule.index().checked_sub(RULES.len()), self.more) {
+            (Some(at), Some(more)) => &more.set.rules[at].name,
+            _ => RULES[rule.index()].name,
+        }
+    }
+}
+
+impl Matcher for Rules {
+    fn rule_count(&self) -> usize {
+        RULES.len() + self.more.map_or(0, |more| more.set.rules.len())
+    }
+
+    fn match_node(&self, graph: &EGraph, class: ClassId, node: &Node, out: &mut Vec<Match>) {
+        StandardRules.match_node(graph, class, node, out);
+        if let Some(more) = self.more {
+            let first = out.len();
+            more.interpreter.match_node(graph, node, class, out);
+            for found in &mut out[first..] {
+                found.rule = RuleId(found.rule.0 + RULES.len() as u16);
+            }
+        }
+    }
+
+    fn instantiate<B: BuildGraph>(&self, builder: &mut B, found: &Match) -> Option<ClassId> {
+        match (found.rule.index().checked_sub(RULES.len()), self.more) {
+            (Some(at), Some(more)) => {
+                let own = Match { rule: RuleId(at as u16), ..found.clone() };
+                more.interpreter.instantiate(builder, &own)
+            }
+            _ => StandardRules.instantiate(builder, found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, Rewriter};
+    use egraft_ir::{Op, Ty};
+    use egraft_rules::Source;
+
+    #[test]
+    fn loaded_rules_rewrite_and_have_names() {
+        // No standard rule makes a product of a sum of four.
+        let text = ";; Test.\n(rule four_times (simplify (imul $I16X8 x (k $I16X8 27))) (imul $I16X8 (imul $I16X8 x (k $I16X8 9)) (k $I16X8 3)))";
+        let set = RuleSet::parse(&[Source::new("test.isle", text)]).unwrap();
+        let rules = Rules::with(set);
+        assert_ne!(rules, Rules::default());
+        let mut rewriter = Rewriter::new(&rules, Limits::default());
+        let x = rewriter.add(Node::with_imm(Op::Leaf, Ty::I8X16, 0, &[]));
+        let constant = |number| Node::constant(Ty::I8X16, Ty::I16X8.splat_bits(number));
+        let (nine, three, all) =
+            (rewriter.add(constant(9)), rewriter.add(constant(3)), rewriter.add(constant(27)));
+        let product = rewriter.add(Node::new(Op::Imul, Ty::I16X8, &[x, all]));
+        let inner = rewriter.add(Node::new(Op::Imul, Ty::I16X8, &[x, nine]));
+        let outer = rewriter.add(Node::new(Op::Imul, Ty::I16X8, &[inner, three]));
+        assert_eq!(product, outer);
+        let last = RuleId(rules.rule_count() as u16 - 1);
+        assert_eq!(rules.name(last), "four_times");
+        assert_eq!(rewriter.counts()[last.index()].joined, 1);
+    }
+}
