@@ -16,6 +16,13 @@ use std::time::Instant;
 /// Failures, and reasons for not knowing, that are listed.
 const LISTED: usize = 20;
 
+/// Steps of Egraft's own backend that nothing looks at here.
+const UNSEEN: [&str; 3] = [
+    "Cranelift's mid-end and unrolling",
+    "packing to 256 bits",
+    "register allocation and emission",
+];
+
 /// One step of compiling a function.
 #[derive(Debug, Serialize)]
 struct Step {
@@ -47,8 +54,7 @@ pub(crate) fn validate(args: &VerifyArgs) -> Result<ExitCode> {
     let start = Instant::now();
     let files = modules(&args.files)?;
     let bar = output::progress(files.len() as u64, "verifying");
-    let mut validator =
-        Validator::new(Options { operand_ms: args.timeout, ..Options::default() });
+    let mut validator = Validator::new(Options { operand_ms: args.timeout, ..Options::default() });
     let mut functions = Vec::new();
     for file in &files {
         bar.set_message(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
@@ -100,8 +106,7 @@ fn module(
     let wasm = input::read_module(file)?;
     let config = input::config(None, &args.code)?;
     let effort = Effort::from_level(args.code.effort)?;
-    let captured =
-        egraft::capture(&config, &wasm).with_context(|| file.display().to_string())?;
+    let captured = egraft::capture(&config, &wasm).with_context(|| file.display().to_string())?;
     for function in &captured.functions {
         let isa = &*captured.isa;
         let mut steps = Vec::new();
@@ -111,9 +116,21 @@ fn module(
             steps.push(Step { name, seconds: start.elapsed().as_secs_f64(), checked });
             Ok(())
         };
-        if let Optimized::Improved(better) = egraft::optimize_function(&function.func, isa, effort)
-        {
-            step("rewriting", &mut || Ok(validator.rewriting(&function.func, &better)?))?;
+        let better = match egraft::optimize_function(&function.func, isa, effort) {
+            Optimized::Improved(better) => Some(better),
+            _ => None,
+        };
+        if let Some(better) = &better {
+            step("rewriting", &mut || Ok(validator.rewriting(&function.func, better)?))?;
+        }
+        let func = better.as_deref().unwrap_or(&function.func);
+        let mut not_validated = Vec::new();
+        if let Some(selection) = egraft::selection(func, isa, effort, args.code.backend) {
+            step("selection", &mut || Ok(validator.selection(&selection)?))?;
+            not_validated.extend(UNSEEN.map(str::to_owned));
+            if selection.versions > 0 {
+                not_validated.push(format!("second versions of loops ({})", selection.versions));
+            }
         }
         if !steps.is_empty() {
             functions.push(Validated {
@@ -121,7 +138,7 @@ fn module(
                 function: function.name.clone().unwrap_or_else(|| function.index.to_string()),
                 index: function.index,
                 steps,
-                not_validated: Vec::new(),
+                not_validated,
             });
         }
     }
@@ -156,25 +173,48 @@ fn print(report: &Report) -> Result<()> {
     line(table)?;
     findings(report)?;
     let total = &report.total;
-    let share = |count: usize| 100.0 * count as f64 / total.effects().max(1) as f64;
-    line(format_args!(
-        "\n{} functions, {} effects: {} proven ({:.2}%), {} of them by the solver; {} unknown \
-         ({:.2}%), {} failed; {:.1} s",
-        report.functions.len(),
-        total.effects(),
-        total.proven(),
-        share(total.proven()),
-        total.solved,
-        total.unknown.len(),
-        share(total.unknown.len()),
-        total.failed.len(),
-        report.seconds,
-    ))?;
+    line("")?;
+    for name in ["rewriting", "selection"] {
+        let mut checked = Checked::default();
+        let mut seconds = 0.0;
+        let steps = report.functions.iter().flat_map(|function| &function.steps);
+        for step in steps.filter(|step| step.name == name) {
+            checked.add(step.checked.clone());
+            seconds += step.seconds;
+        }
+        line(format_args!("{name}: {}, {seconds:.1} s", summary(&checked)))?;
+    }
+    let functions = report.functions.len();
+    line(format_args!("{functions} functions: {}, {:.1} s", summary(total), report.seconds))?;
+    let with = |what: &str| {
+        let unseen = report.functions.iter().flat_map(|function| &function.not_validated);
+        unseen.filter(|text| text.starts_with(what)).count()
+    };
+    for what in UNSEEN.into_iter().chain(["second versions of loops"]) {
+        if with(what) > 0 {
+            line(format_args!("not validated: {what}, in {} functions", with(what)))?;
+        }
+    }
     if !total.assumptions.is_empty() {
         let list = total.assumptions.iter().map(|(what, count)| format!("{what} ({count})"));
         line(format_args!("assumed: {}", list.collect::<Vec<_>>().join("; ")))?;
     }
     Ok(())
+}
+
+/// Counts, with shares of all effects.
+fn summary(checked: &Checked) -> String {
+    let share = |count: usize| 100.0 * count as f64 / checked.effects().max(1) as f64;
+    format!(
+        "{} effects: {} proven ({:.2}%), {} of them by the solver; {} unknown ({:.2}%), {} failed",
+        checked.effects(),
+        checked.proven(),
+        share(checked.proven()),
+        checked.solved,
+        checked.unknown.len(),
+        share(checked.unknown.len()),
+        checked.failed.len(),
+    )
 }
 
 /// What failed, and why other effects are unknown, most frequent first.

@@ -12,6 +12,7 @@ use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
     StockReason, StoreStats,
 };
+use egraft_x64::observe::Selection;
 use egraft_x64::{Declined, ListedInst, Listing};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -218,7 +219,7 @@ impl FunctionCompiler for Optimizer {
 
     /// What `egraft-lower` would leave alone is not captured, except for inspection.
     fn wants(&self, body: &BodySummary) -> Result<(), StockReason> {
-        match self.refuses(body.loops, body.vector_loops) {
+        match refuses(self.effort, body.loops, body.vector_loops) {
             Some(reason) if !self.measure_stock => Err(StockReason::Declined(reason.to_owned())),
             _ => Ok(()),
         }
@@ -264,7 +265,7 @@ impl Optimizer {
             Optimized::Unchanged(reason) => (None, Some(reason)),
         };
         let shape = note.shape.unwrap_or_default();
-        let refused = self.refuses(shape.loops, shape.vector_loops).is_some();
+        let refused = refuses(self.effort, shape.loops, shape.vector_loops).is_some();
         if !refused && uses_x64(self.backend, isa, shape) {
             let func = better.as_deref().unwrap_or(func);
             match egraft_x64::compile(func, isa, &self.stage.x64_options()) {
@@ -283,15 +284,15 @@ impl Optimizer {
             (None, reason) => Decision::Stock(StockReason::Declined(reason.unwrap_or_default())),
         }
     }
+}
 
-    /// Why a function with so many loops is left alone at this effort, if it is.
-    fn refuses(&self, loops: usize, vector_loops: usize) -> Option<&'static str> {
-        match (self.effort, loops, vector_loops) {
-            (Effort::Stock, _, _) => Some("effort is 0"),
-            (_, 0, _) => Some("no loop"),
-            (Effort::Fast, _, 0) => Some("no vector code in a loop (effort 2 takes it)"),
-            _ => None,
-        }
+/// Why a function with so many loops is left alone at this effort, if it is.
+fn refuses(effort: Effort, loops: usize, vector_loops: usize) -> Option<&'static str> {
+    match (effort, loops, vector_loops) {
+        (Effort::Stock, _, _) => Some("effort is 0"),
+        (_, 0, _) => Some("no loop"),
+        (Effort::Fast, _, 0) => Some("no vector code in a loop (effort 2 takes it)"),
+        _ => None,
     }
 }
 
@@ -312,6 +313,23 @@ pub fn listing(func: &Function, isa: &dyn TargetIsa, backend: Backend) -> Option
     }
     let options = egraft_x64::Options { listing: true, ..Default::default() };
     egraft_x64::compile(func, isa, &options).ok()?.listing
+}
+
+/// What Egraft's own backend selects for `func`, as rewritten or not, for validation; `None` where
+/// another compiles such functions.
+#[doc(hidden)]
+pub fn selection(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    effort: Effort,
+    backend: Backend,
+) -> Option<Selection> {
+    let shape = Shape::of(func);
+    if refuses(effort, shape.loops, shape.vector_loops).is_some() || !uses_x64(backend, isa, shape)
+    {
+        return None;
+    }
+    egraft_x64::observe::select(func, isa, &egraft_x64::Options::default()).ok()
 }
 
 /// What stock Cranelift makes of `func`; `None` for targets other than x86-64, and where it does not

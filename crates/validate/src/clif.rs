@@ -29,6 +29,8 @@ pub(crate) struct Clif<'f> {
     /// Blocks that can be reached, each behind those that dominate it.
     pub(crate) order: Vec<Block>,
     known: SecondaryMap<Value, Option<Known>>,
+    /// Where each explicit stack slot starts in the frame, once that is fixed.
+    pub(crate) stack_slots: Option<Vec<u32>>,
 }
 
 impl<'f> Clif<'f> {
@@ -37,7 +39,7 @@ impl<'f> Clif<'f> {
         let cfg = ControlFlowGraph::with_function(func);
         let domtree = DominatorTree::with_function(func, &cfg);
         let order = domtree.cfg_rpo().copied().collect();
-        Clif { func, order, known: SecondaryMap::new() }
+        Clif { func, order, known: SecondaryMap::new(), stack_slots: None }
     }
 
     /// Says what a parameter or the result of an effect is.
@@ -107,11 +109,16 @@ impl<'f> Clif<'f> {
                 Err(error) => Known::Nothing(error.to_string()),
             };
         }
+        if let (Some(slots), InstructionData::StackAddr { stack_slot, offset, .. }) =
+            (&self.stack_slots, dfg.insts[inst])
+        {
+            let start = slots.get(stack_slot.as_u32() as usize).copied().unwrap_or_default();
+            let at = i64::from(start) + i64::from(i32::from(offset));
+            return Known::Is(values.function(&format!("stack+{at}"), &[], 64));
+        }
         match self.width(dfg.first_result(inst)) {
             Some(width) => Known::Is(values.function(&blanked(self.func, inst), &args, width)),
-            None => {
-                Known::Nothing(format!("type {}", dfg.value_type(dfg.first_result(inst))))
-            }
+            None => Known::Nothing(format!("type {}", dfg.value_type(dfg.first_result(inst)))),
         }
     }
 
@@ -151,11 +158,28 @@ impl<'f> Clif<'f> {
         bits != 0 && (matches!(node.op, Op::Udiv | Op::Urem) || bits != node.ty.mask())
     }
 
-    /// A new value for a result of the effect `inst`: what an extending load gives is an extension.
-    pub(crate) fn fresh(&self, values: &mut Values, inst: Inst, result: Value) -> Known {
+    /// A new value for a result of the effect `inst`, and for the bits that a load reads.
+    pub(crate) fn fresh(
+        &self,
+        values: &mut Values,
+        inst: Inst,
+        result: Value,
+    ) -> (Option<Id>, Known) {
+        self.given(values, inst, result, None)
+    }
+
+    /// As [`Clif::fresh`], but where `raw` says what a load reads, that is read: what an extending load
+    /// gives is an extension of it.
+    pub(crate) fn given(
+        &self,
+        values: &mut Values,
+        inst: Inst,
+        result: Value,
+        raw: Option<Id>,
+    ) -> (Option<Id>, Known) {
         let dfg = &self.func.dfg;
         let Some(ty) = from_type(dfg.value_type(result)) else {
-            return Known::Nothing(format!("type {}", dfg.value_type(result)));
+            return (None, Known::Nothing(format!("type {}", dfg.value_type(result))));
         };
         let name = format!("{result} = {}", dfg.insts[inst].opcode());
         let extended = |op: Op, from: Ty| (Node::convert(op, ty, from, ClassId(0)), from.bits());
@@ -173,17 +197,22 @@ impl<'f> Clif<'f> {
             Opcode::Sload8x8 => widened(Op::SwidenLow, Ty::I8X16),
             Opcode::Sload16x4 => widened(Op::SwidenLow, Ty::I16X8),
             Opcode::Sload32x2 => widened(Op::SwidenLow, Ty::I32X4),
-            _ => return Known::Is(values.symbol(&name, ty.bits())),
+            _ => {
+                let id = raw.unwrap_or_else(|| values.symbol(&name, ty.bits()));
+                return (Some(id), Known::Is(id));
+            }
         };
-        let mut loaded = values.symbol(&name, bits);
+        let raw = raw.unwrap_or_else(|| values.symbol(&name, bits));
+        let mut loaded = raw;
         if bits == 64 && ty.is_vector() {
             let lane = Node::new(Op::ScalarToVector, Ty::I64X2, &[ClassId(0)]);
             loaded = values.op(lane, &[loaded]).expect("a lane of a vector");
         }
-        match values.op(node, &[loaded]) {
+        let known = match values.op(node, &[loaded]) {
             Ok(id) => Known::Is(id),
             Err(error) => Known::Nothing(error.to_string()),
-        }
+        };
+        (Some(raw), known)
     }
 }
 

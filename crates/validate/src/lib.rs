@@ -8,8 +8,10 @@
 //! [`Checked::assumptions`] names; what is not decided is reported as unknown.
 
 mod clif;
+mod machine;
 mod report;
 mod rewriting;
+mod selection;
 mod solve;
 mod values;
 
@@ -18,6 +20,7 @@ pub use solve::Counterexample;
 
 use cranelift_codegen::ir::Function;
 use egraft_verify::smt::SolverError;
+use egraft_x64::observe::Selection;
 use solve::Prover;
 use std::time::Duration;
 
@@ -52,9 +55,26 @@ impl Validator {
     ///
     /// # Errors
     /// [`SolverError`] if the solver does not start or breaks off.
-    pub fn rewriting(&mut self, before: &Function, after: &Function) -> Result<Checked, SolverError> {
+    pub fn rewriting(
+        &mut self,
+        before: &Function,
+        after: &Function,
+    ) -> Result<Checked, SolverError> {
         let queries = self.prover.queries;
+        self.prover.begin();
         let mut checked = rewriting::check(before, after, &mut self.prover)?;
+        checked.queries = self.prover.queries - queries;
+        Ok(checked)
+    }
+
+    /// Checks that the machine code of `selection` does what its CLIF does.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver does not start or breaks off.
+    pub fn selection(&mut self, selection: &Selection) -> Result<Checked, SolverError> {
+        let queries = self.prover.queries;
+        self.prover.begin();
+        let mut checked = selection::check(selection, &mut self.prover)?;
         checked.queries = self.prover.queries - queries;
         Ok(checked)
     }

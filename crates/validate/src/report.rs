@@ -1,6 +1,6 @@
 //! What validation found.
 
-use crate::solve::Counterexample;
+use crate::solve::{Counterexample, Equality};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -62,6 +62,22 @@ impl Checked {
         for (what, count) in other.assumptions {
             *self.assumptions.entry(what).or_default() += count;
         }
+    }
+
+    /// Counts an effect; whether it is proven.
+    pub(crate) fn record(&mut self, place: String, verdict: Equality) -> bool {
+        let equal = matches!(verdict, Equality::Alike | Equality::Proven);
+        let failed = |what: String, example| Failed { place: place.clone(), what, example };
+        match verdict {
+            Equality::Alike => self.alike += 1,
+            Equality::Proven => self.solved += 1,
+            Equality::Unknown(reason) => self.unknown.push(Unproven { place, reason }),
+            Equality::Differ(example) => {
+                self.failed.push(failed("an operand is another".to_owned(), Some(example)));
+            }
+            Equality::Other(what) => self.failed.push(failed(what, None)),
+        }
+        equal
     }
 
     pub(crate) fn assume(&mut self, what: &'static str) {

@@ -9,7 +9,7 @@
 //! Decides nothing about machine code.
 
 use crate::clif::{Clif, Known, blanked};
-use crate::report::{Checked, Failed, Unproven};
+use crate::report::Checked;
 use crate::solve::{Equality, Prover};
 use crate::values::Values;
 use cranelift_codegen::ir::{Block, DataFlowGraph, Function, Inst};
@@ -177,22 +177,13 @@ impl Pair<'_> {
                 }
                 (Known::Nothing(why), _) | (_, Known::Nothing(why)) => Equality::Unknown(why),
             };
-            verdict = worse(verdict, found);
+            verdict = verdict.worse(found);
         }
         if funcs[0].srcloc(old) != funcs[1].srcloc(new) {
-            self.checked.fail(place.clone(), "belongs to another place of the source");
+            let what = "belongs to another place of the source".to_owned();
+            verdict = verdict.worse(Equality::Other(what));
         }
-        let equal = matches!(verdict, Equality::Alike | Equality::Proven);
-        match verdict {
-            Equality::Alike => self.checked.alike += 1,
-            Equality::Proven => self.checked.solved += 1,
-            Equality::Unknown(reason) => self.checked.unknown.push(Unproven { place, reason }),
-            Equality::Differ(example) => self.checked.failed.push(Failed {
-                place,
-                what: "an operand is another".to_owned(),
-                example: Some(example),
-            }),
-        }
+        let equal = self.checked.record(place, verdict);
         if !equal {
             self.poison_successors_of(old, block);
         }
@@ -220,22 +211,11 @@ impl Pair<'_> {
         }
         for (mine, theirs) in results[0].iter().zip(&results[1]) {
             let known = match equal {
-                true => self.sides[0].fresh(&mut self.values, old, *mine),
+                true => self.sides[0].fresh(&mut self.values, old, *mine).1,
                 false => Known::Nothing(format!("{mine} is made of what is not proven equal")),
             };
             self.sides[0].define(*mine, known.clone());
             self.sides[1].define(*theirs, known);
         }
     }
-}
-
-/// The verdict on two operands together.
-fn worse(one: Equality, other: Equality) -> Equality {
-    let rank = |verdict: &Equality| match verdict {
-        Equality::Alike => 0,
-        Equality::Proven => 1,
-        Equality::Unknown(_) => 2,
-        Equality::Differ(_) => 3,
-    };
-    if rank(&other) > rank(&one) { other } else { one }
 }

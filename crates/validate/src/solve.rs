@@ -7,11 +7,14 @@
 //!
 //! Invariant: what is joined was proven; a counterexample was replayed by the evaluator.
 
-use crate::values::{Args, Def, Id, SAMPLES, Values};
-use egraft_ir::{Op, eval, semantics};
-use egraft_verify::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms};
+use crate::values::{Def, Id, SAMPLES, Values};
+use egraft_ir::{Op, semantics};
+use egraft_verify::smt::{
+    Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms, VarId,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How many values below what two values share are looked into, one attempt after the other.
@@ -20,6 +23,11 @@ const OPENED: [usize; 3] = [0, 3, usize::MAX];
 const MAX_CONE: usize = 600;
 /// Values that look like one and are tried, at most.
 const MAX_CANDIDATES: usize = 4;
+/// Assignments that are tried where neither samples nor the solver decide, and for how long.
+const SEARCHED: u64 = 50_000;
+const SEARCH: Duration = Duration::from_millis(500);
+/// Bits of symbols of which all assignments are tried where the solver does not answer.
+const EXHAUSTED: u32 = 16;
 /// Values from outside that a counterexample lists.
 const MAX_LISTED: usize = 12;
 
@@ -32,8 +40,23 @@ pub(crate) enum Equality {
     Proven,
     /// They differ for the assignment given.
     Differ(Counterexample),
+    /// Something other than a value differs.
+    Other(String),
     /// Why nothing is known.
     Unknown(String),
+}
+
+impl Equality {
+    /// The verdict on two operands together.
+    pub(crate) fn worse(self, other: Equality) -> Equality {
+        let rank = |verdict: &Equality| match verdict {
+            Equality::Alike => 0,
+            Equality::Proven => 1,
+            Equality::Unknown(_) => 2,
+            Equality::Differ(_) | Equality::Other(_) => 3,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
 }
 
 /// An assignment for which two values differ, by the evaluator.
@@ -54,12 +77,28 @@ pub(crate) struct Prover {
     effect: Duration,
     /// Questions put to the solver.
     pub(crate) queries: usize,
+    /// Values that look alike and are not known to be equal.
+    refuted: FxHashSet<(Id, Id)>,
+    /// Questions that were answered: no assignment makes them true.
+    proven: FxHashSet<String>,
 }
 
 impl Prover {
     /// A prover that gives each question `query_ms` and each pair of values `effect`.
     pub(crate) fn new(query_ms: u32, effect: Duration) -> Prover {
-        Prover { solver: None, query_ms, effect, queries: 0 }
+        Prover {
+            solver: None,
+            query_ms,
+            effect,
+            queries: 0,
+            refuted: FxHashSet::default(),
+            proven: FxHashSet::default(),
+        }
+    }
+
+    /// Forgets what was learnt of the values of another function.
+    pub(crate) fn begin(&mut self) {
+        self.refuted.clear();
     }
 
     /// Whether `before` and `after` are equal; joins what it proves.
@@ -80,8 +119,7 @@ impl Prover {
             let (before, after) = (values.width(before), values.width(after));
             return Ok(Equality::Unknown(format!("{before} bits before, {after} after")));
         }
-        let (mine, theirs) = (values.samples(before), values.samples(after));
-        if let Some(at) = (0..SAMPLES).find(|at| mine[*at] != theirs[*at]) {
+        if let Some(at) = values.told_apart(before, after) {
             return Ok(told_apart(values, before, after, at));
         }
         self.sweep(values, before, after)
@@ -95,14 +133,14 @@ impl Prover {
         after: Id,
     ) -> Result<Equality, SolverError> {
         let deadline = Instant::now() + self.effect;
-        let cones = [before, after].map(|id| values.cone(id));
-        let sets = cones.each_ref().map(|cone| cone.iter().copied().collect::<FxHashSet<Id>>());
-        let mut order: Vec<Id> = cones.iter().flatten().copied().collect();
-        order.sort_unstable();
-        order.dedup();
-        let mut alike: FxHashMap<(u32, [u128; SAMPLES]), Vec<Id>> = FxHashMap::default();
+        let Apart { own, shared } = Apart::new(values, before, after);
+        let mut alike: FxHashMap<(u32, [u128; SAMPLES]), Vec<(Id, Of)>> = FxHashMap::default();
+        for id in shared {
+            let key = (values.width(id), *values.samples(id));
+            alike.entry(key).or_default().push((id, Of::Both));
+        }
         let mut asked = false;
-        for id in order {
+        for (id, of) in own {
             if values.find(id) != id {
                 continue;
             }
@@ -112,20 +150,15 @@ impl Prover {
                 values.join(id, other);
                 continue;
             }
-            let places = [sets[0].contains(&id), sets[1].contains(&id)];
             let found = alike.entry((values.width(id), *values.samples(id))).or_default();
             let candidates: SmallVec<[Id; MAX_CANDIDATES]> = found
                 .iter()
                 .rev()
-                .copied()
-                .filter(|other| {
-                    // One of each side, or what both share.
-                    !(places[0] && places[1])
-                        && (sets[usize::from(places[0])].contains(other))
-                })
+                .filter(|(other, theirs)| *theirs != of && !self.refuted.contains(&(*other, id)))
+                .map(|(other, _)| *other)
                 .take(MAX_CANDIDATES)
                 .collect();
-            found.push(id);
+            found.push((id, of));
             for other in candidates {
                 if Instant::now() > deadline {
                     break;
@@ -135,10 +168,14 @@ impl Prover {
                     values.join(id, other);
                     break;
                 }
+                self.refuted.insert((other, id));
             }
         }
         if values.find(before) == values.find(after) {
             return Ok(if asked { Equality::Proven } else { Equality::Alike });
+        }
+        if let Some(example) = searched(values, before, after) {
+            return Ok(Equality::Differ(example));
         }
         Ok(match self.attempt(values, before, after, deadline)? {
             Attempt::Equal => {
@@ -166,20 +203,43 @@ impl Prover {
         let mut last = Attempt::Unknown("too large a question".to_owned());
         for opened in OPENED {
             let Some(question) = Question::new(values, one, other, opened) else { break };
-            let Question { mut terms, left, right, vars } = question;
-            if left == right {
-                return Ok(Attempt::Equal);
+            let whole = question.whole;
+            last = self.ask(question)?;
+            if matches!(last, Attempt::Equal) || whole || Instant::now() > deadline {
+                break;
             }
-            let equal = terms.equal(left, right);
-            let differ = terms.negate(equal);
-            if terms.as_bool(differ) == Some(false) {
-                return Ok(Attempt::Equal);
+        }
+        Ok(last)
+    }
+
+    /// Puts one question, part by part: lanes that do the same are one text, which is asked once.
+    fn ask(&mut self, question: Question) -> Result<Attempt, SolverError> {
+        let Question { mut terms, left, right, vars, .. } = question;
+        let mut parts = vec![terms.equal(left, right)];
+        while let Some(part) = parts.pop() {
+            if let Kind::BoolAnd(one, other) = *terms.kind(part) {
+                parts.extend([one, other]);
+                continue;
             }
+            if terms.as_bool(part) == Some(true) {
+                continue;
+            }
+            let differ = terms.negate(part);
             let query = Query::new(&terms, &[differ]);
+            if self.proven.contains(&query.text) {
+                continue;
+            }
             self.queries += 1;
-            last = match self.solver()?.ask(&query, u32::MAX)? {
-                Answer::Unsat => return Ok(Attempt::Equal),
-                Answer::Unknown(why) => Attempt::Unknown(format!("the solver: {why}")),
+            match self.solver()?.ask(&query, u32::MAX)? {
+                Answer::Unsat => {
+                    self.proven.insert(query.text);
+                }
+                Answer::Unknown(_) if holds_always(&terms, part, &query) => {
+                    self.proven.insert(query.text);
+                }
+                Answer::Unknown(why) => {
+                    return Ok(Attempt::Unknown(format!("the solver: {why}")));
+                }
                 Answer::Sat(numbers) => {
                     let mut model: FxHashMap<Id, u128> = FxHashMap::default();
                     for (symbol, bits) in query.symbols.iter().zip(numbers) {
@@ -187,14 +247,11 @@ impl Prover {
                             *model.entry(*id).or_default() |= bits << symbol.low;
                         }
                     }
-                    Attempt::Differ(model)
+                    return Ok(Attempt::Differ(model));
                 }
-            };
-            if Instant::now() > deadline {
-                break;
             }
         }
-        Ok(last)
+        Ok(Attempt::Equal)
     }
 
     fn solver(&mut self) -> Result<&mut Solver, SolverError> {
@@ -203,6 +260,24 @@ impl Prover {
         }
         Ok(self.solver.as_mut().expect("just started"))
     }
+}
+
+/// Whether `part` holds for every assignment, by trying all: `false` if these are too many.
+fn holds_always(terms: &Terms, part: Term, query: &Query) -> bool {
+    let bits: u32 = query.symbols.iter().map(|symbol| symbol.width).sum();
+    if bits > EXHAUSTED {
+        return false;
+    }
+    (0..1u128 << bits).all(|assignment| {
+        let mut values: FxHashMap<VarId, u128> = FxHashMap::default();
+        let mut rest = assignment;
+        for symbol in &query.symbols {
+            let number = rest & ((1 << symbol.width) - 1);
+            *values.entry(symbol.var).or_default() |= number << symbol.low;
+            rest >>= symbol.width;
+        }
+        terms.evaluate(part, &values) == Some(1)
+    })
 }
 
 /// What came of one question.
@@ -219,82 +294,133 @@ struct Question {
     right: Term,
     /// The value behind each variable.
     vars: Vec<Id>,
+    /// Whether nothing that the values share is left to look into.
+    whole: bool,
 }
 
 impl Question {
     /// The question whether two values are equal, where values that both are made of are variables
     /// but for `opened` levels of them; `None` if it is too large.
     fn new(values: &Values, one: Id, other: Id, opened: usize) -> Option<Question> {
-        let cones = [one, other].map(|id| values.cone(id));
-        let in_other: FxHashSet<Id> = cones[1].iter().copied().collect();
-        let shared: FxHashSet<Id> =
-            cones[0].iter().copied().filter(|id| in_other.contains(id)).collect();
-        let open = opened_below(values, &[one, other], &shared, opened);
-        let mut todo = vec![one, other];
-        let mut wanted: FxHashSet<Id> = FxHashSet::default();
-        while let Some(id) = todo.pop() {
-            let id = values.find(id);
-            if wanted.insert(id) && open.contains(&id) {
-                todo.extend(values.args(id));
+        let Apart { own, shared } = Apart::new(values, one, other);
+        let mut open: FxHashSet<Id> = own.iter().map(|(id, _)| *id).collect();
+        let mut wanted = open.clone();
+        let mut layer = shared;
+        for level in 0..=opened {
+            if wanted.len() > MAX_CONE || layer.is_empty() {
+                break;
+            }
+            wanted.extend(&layer);
+            if level < opened {
+                let ops = layer.drain(..).filter(|id| matches!(values.def(*id), Def::Op(_)));
+                let ops: Vec<Id> = ops.filter(|id| open.insert(*id)).collect();
+                layer =
+                    ops.iter().flat_map(|id| values.args(*id)).map(|id| values.find(*id)).collect();
+                layer.sort_unstable();
+                layer.dedup();
             }
         }
         if wanted.len() > MAX_CONE {
             return None;
         }
+        // Constants are known whoever shares them.
+        open.extend(wanted.iter().filter(|id| values.constant(**id).is_some()));
         let mut order: Vec<Id> = wanted.into_iter().collect();
         order.sort_unstable();
         let mut terms = Terms::new(FloatMode::default());
         let mut vars = Vec::new();
+        let mut whole = true;
         let mut made: FxHashMap<Id, Term> = FxHashMap::default();
         for id in order {
             let term = match values.def(id) {
                 Def::Op(node) if open.contains(&id) => {
                     let args: SmallVec<[Term; 3]> =
                         values.args(id).iter().map(|arg| made[&values.find(*arg)]).collect();
-                    semantics::apply(&mut terms, &node, &args).ok()?
+                    match node.op {
+                        Op::Shuffle => picked(&mut terms, node.imm, &args),
+                        _ => semantics::apply(&mut terms, &node, &args).ok()?,
+                    }
                 }
-                _ => {
+                def => {
+                    whole &= !matches!(def, Def::Op(_));
                     vars.push(id);
                     terms.var("x", values.width(id))
                 }
             };
             made.insert(id, term);
         }
-        Some(Question { left: made[&values.find(one)], right: made[&values.find(other)], terms, vars })
+        let (left, right) = (made[&values.find(one)], made[&values.find(other)]);
+        Some(Question { terms, left, right, vars, whole })
     }
 }
 
-/// The ops whose meaning is looked at: all above what is shared, and `levels` below.
-fn opened_below(
-    values: &Values,
-    roots: &[Id],
-    shared: &FxHashSet<Id>,
-    levels: usize,
-) -> FxHashSet<Id> {
-    let mut open = FxHashSet::default();
-    let mut layer: Vec<Id> = roots.iter().map(|id| values.find(*id)).collect();
-    let mut frontier = Vec::new();
-    while let Some(id) = layer.pop() {
-        let constant = matches!(values.def(id), Def::Op(node) if node.op == Op::Const);
-        if shared.contains(&id) && !constant {
-            frontier.push(id);
-        } else if open.insert(id) {
-            layer.extend(values.args(id).iter().map(|arg| values.find(*arg)));
-        }
+/// A shuffle, by runs of bytes that stay side by side: terms of whole lanes stay whole.
+fn picked(terms: &mut Terms, mask: u128, args: &[Term]) -> Term {
+    let selectors = mask.to_le_bytes().map(u32::from);
+    let mut built: Option<Term> = None;
+    let mut at = 0;
+    while at < 16 {
+        let first = selectors[at];
+        let follows = |to: usize| {
+            let next = first + (to - at) as u32;
+            selectors[to] == next && next / 16 == first / 16
+        };
+        let end = (at + 1..16).find(|to| !follows(*to)).unwrap_or(16);
+        let bits = 8 * (end - at) as u32;
+        let run = terms.slice(args[first as usize / 16], first % 16 * 8, bits);
+        built = Some(match built {
+            Some(low) => terms.join(run, low),
+            None => run,
+        });
+        at = end;
     }
-    for _ in 0..levels {
-        let mut next = Vec::new();
-        for id in frontier.drain(..) {
-            if matches!(values.def(id), Def::Op(_)) && open.insert(id) {
-                next.extend(values.args(id).iter().map(|arg| values.find(*arg)));
+    built.expect("sixteen bytes")
+}
+
+/// Which of two values something is part of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Of {
+    First,
+    Second,
+    Both,
+}
+
+/// What two values are made of, down to what both share.
+struct Apart {
+    /// What only one is made of, oldest first.
+    own: Vec<(Id, Of)>,
+    /// What both are made of, and something of one alone reads.
+    shared: Vec<Id>,
+}
+
+impl Apart {
+    fn new(values: &Values, first: Id, second: Id) -> Apart {
+        // Values are younger than their operands: once the youngest left is looked at, all that read
+        // it were.
+        let mut left: BTreeMap<Id, Of> = BTreeMap::new();
+        let reach = |left: &mut BTreeMap<Id, Of>, id: Id, of: Of| {
+            let known = left.entry(values.find(id)).or_insert(of);
+            if *known != of {
+                *known = Of::Both;
+            }
+        };
+        reach(&mut left, first, Of::First);
+        reach(&mut left, second, Of::Second);
+        let mut apart = Apart { own: Vec::new(), shared: Vec::new() };
+        while let Some((id, of)) = left.pop_last() {
+            if of == Of::Both {
+                apart.shared.push(id);
+                continue;
+            }
+            apart.own.push((id, of));
+            for arg in values.args(id) {
+                reach(&mut left, *arg, of);
             }
         }
-        if next.is_empty() {
-            break;
-        }
-        frontier = next;
+        apart.own.reverse();
+        apart.shared.reverse();
+        apart
     }
-    open
 }
 
 /// What samples say: they differ in sample `at`.
@@ -314,13 +440,41 @@ fn told_apart(values: &Values, before: Id, after: Id, at: usize) -> Equality {
     let mut leaves: Vec<Id> = cones.iter().flatten().copied().filter(leaf).collect();
     leaves.sort_unstable();
     leaves.dedup();
-    let inputs = leaves.iter().take(MAX_LISTED).map(|id| {
-        (values.name(*id).unwrap_or_default().to_owned(), hex(values.samples(*id)[at]))
-    });
+    let inputs = leaves
+        .iter()
+        .take(MAX_LISTED)
+        .map(|id| (values.name(*id).unwrap_or_default().to_owned(), hex(values.samples(*id)[at])));
     Equality::Differ(Counterexample {
         inputs: inputs.collect(),
         before: hex(values.samples(before)[at]),
         after: hex(values.samples(after)[at]),
+    })
+}
+
+/// Looks for an assignment that tells two values apart, among more than samples have.
+fn searched(values: &Values, before: Id, after: Id) -> Option<Counterexample> {
+    let mut order = values.cone(before);
+    order.extend(values.cone(after));
+    order.sort_unstable();
+    order.dedup();
+    if order.len() > MAX_CONE {
+        return None;
+    }
+    let (before, after) = (values.find(before), values.find(after));
+    let deadline = Instant::now() + SEARCH;
+    let in_time = |_: &u64| Instant::now() < deadline;
+    (1..=SEARCHED).take_while(in_time).find_map(|assignment| {
+        let numbers = values.evaluated(&order, |id| values.another(id, assignment))?;
+        if numbers[&before] == numbers[&after] {
+            return None;
+        }
+        let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+        let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
+        Some(Counterexample {
+            inputs: leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect(),
+            before: hex(numbers[&before]),
+            after: hex(numbers[&after]),
+        })
     })
 }
 
@@ -331,33 +485,43 @@ fn replay(
     after: Id,
     model: &FxHashMap<Id, u128>,
 ) -> Option<Counterexample> {
-    let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
-    let mut inputs = Vec::new();
     let mut order = values.cone(before);
     order.extend(values.cone(after));
     order.sort_unstable();
     order.dedup();
-    for id in order {
-        let number = match values.def(id) {
-            Def::Op(node) => {
-                let args: Args = values.args(id).iter().map(|arg| values.find(*arg)).collect();
-                let args: SmallVec<[u128; 3]> = args.iter().map(|arg| numbers[arg]).collect();
-                eval(&node, &args).ok()?
-            }
-            _ => {
-                let number = model.get(&id).copied().unwrap_or(0);
-                inputs.push((values.name(id).unwrap_or_default().to_owned(), hex(number)));
-                number
-            }
-        };
-        numbers.insert(id, number);
-    }
+    let numbers = values.evaluated(&order, |id| model.get(&id).copied().unwrap_or(0))?;
     let (before, after) = (numbers[&values.find(before)], numbers[&values.find(after)]);
-    inputs.truncate(MAX_LISTED);
+    let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+    let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
+    let inputs = leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect();
     let example = Counterexample { inputs, before: hex(before), after: hex(after) };
     (before != after).then_some(example)
 }
 
 fn hex(bits: u128) -> String {
     format!("{bits:#x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egraft_ir::{Node, Ty, eval};
+
+    #[test]
+    fn runs_of_a_shuffle_are_the_shuffle() {
+        let masks: [u128; 4] = [
+            0x1716_1514_1312_1110_0706_0504_0302_0100,
+            0x1f1e_1d1c_0302_0100_1110_0f0e_0d0c_0b0a,
+            0x0000_0000_0000_0000_0000_0000_0000_0000,
+            0x100f_0e0d_0c0b_0a09_0807_0605_0403_0201,
+        ];
+        let (x, y) = (0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100_u128, u128::MAX / 255 * 77 + 3);
+        for mask in masks {
+            let mut terms = Terms::new(FloatMode::default());
+            let args = [terms.number(128, x), terms.number(128, y)];
+            let made = picked(&mut terms, mask, &args);
+            let node = Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, mask);
+            assert_eq!(terms.as_const(made), eval(&node, &[x, y]).ok(), "{mask:#x}");
+        }
+    }
 }

@@ -8,13 +8,14 @@
 //! Proves nothing itself. Invariants: the operands of a value are older than the value; samples
 //! are what the evaluator gives; joined values are equal for every assignment.
 
-use egraft_ir::{ClassId, Node, Op, Ty, eval, fold};
+use egraft_ir::{ClassId, IntCc, Node, Op, Ty, eval, fold};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 /// Assignments that every value is evaluated for.
-pub(crate) const SAMPLES: usize = 16;
+pub(crate) const SAMPLES: usize = 48;
 
 /// A value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +52,8 @@ struct Entry {
     /// Bits, 1 to 128.
     width: u32,
     samples: [u128; SAMPLES],
+    /// The samples, by bit, in which float arithmetic gave a NaN on the way: its bits are a choice.
+    chosen: u64,
     /// The name of a symbol.
     name: Option<Name>,
 }
@@ -63,6 +66,37 @@ pub(crate) struct Values {
     ids: FxHashMap<(Def, Args, u32), Id>,
     names: Vec<String>,
     name_ids: FxHashMap<String, Name>,
+    /// Values that are sums of several terms, or of a multiple.
+    sums: FxHashMap<Id, Sum>,
+}
+
+/// Terms from which on a sum is taken as it was written.
+const MAX_TERMS: usize = 16;
+
+/// A sum of multiples of values and a number, modulo the width of the values.
+#[derive(Clone, Default, Debug)]
+struct Sum {
+    terms: BTreeMap<Id, u64>,
+    number: u64,
+}
+
+impl Sum {
+    fn plus(mut self, other: &Sum, times: u64) -> Sum {
+        self.number = self.number.wrapping_add(other.number.wrapping_mul(times));
+        for (id, factor) in &other.terms {
+            let known = self.terms.entry(*id).or_default();
+            *known = known.wrapping_add(factor.wrapping_mul(times));
+        }
+        self
+    }
+
+    /// Numbers cut to the width; terms of no effect dropped.
+    fn masked(mut self, mask: u64) -> Sum {
+        self.number &= mask;
+        self.terms.values_mut().for_each(|factor| *factor &= mask);
+        self.terms.retain(|_, factor| *factor != 0);
+        self
+    }
 }
 
 impl Values {
@@ -71,7 +105,8 @@ impl Values {
         let number = self.entries.len() as u64;
         let samples = std::array::from_fn(|at| sample(number, at, width));
         let name = Some(self.intern(name));
-        self.push(Entry { def: Def::Symbol, args: Args::new(), width, samples, name })
+        let (def, args) = (Def::Symbol, Args::new());
+        self.push(Entry { def, args, width, samples, chosen: 0, name })
     }
 
     /// The unknown function `name` of `args`, `width` bits.
@@ -88,7 +123,9 @@ impl Values {
             key.1.iter().for_each(|arg| self.entries[arg.index()].samples[at].hash(&mut hasher));
             spread(hasher.finish()) & ones(width)
         });
-        let id = self.push(Entry { def: key.0, args: key.1.clone(), width, samples, name: None });
+        let chosen = key.1.iter().fold(0, |bits, arg| bits | self.entries[arg.index()].chosen);
+        let args = key.1.clone();
+        let id = self.push(Entry { def: key.0, args, width, samples, chosen, name: None });
         self.ids.insert(key, id);
         id
     }
@@ -102,7 +139,12 @@ impl Values {
             return Ok(self.constant_of(node.ty.bits(), node.imm));
         }
         let mut args: Args = args.iter().map(|arg| self.find(*arg)).collect();
-        let node = Node { args: [ClassId::NONE; 3], ..node };
+        let mut node = Node { args: [ClassId::NONE; 3], ..node };
+        // Ops that only move lanes do not care what is in them.
+        if matches!(node.op, Op::Splat | Op::ScalarToVector | Op::Extractlane | Op::Insertlane) {
+            node.ty = node.ty.as_int();
+            node.from = node.ty;
+        }
         if node.op.is_commutative() && args[0] > args[1] {
             args.swap(0, 1);
         }
@@ -117,20 +159,109 @@ impl Values {
         if let Some(simple) = self.simplified(&node, &args)? {
             return Ok(simple);
         }
+        if let Some(sum) = self.combined(&node, &args)? {
+            return self.of_sum(&sum, node.ty);
+        }
+        self.made(node, args)
+    }
+
+    /// The value of an op as it stands.
+    fn made(&mut self, node: Node, mut args: Args) -> Result<Id, egraft_ir::EvalError> {
+        if node.op.is_commutative() && args[0] > args[1] {
+            args.swap(0, 1);
+        }
         let width = node.result_type().bits();
         let key = (Def::Op(node), args, width);
         if let Some(id) = self.ids.get(&key) {
             return Ok(self.find(*id));
         }
         let mut samples = [0; SAMPLES];
+        let mut chosen = key.1.iter().fold(0, |bits, arg| bits | self.entries[arg.index()].chosen);
         for (at, slot) in samples.iter_mut().enumerate() {
             let args: SmallVec<[u128; 3]> =
                 key.1.iter().map(|arg| self.entries[arg.index()].samples[at]).collect();
             *slot = eval(&node, &args)?;
+            chosen |= u64::from(fold(&node, &args).is_none()) << at;
         }
-        let id = self.push(Entry { def: key.0, args: key.1.clone(), width, samples, name: None });
+        let args = key.1.clone();
+        let id = self.push(Entry { def: key.0, args, width, samples, chosen, name: None });
         self.ids.insert(key, id);
         Ok(id)
+    }
+
+    /// What `node` is as a sum of multiples, if it is one.
+    fn combined(&mut self, node: &Node, args: &[Id]) -> Result<Option<Sum>, egraft_ir::EvalError> {
+        if !matches!(node.ty, Ty::I32 | Ty::I64) {
+            return Ok(None);
+        }
+        let mask = node.ty.mask() as u64;
+        let number = |this: &Values, id: Id| this.constant(id).map(|bits| bits as u64);
+        let sum = match node.op {
+            Op::Iadd => self.sum_of(args[0]).plus(&self.sum_of(args[1]), 1),
+            Op::Isub => self.sum_of(args[0]).plus(&self.sum_of(args[1]), u64::MAX),
+            Op::Ineg => Sum::default().plus(&self.sum_of(args[0]), u64::MAX),
+            Op::Imul => match (number(self, args[0]), number(self, args[1])) {
+                (Some(by), _) => Sum::default().plus(&self.sum_of(args[1]), by),
+                (_, Some(by)) => Sum::default().plus(&self.sum_of(args[0]), by),
+                _ => return Ok(None),
+            },
+            Op::Ishl => match number(self, args[1]) {
+                Some(by) => {
+                    let by = 1 << (by % u64::from(node.ty.bits()));
+                    Sum::default().plus(&self.sum_of(args[0]), by)
+                }
+                None => return Ok(None),
+            },
+            Op::Ireduce if self.sums.contains_key(&args[0]) => {
+                let wide = self.sum_of(args[0]);
+                let mut sum = Sum { number: wide.number, ..Sum::default() };
+                for (id, factor) in wide.terms {
+                    let term = self.convert(Op::Ireduce, node.ty, id)?;
+                    sum = sum.plus(&self.sum_of(term), factor);
+                }
+                sum
+            }
+            _ => return Ok(None),
+        };
+        Ok((sum.terms.len() <= MAX_TERMS).then(|| sum.masked(mask)))
+    }
+
+    /// `id` as a sum.
+    fn sum_of(&self, id: Id) -> Sum {
+        let id = self.find(id);
+        match (self.sums.get(&id), self.constant(id)) {
+            (Some(sum), _) => sum.clone(),
+            (None, Some(bits)) => Sum { number: bits as u64, ..Sum::default() },
+            (None, None) => Sum { terms: [(id, 1)].into(), number: 0 },
+        }
+    }
+
+    /// The value of a sum, always made alike.
+    fn of_sum(&mut self, sum: &Sum, ty: Ty) -> Result<Id, egraft_ir::EvalError> {
+        let mut parts: SmallVec<[Id; 8]> = SmallVec::new();
+        for (id, factor) in &sum.terms {
+            parts.push(match factor {
+                1 => *id,
+                _ => {
+                    let factor = self.constant_of(ty.bits(), u128::from(*factor));
+                    let product = Node::new(Op::Imul, ty, &[]);
+                    self.made(product, [*id, factor].into_iter().collect())?
+                }
+            });
+        }
+        if sum.number != 0 || parts.is_empty() {
+            parts.push(self.constant_of(ty.bits(), u128::from(sum.number)));
+        }
+        let mut made = parts[0];
+        for part in &parts[1..] {
+            made = self.made(Node::new(Op::Iadd, ty, &[]), [made, *part].into_iter().collect())?;
+        }
+        if sum.terms.len() + usize::from(sum.number != 0) > 1
+            || sum.terms.values().any(|factor| *factor != 1)
+        {
+            self.sums.insert(made, sum.clone());
+        }
+        Ok(made)
     }
 
     /// An older value that `node` of `args` is, whatever they are.
@@ -139,6 +270,7 @@ impl Values {
             Def::Op(inner) => Some((inner, this.entries[id.index()].args.clone())),
             _ => None,
         };
+        let node_mask = node.ty.mask();
         Ok(match node.op {
             Op::Ireduce => match inner(self, args[0]) {
                 Some((from, below)) if matches!(from.op, Op::Uextend | Op::Sextend) => {
@@ -149,6 +281,20 @@ impl Values {
                         std::cmp::Ordering::Greater => self.convert(Op::Ireduce, node.ty, below)?,
                         std::cmp::Ordering::Less => self.convert(from.op, node.ty, below)?,
                     })
+                }
+                // Something below zeros of something else.
+                Some((from, below)) if from.op == Op::Bor => {
+                    let clear = |id: Id| match inner(self, id) {
+                        Some((node, args)) if node.op == Op::Band => args.iter().any(|arg| {
+                            self.constant(*arg).is_some_and(|bits| bits & node_mask == 0)
+                        }),
+                        _ => false,
+                    };
+                    match (clear(below[0]), clear(below[1])) {
+                        (true, _) => Some(self.convert(Op::Ireduce, node.ty, below[1])?),
+                        (_, true) => Some(self.convert(Op::Ireduce, node.ty, below[0])?),
+                        _ => None,
+                    }
                 }
                 Some((from, below)) if from.op == Op::Ireduce => {
                     Some(self.convert(Op::Ireduce, node.ty, below[0])?)
@@ -163,6 +309,36 @@ impl Values {
                 }
                 _ => None,
             },
+            Op::Extractlane => match inner(self, args[0]) {
+                Some((from, below))
+                    if from.op == Op::Insertlane && (from.ty, from.imm) == (node.ty, node.imm) =>
+                {
+                    Some(below[1])
+                }
+                Some((from, below)) if from.op == Op::Splat && from.ty == node.ty => Some(below[0]),
+                Some((from, below))
+                    if from.op == Op::ScalarToVector
+                        && node.imm == 0
+                        && node.ty.lane_bits() <= from.ty.lane_bits() =>
+                {
+                    Some(self.convert(Op::Ireduce, node.ty.lane(), below[0])?)
+                }
+                _ => None,
+            },
+            // A truth compared with zero.
+            Op::Icmp if self.constant(args[1]) == Some(0) && node.imm == IntCc::Ne as u128 => {
+                let mut at = args[0];
+                if let Some((from, below)) = inner(self, at)
+                    && from.op == Op::Uextend
+                {
+                    at = below[0];
+                }
+                let is_truth = |(from, _): (Node, Args)| {
+                    matches!(from.op, Op::VanyTrue | Op::VallTrue)
+                        || matches!(from.op, Op::Icmp | Op::Fcmp) && !from.ty.is_vector()
+                };
+                inner(self, at).is_some_and(is_truth).then_some(at)
+            }
             Op::Iadd | Op::Bor | Op::Bxor => {
                 let zero = args.iter().position(|arg| self.constant(*arg) == Some(0));
                 zero.map(|at| args[1 - at])
@@ -186,6 +362,18 @@ impl Values {
         self.op(Node::convert(op, ty, from, ClassId(0)), &[arg])
     }
 
+    /// The sum of 64-bit `terms` and a number, the same for sums that differ in order alone.
+    ///
+    /// # Errors
+    /// What the evaluator has against it.
+    pub(crate) fn sum(&mut self, terms: &[Id], number: i64) -> Result<Id, egraft_ir::EvalError> {
+        let mut sum = self.constant_of(64, number as u64 as u128);
+        for term in terms {
+            sum = self.op(Node::new(Op::Iadd, Ty::I64, &[ClassId(0); 2]), &[sum, *term])?;
+        }
+        Ok(sum)
+    }
+
     /// A number of `width` bits.
     pub(crate) fn constant_of(&mut self, width: u32, bits: u128) -> Id {
         let bits = bits & ones(width);
@@ -194,8 +382,14 @@ impl Values {
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }
-        let entry =
-            Entry { def: key.0, args: Args::new(), width, samples: [bits; SAMPLES], name: None };
+        let entry = Entry {
+            def: key.0,
+            args: Args::new(),
+            width,
+            samples: [bits; SAMPLES],
+            chosen: 0,
+            name: None,
+        };
         let id = self.push(entry);
         self.ids.insert(key, id);
         id
@@ -253,6 +447,14 @@ impl Values {
         &self.entries[id.index()].samples
     }
 
+    /// The first assignment for which two values differ, whatever NaNs arithmetic chooses.
+    pub(crate) fn told_apart(&self, one: Id, other: Id) -> Option<usize> {
+        let (one, other) = (&self.entries[one.index()], &self.entries[other.index()]);
+        (0..SAMPLES).find(|at| {
+            one.samples[*at] != other.samples[*at] && (one.chosen | other.chosen) >> at & 1 == 0
+        })
+    }
+
     /// The number that `id` is for every assignment, if it was made as one.
     pub(crate) fn constant(&self, id: Id) -> Option<u128> {
         match self.def(self.find(id)) {
@@ -269,6 +471,38 @@ impl Values {
             _ => entry.name,
         };
         name.map(|name| self.names[name.0 as usize].as_str())
+    }
+
+    /// The numbers of `order`, values with all that they are made of, oldest first; `leaf` gives those
+    /// of what is no op. `None` if one has none, or is a NaN that arithmetic may choose.
+    pub(crate) fn evaluated(
+        &self,
+        order: &[Id],
+        leaf: impl Fn(Id) -> u128,
+    ) -> Option<FxHashMap<Id, u128>> {
+        let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
+        for id in order {
+            let entry = &self.entries[id.index()];
+            let number = match entry.def {
+                Def::Op(node) => {
+                    let args: SmallVec<[u128; 3]> =
+                        entry.args.iter().map(|arg| numbers[&self.find(*arg)]).collect();
+                    match node.op {
+                        Op::Const => node.imm,
+                        _ => fold(&node, &args)?,
+                    }
+                }
+                _ => leaf(*id),
+            };
+            numbers.insert(*id, number);
+        }
+        Some(numbers)
+    }
+
+    /// A number for what is no op in another assignment than those of samples.
+    pub(crate) fn another(&self, id: Id, assignment: u64) -> u128 {
+        let seed = assignment << 32 | u64::from(id.0);
+        sample(seed, assignment as usize % (2 * ALIKE), self.width(id))
     }
 
     /// The names of unknown functions, one for each value that such a function gives.
@@ -327,11 +561,17 @@ const fn ones(width: u32) -> u128 {
     u128::MAX >> (128 - width)
 }
 
+/// Kinds of numbers that symbols get, and assignments in which all symbols get the same kind.
+const KINDS: usize = 16;
+const ALIKE: usize = 16;
+
 /// The number of a symbol in one assignment: edge values first, then anything.
 fn sample(symbol: u64, at: usize, width: u32) -> u128 {
     let all = ones(width);
     let random = spread(symbol.wrapping_mul(SAMPLES as u64).wrapping_add(at as u64));
-    let bits = match at {
+    // The same kind of number for all at first, then one that each symbol has on its own.
+    let kind = if at < ALIKE { at } else { (random >> 64) as usize % KINDS };
+    let bits = match kind {
         0 => 0,
         1 => all,
         2 => random % 7,
@@ -340,6 +580,17 @@ fn sample(symbol: u64, at: usize, width: u32) -> u128 {
         4 => random | 0x8080_8080_8080_8080_8080_8080_8080_8080,
         5 => random & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff,
         6 => random % 1000,
+        // Bytes at the edges, so that sums carry and saturate.
+        7..=11 => {
+            let bytes = random.to_le_bytes();
+            let edges = [0x00, 0xff, 0x7f, 0x80, 0x01, 0xfe];
+            let other = spread(random as u64).to_le_bytes();
+            let byte = |at: usize| match usize::from(bytes[at]) {
+                pick if pick < 6 * 32 => edges[pick % 6],
+                _ => other[at],
+            };
+            u128::from_le_bytes(std::array::from_fn(byte))
+        }
         _ => random,
     };
     bits & all
@@ -373,6 +624,28 @@ mod tests {
         let (three, five) = (values.constant_of(32, 3), values.constant_of(32, 5));
         assert_eq!(values.op(add, &[two, three]).unwrap(), five);
         assert_ne!(values.samples(sum), values.samples(x));
+    }
+
+    #[test]
+    fn sums_are_made_alike() {
+        let mut values = Values::default();
+        let (x, y) = (values.symbol("x", 64), values.symbol("y", 64));
+        let node = |op| Node::new(op, Ty::I64, &[ClassId(0); 2]);
+        let (two, three) = (values.constant_of(64, 2), values.constant_of(64, 3));
+        let shifted = values.op(node(Op::Ishl), &[x, two]).unwrap();
+        let near = values.op(node(Op::Iadd), &[shifted, three]).unwrap();
+        let one = values.op(node(Op::Iadd), &[near, y]).unwrap();
+        let back = values.op(node(Op::Isub), &[one, x]).unwrap();
+        let tripled = values.op(node(Op::Imul), &[three, x]).unwrap();
+        let other = values.sum(&[y, tripled], 3).unwrap();
+        assert_eq!(back, other);
+        let low = values.convert(Op::Ireduce, Ty::I32, other).unwrap();
+        let parts = [x, y].map(|id| values.convert(Op::Ireduce, Ty::I32, id).unwrap());
+        let narrow = |op| Node::new(op, Ty::I32, &[ClassId(0); 2]);
+        let three = values.constant_of(32, 3);
+        let product = values.op(narrow(Op::Imul), &[parts[0], three]).unwrap();
+        let sum = values.op(narrow(Op::Iadd), &[product, parts[1]]).unwrap();
+        assert_eq!(values.op(narrow(Op::Iadd), &[sum, three]).unwrap(), low);
     }
 
     #[test]

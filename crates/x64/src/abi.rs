@@ -11,7 +11,7 @@ use regalloc2::{PReg, RegClass};
 
 /// Where one argument or result lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// In a register.
     Reg(PReg),
     /// On the stack, at this offset of the argument or result area.
@@ -20,10 +20,13 @@ pub(crate) enum Place {
 
 /// An argument or result.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    pub(crate) ty: Type,
-    pub(crate) place: Place,
-    pub(crate) extension: ArgumentExtension,
+pub struct Slot {
+    /// Its type.
+    pub ty: Type,
+    /// Where it lies.
+    pub place: Place,
+    /// What the upper bits of its register or slot are.
+    pub extension: ArgumentExtension,
 }
 
 /// A signature in terms of registers and stack.

@@ -16,6 +16,8 @@ mod faults;
 mod features;
 mod frame;
 mod listing;
+#[doc(hidden)]
+pub mod observe;
 mod pack;
 mod regalloc;
 mod regs;
@@ -113,17 +115,8 @@ pub fn compile(
 ) -> Result<Compiled, Unsupported> {
     let features = features::Features::new(isa)?;
     let abi = abi::Abi::new(&func.signature)?;
-    let mut context = Context::for_function(func.clone());
-    if options.optimize {
-        context
-            .optimize(isa, &mut Default::default())
-            .map_err(|error| Unsupported::new("optimisation", error))?;
-    }
+    let (context, fault_places) = prepared(func, isa, options)?;
     let stack_slots = frame::StackSlots::new(&context.func)?;
-    let mut fault_places = faults::places(&context.func);
-    if options.optimize && options.unroll {
-        unroll(&mut context, isa, &mut fault_places)?;
-    }
     let ready = Ready { func: &context.func, isa, features, abi: &abi, fault_places, stack_slots };
     let mut best = ready.allocated(options, Vec::new())?;
     // Wide code may spill where narrow code does not.
@@ -154,6 +147,25 @@ pub fn compile(
         .map(|marks| Listing::marked(&stencil.apply_params(&func.params), &func.params, &marks));
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
+}
+
+/// `func` as Cranelift's mid-end and unrolling leave it.
+fn prepared(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Result<(Context, FaultPlaces), Unsupported> {
+    let mut context = Context::for_function(func.clone());
+    if options.optimize {
+        context
+            .optimize(isa, &mut Default::default())
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+    }
+    let mut fault_places = faults::places(&context.func);
+    if options.optimize && options.unroll {
+        unroll(&mut context, isa, &mut fault_places)?;
+    }
+    Ok((context, fault_places))
 }
 
 /// A function as Cranelift's mid-end left it, and what else selection needs to know.

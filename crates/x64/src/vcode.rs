@@ -7,6 +7,8 @@
 //! Invariant: every virtual register has one definition, and the operand list that
 //! [`Inst::operands`] makes is the one that emission walks, in the same order.
 
+#![allow(missing_docs, reason = "shown to the validator alone; what is not said is x86's")]
+
 use crate::regs::R11;
 use cranelift_codegen::VCodeConstant;
 use cranelift_codegen::ir::{RelSourceLoc, TrapCode, UserExternalNameRef};
@@ -17,11 +19,11 @@ use smallvec::SmallVec;
 
 /// A block of machine code; the first is the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct BlockId(pub(crate) u32);
+pub struct BlockId(pub u32);
 
 impl BlockId {
     /// Its position in [`VCode::blocks`].
-    pub(crate) fn index(self) -> usize {
+    pub fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -29,7 +31,7 @@ impl BlockId {
 /// Condition codes, numbered as x86 does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Cc {
+pub enum Cc {
     B = 2,
     Ae = 3,
     E = 4,
@@ -46,7 +48,7 @@ pub(crate) enum Cc {
 
 impl Cc {
     /// The opposite condition.
-    pub(crate) fn invert(self) -> Cc {
+    pub fn invert(self) -> Cc {
         match self {
             Cc::B => Cc::Ae,
             Cc::Ae => Cc::B,
@@ -64,14 +66,14 @@ impl Cc {
     }
 
     /// The low four bits of the opcodes of jcc, setcc and cmovcc.
-    pub(crate) fn bits(self) -> u8 {
+    pub fn bits(self) -> u8 {
         self as u8
     }
 }
 
 /// A condition on the flags, possibly on two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cond {
+pub enum Cond {
     /// One condition code.
     One(Cc),
     /// Either condition code.
@@ -82,7 +84,7 @@ pub(crate) enum Cond {
 
 impl Cond {
     /// The opposite condition.
-    pub(crate) fn invert(self) -> Cond {
+    pub fn invert(self) -> Cond {
         match self {
             Cond::One(cc) => Cond::One(cc.invert()),
             Cond::Or(one, other) => Cond::And(one.invert(), other.invert()),
@@ -93,7 +95,7 @@ impl Cond {
 
 /// A memory operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mem {
+pub enum Mem {
     /// `[base + index * scale + disp]`.
     Address { base: VReg, index: Option<(VReg, u8)>, disp: i32 },
     /// A constant behind the code.
@@ -110,7 +112,7 @@ pub(crate) enum Mem {
 
 impl Mem {
     /// The registers that it reads.
-    pub(crate) fn regs(&self) -> impl Iterator<Item = VReg> {
+    pub fn regs(&self) -> impl Iterator<Item = VReg> {
         let (base, index) = match *self {
             Mem::Address { base, index, .. } => (Some(base), index.map(|(reg, _)| reg)),
             _ => (None, None),
@@ -121,7 +123,7 @@ impl Mem {
 
 /// An operand of a machine instruction.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Opnd {
+pub enum Opnd {
     /// Read; a spilled value is read from its slot where the instruction can.
     Use(VReg),
     /// Read from a register, never from a slot.
@@ -143,11 +145,11 @@ pub(crate) enum Opnd {
 }
 
 /// Operands of one instruction.
-pub(crate) type Opnds = SmallVec<[Opnd; 4]>;
+pub type Opnds = SmallVec<[Opnd; 4]>;
 
 /// Whom a call calls.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Callee {
+pub enum Callee {
     /// A function of the same module, reached by a relocation.
     Named(UserExternalNameRef),
     /// The address in a register.
@@ -156,20 +158,20 @@ pub(crate) enum Callee {
 
 /// A call, its register arguments and results.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) callee: Callee,
-    pub(crate) uses: SmallVec<[(VReg, PReg); 8]>,
-    pub(crate) defs: SmallVec<[(VReg, PReg); 4]>,
-    pub(crate) clobbers: PRegSet,
+pub struct Call {
+    pub callee: Callee,
+    pub uses: SmallVec<[(VReg, PReg); 8]>,
+    pub defs: SmallVec<[(VReg, PReg); 4]>,
+    pub clobbers: PRegSet,
     /// Bytes of stack arguments that the callee pops.
-    pub(crate) callee_pops: u32,
+    pub callee_pops: u32,
     /// Whether the callee takes this function's place and returns to its caller.
-    pub(crate) tail: bool,
+    pub tail: bool,
 }
 
 /// What an instruction does.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// One x86 instruction. `implicit` operands are constrained but not written in the instruction.
     X86 { code: Code, ops: Opnds, implicit: SmallVec<[Opnd; 2]> },
     /// An instruction whose result does not depend on its operands, all of which are `to`.
@@ -198,16 +200,16 @@ pub(crate) enum Kind {
 
 /// An instruction with what emission must say about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Inst {
-    pub(crate) kind: Kind,
+pub struct Inst {
+    pub kind: Kind,
     /// Where in the source it comes from.
-    pub(crate) srcloc: RelSourceLoc,
+    pub srcloc: RelSourceLoc,
     /// The trap that a fault of it is.
-    pub(crate) trap: Option<TrapCode>,
+    pub trap: Option<TrapCode>,
     /// What it accesses, in a loop whose accesses are known not to trap.
-    pub(crate) access: Option<Access>,
+    pub access: Option<Access>,
     /// The tile that emitted it.
-    pub(crate) tile: &'static str,
+    pub tile: &'static str,
 }
 
 /// Whether operand `at` of `code` can be memory instead of a register.
@@ -227,7 +229,7 @@ pub(crate) fn takes_memory(code: Code, at: usize) -> bool {
 
 impl Inst {
     /// Appends the operands for register allocation.
-    pub(crate) fn operands(&self, out: &mut Vec<Operand>) {
+    pub fn operands(&self, out: &mut Vec<Operand>) {
         let first = out.len();
         let fixed_uses = |out: &mut Vec<Operand>, pairs: &[(VReg, PReg)]| {
             out.extend(pairs.iter().map(|&(vreg, preg)| Operand::reg_fixed_use(vreg, preg)));
@@ -279,7 +281,7 @@ impl Inst {
     }
 
     /// Whether it writes to memory outside the function's frame.
-    pub(crate) fn stores(&self) -> bool {
+    pub fn stores(&self) -> bool {
         match &self.kind {
             Kind::X86 { ops, .. } => matches!(ops.first(), Some(Opnd::Mem(Mem::Address { .. }))),
             _ => false,
@@ -288,7 +290,7 @@ impl Inst {
 
     /// Whether more than its registers depends on where it is done: it accesses memory outside the
     /// frame, calls, or may trap.
-    pub(crate) fn has_effect(&self) -> bool {
+    pub fn has_effect(&self) -> bool {
         match &self.kind {
             Kind::X86 { ops, .. } => {
                 let outside =
@@ -301,7 +303,7 @@ impl Inst {
     }
 
     /// Registers that it destroys beside its results.
-    pub(crate) fn clobbers(&self) -> PRegSet {
+    pub fn clobbers(&self) -> PRegSet {
         match &self.kind {
             Kind::Call(call) => call.clobbers,
             _ => PRegSet::empty(),
@@ -328,37 +330,37 @@ fn operand(op: &Opnd, any: bool, first: usize, out: &mut Vec<Operand>) {
 
 /// One edge out of a block and what it passes to the parameters of the other end.
 #[derive(Debug, Clone)]
-pub(crate) struct Edge {
-    pub(crate) to: BlockId,
-    pub(crate) args: Vec<VReg>,
+pub struct Edge {
+    pub to: BlockId,
+    pub args: Vec<VReg>,
 }
 
 /// A basic block.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Block {
-    pub(crate) params: Vec<VReg>,
-    pub(crate) insts: Vec<Inst>,
-    pub(crate) succs: SmallVec<[Edge; 2]>,
+pub struct Block {
+    pub params: Vec<VReg>,
+    pub insts: Vec<Inst>,
+    pub succs: SmallVec<[Edge; 2]>,
     /// Whether it is placed behind all others.
-    pub(crate) cold: bool,
+    pub cold: bool,
 }
 
 /// A whole function on virtual registers.
 #[derive(Debug, Default)]
-pub(crate) struct VCode {
-    pub(crate) blocks: Vec<Block>,
-    pub(crate) vregs: usize,
+pub struct VCode {
+    pub blocks: Vec<Block>,
+    pub vregs: usize,
     /// Bytes of stack arguments and results of the calls it makes.
-    pub(crate) outgoing_args: u32,
+    pub outgoing_args: u32,
     /// Whether it calls anything.
-    pub(crate) calls: bool,
+    pub calls: bool,
     /// Whether some vector registers hold 256 bits.
-    pub(crate) wide: bool,
+    pub wide: bool,
 }
 
 impl VCode {
     /// How many loops are around each block.
-    pub(crate) fn loop_levels(&self) -> Vec<u32> {
+    pub fn loop_levels(&self) -> Vec<u32> {
         let mut levels = vec![0; self.blocks.len()];
         for (block, code) in self.blocks.iter().enumerate() {
             for edge in &code.succs {

@@ -82,8 +82,8 @@ pub(crate) fn select(
         select.block(block, &splits)?;
     }
     select.arguments(entry)?;
-    let Select { vcode, constants, blocks, .. } = select;
-    Ok(Selected { vcode, constants, blocks })
+    let Select { vcode, constants, blocks, regs, zero_extended, .. } = select;
+    Ok(Selected { vcode, constants, blocks, regs, zero_extended })
 }
 
 /// A function in machine instructions.
@@ -91,6 +91,10 @@ pub(crate) struct Selected {
     pub(crate) vcode: VCode,
     pub(crate) constants: VCodeConstants,
     blocks: SecondaryMap<Block, Option<BlockId>>,
+    /// The register that each value is in, where anything asked for one.
+    pub(crate) regs: SecondaryMap<Value, Option<VReg>>,
+    /// Block parameters of 32 bits whose registers have zeros above.
+    pub(crate) zero_extended: EntitySet<Value>,
 }
 
 /// What part of the instructions of a loop, in percent, its fast version may have for each turn; those
