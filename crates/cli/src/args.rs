@@ -253,7 +253,7 @@ pub(crate) enum RulesCommand {
     /// Say how many goals, rules that others wrote or found, follow from a set of rules
     Derive(DeriveArgs),
     /// Say what rules beside the standard ones change in compiled kernels: predicted cost, code size,
-    /// compile time, for all, for each file of rules, and for each rule
+    /// compile time
     #[command(after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER")]
     Measure(RuleMeasureArgs),
 }
@@ -312,6 +312,13 @@ pub(crate) struct VerifyRulesArgs {
     pub(crate) json: bool,
 }
 
+/// What is measured alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Each {
+    File,
+    Rule,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RuleMeasureArgs {
     /// A folder of rules
@@ -319,9 +326,9 @@ pub(crate) struct RuleMeasureArgs {
     /// A folder of kernels
     #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
     pub(crate) kernels: PathBuf,
-    /// Also each rule that fires, alone: one compilation of all kernels for each
-    #[arg(long)]
-    pub(crate) each: bool,
+    /// Also each file of rules alone, or each rule that fires: all kernels are compiled for each
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) each: Option<Each>,
     #[command(flatten)]
     pub(crate) code: CodeArgs,
     /// Print JSON

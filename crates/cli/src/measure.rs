@@ -1,6 +1,6 @@
 //! `egraft rules measure`: what rules beside the standard ones change in compiled kernels.
 
-use crate::args::RuleMeasureArgs;
+use crate::args::{Each, RuleMeasureArgs};
 use crate::input;
 use crate::output::{self, Table, line};
 use anyhow::{Context, Result, bail};
@@ -66,7 +66,10 @@ pub(crate) fn measure(args: &RuleMeasureArgs) -> Result<ExitCode> {
     let fired: Vec<usize> = (0..set.rules.len())
         .filter(|at| all.fired.contains_key(&set.rules[*at].name))
         .collect();
-    let each = if args.each { fired.len() } else { 0 };
+    if args.each != Some(Each::File) {
+        files.clear();
+    }
+    let each = if args.each == Some(Each::Rule) { fired.len() } else { 0 };
     let bar = output::progress((files.len() + each) as u64, "measuring");
     for (file, members) in &files {
         bar.set_message(file.clone());
