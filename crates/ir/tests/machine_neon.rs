@@ -1,8 +1,8 @@
 //! AArch64 machine ops against a processor, or QEMU where this is none, bit for bit.
 //!
 //! All ops go into one program, which reads operand tuples and writes results. Skipped, with a line
-//! that says so, where binutils or QEMU are missing. `EGRAFT_MACHINE_ROUNDS=N` compares N times as
-//! many tuples.
+//! that says so, where binutils or QEMU are missing, or failed if `EGRAFT_CROSS=required`.
+//! `EGRAFT_MACHINE_ROUNDS=N` compares N times as many tuples.
 
 #[path = "support/machine.rs"]
 mod common;
@@ -176,12 +176,13 @@ fn run(program: &PathBuf, batches: &[Batch]) -> Vec<u128> {
 fn definitions_are_the_processor() {
     let missing = missing_tools();
     if !missing.is_empty() {
-        println!(
-            "SKIPPED: {} AArch64 ops were NOT compared, for want of {}; scripts/setup --cross \
-             installs them",
+        let skipped = format!(
+            "{} AArch64 ops were NOT compared, for want of {}; scripts/setup --cross installs them",
             ops().count(),
             missing.join(", ")
         );
+        assert!(std::env::var("EGRAFT_CROSS").is_err(), "{skipped}");
+        println!("SKIPPED: {skipped}");
         return;
     }
     let mut rng = support::rng("machine_neon");

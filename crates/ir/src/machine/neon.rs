@@ -30,6 +30,7 @@ const BHS: Members = &[("16b", 8), ("8h", 16), ("4s", 32)];
 const BHSD: Members = &[("16b", 8), ("8h", 16), ("4s", 32), ("2d", 64)];
 const HS: Members = &[("8h", 16), ("4s", 32)];
 const HSD: Members = &[("8h", 16), ("4s", 32), ("2d", 64)];
+const S: Members = &[("4s", 32)];
 const SD: Members = &[("4s", 32), ("2d", 64)];
 const D: Members = &[("2d", 64)];
 
@@ -94,22 +95,28 @@ const fn wide(stem: &'static str, exact: Exact, signed: bool) -> F {
     family(stem, BHS, 2, WIDE, meaning, 4).halves(Halves::Source)
 }
 
-const fn narrow(stem: &'static str, arity: usize, text: &'static str, meaning: Meaning) -> F {
-    family(stem, HSD, arity, text, meaning, 2).halves(Halves::Result)
+const fn narrow(
+    stem: &'static str,
+    arity: usize,
+    text: &'static str,
+    meaning: Meaning,
+    pipes: u16,
+) -> F {
+    family(stem, HSD, arity, text, meaning, pipes).halves(Halves::Result)
 }
 
 const fn narrow_sum(stem: &'static str, sub: bool, round: bool) -> F {
     let meaning = Meaning::Lanes(L::NarrowHigh { sub, round });
-    narrow(stem, 2, "v0.@N, v1.@F, v2.@F", meaning)
+    narrow(stem, 2, "v0.@N, v1.@F, v2.@F", meaning, 3)
 }
 
-const fn narrow_cut(stem: &'static str, cut: Cut) -> F {
-    narrow(stem, 1, "v0.@N, v1.@F", Meaning::Lanes(L::Narrow(cut)))
+const fn narrow_cut(stem: &'static str, cut: Cut, pipes: u16) -> F {
+    narrow(stem, 1, "v0.@N, v1.@F", Meaning::Lanes(L::Narrow(cut)), pipes)
 }
 
 const fn narrow_shift(stem: &'static str, signed: bool, round: bool, cut: Cut) -> F {
     let meaning = Meaning::Shift(Shift::Narrowing { signed, round, cut });
-    narrow(stem, 1, "v0.@N, v1.@F, ##", meaning).imm(Imm::Narrowing)
+    narrow(stem, 1, "v0.@N, v1.@F, ##", meaning, 2).imm(Imm::Narrowing)
 }
 
 const fn right(stem: &'static str, signed: bool, round: bool, add: bool) -> F {
@@ -142,8 +149,8 @@ const fn pairs_long(stem: &'static str, signed: bool, add: bool, pipes: u16) -> 
     if add { family.tied() } else { family }
 }
 
-const fn across(stem: &'static str, op: Op) -> F {
-    family(stem, BHS, 1, "@e0, v1.@F", Meaning::Sum(Sum::Across(op)), 2)
+const fn across(stem: &'static str, members: Members, op: Op, pipes: u16) -> F {
+    family(stem, members, 1, "@e0, v1.@F", Meaning::Sum(Sum::Across(op)), pipes)
 }
 
 const fn dot(stem: &'static str, signed: [bool; 2], feature: Feature) -> F {
@@ -164,9 +171,15 @@ const fn moved_one(stem: &'static str, members: Members, text: &'static str, mea
     family(stem, members, 1, text, Meaning::Move(meaning), 4)
 }
 
-const fn float(stem: &'static str, arity: usize, meaning: FloatMeaning, pipes: u16) -> F {
+const fn float(
+    stem: &'static str,
+    members: Members,
+    arity: usize,
+    meaning: FloatMeaning,
+    pipes: u16,
+) -> F {
     let text = if arity == 1 { ONE } else { TWO };
-    family(stem, SD, arity, text, Meaning::Float(meaning), pipes)
+    family(stem, members, arity, text, Meaning::Float(meaning), pipes)
 }
 
 impl Family {
@@ -223,8 +236,8 @@ pub(super) static FAMILIES: &[Family] = &[
     two("umin", BHS, Op::Umin, 4).swaps(),
     lanes("sqdmulh", HS, 2, L::DoubledMulHigh, 2).swaps(),
     two("sqrdmulh", HS, Op::SqmulRoundSat, 2).swaps(),
-    lanes("sqrdmlah", HS, 3, L::DoubledMulHighInto { sub: false }, 2).tied().swaps().needing(Rdm),
-    lanes("sqrdmlsh", HS, 3, L::DoubledMulHighInto { sub: true }, 2).tied().swaps().needing(Rdm),
+    lanes("sqrdmlah", HS, 3, L::DoubledMulHighInto { sub: false }, 1).tied().swaps().needing(Rdm),
+    lanes("sqrdmlsh", HS, 3, L::DoubledMulHighInto { sub: true }, 1).tied().swaps().needing(Rdm),
     lanes("cnt", B, 1, L::One(Op::Popcnt), 4),
     lanes("clz", BHS, 1, L::One(Op::Clz), 4),
     lanes("cls", BHS, 1, L::LeadingSigns, 4),
@@ -250,12 +263,12 @@ pub(super) static FAMILIES: &[Family] = &[
     lanes("bsl", B, 3, L::Bitselect { c: 0, x: 1, y: 2 }, 4).tied(),
     lanes("bit", B, 3, L::Bitselect { c: 2, x: 1, y: 0 }, 4).tied(),
     lanes("bif", B, 3, L::Bitselect { c: 2, x: 0, y: 1 }, 4).tied(),
-    family("eor3", B, 3, "v0.@F, v1.@F, v2.@F, v3.@F", Meaning::Lanes(L::Xor3), 4)
+    family("eor3", B, 3, "v0.@F, v1.@F, v2.@F, v3.@F", Meaning::Lanes(L::Xor3), 1)
         .swaps()
         .needing(Sha3),
-    family("bcax", B, 3, "v0.@F, v1.@F, v2.@F, v3.@F", Meaning::Lanes(L::XorAndNot), 4)
+    family("bcax", B, 3, "v0.@F, v1.@F, v2.@F, v3.@F", Meaning::Lanes(L::XorAndNot), 1)
         .needing(Sha3),
-    family("xar", D, 2, "v0.2d, v1.2d, v2.2d, ##", Meaning::Shift(Shift::XorRotate), 4)
+    family("xar", D, 2, "v0.2d, v1.2d, v2.2d, ##", Meaning::Shift(Shift::XorRotate), 1)
         .imm(Imm::UpTo(63))
         .swaps()
         .needing(Sha3),
@@ -281,10 +294,10 @@ pub(super) static FAMILIES: &[Family] = &[
     narrow_sum("raddhn", false, true).swaps(),
     narrow_sum("subhn", true, false),
     narrow_sum("rsubhn", true, true),
-    narrow_cut("xtn", Cut::Wrap),
-    narrow_cut("sqxtn", Cut::Signed),
-    narrow_cut("uqxtn", Cut::Unsigned),
-    narrow_cut("sqxtun", Cut::ToUnsigned),
+    narrow_cut("xtn", Cut::Wrap, 3),
+    narrow_cut("sqxtn", Cut::Signed, 2),
+    narrow_cut("uqxtn", Cut::Unsigned, 2),
+    narrow_cut("sqxtun", Cut::ToUnsigned, 2),
     narrow_shift("shrn", false, false, Cut::Wrap),
     narrow_shift("rshrn", false, true, Cut::Wrap),
     narrow_shift("sqshrn", true, false, Cut::Signed),
@@ -326,13 +339,20 @@ pub(super) static FAMILIES: &[Family] = &[
     pairs_long("uaddlp", false, false, 4),
     pairs_long("sadalp", true, true, 2),
     pairs_long("uadalp", false, true, 2),
-    across("addv", Op::Iadd),
-    across("smaxv", Op::Smax),
-    across("sminv", Op::Smin),
-    across("umaxv", Op::Umax),
-    across("uminv", Op::Umin),
-    family("saddlv", BHS, 1, "@w0, v1.@F", across_long(true), 2),
-    family("uaddlv", BHS, 1, "@w0, v1.@F", across_long(false), 2),
+    across("addv", B, Op::Iadd, 1),
+    across("addv", HS, Op::Iadd, 2),
+    across("smaxv", B, Op::Smax, 1),
+    across("smaxv", HS, Op::Smax, 2),
+    across("sminv", B, Op::Smin, 1),
+    across("sminv", HS, Op::Smin, 2),
+    across("umaxv", B, Op::Umax, 1),
+    across("umaxv", HS, Op::Umax, 2),
+    across("uminv", B, Op::Umin, 1),
+    across("uminv", HS, Op::Umin, 2),
+    across_long("saddlv", B, true, 1),
+    across_long("saddlv", HS, true, 2),
+    across_long("uaddlv", B, false, 1),
+    across_long("uaddlv", HS, false, 2),
     dot("udot", UNSIGNED, Dotprod).swaps(),
     dot("sdot", SIGNED, Dotprod).swaps(),
     dot("usdot", MIXED, I8mm),
@@ -351,12 +371,12 @@ pub(super) static FAMILIES: &[Family] = &[
     moved_one("rev16", B, ONE, Move::Reverse { group: 16 }),
     moved_one("rev32", BH, ONE, Move::Reverse { group: 32 }),
     moved_one("rev64", BHS, ONE, Move::Reverse { group: 64 }),
-    table("tbl", 2, "v0.16b, {v1.16b}, v2.16b", lookup(0, 1, Outside::Zero)),
-    table("tbl2", 3, "v0.16b, {v1.16b, v2.16b}, v3.16b", TWO_TABLES).called("tbl"),
-    table("tbx", 3, "v0.16b, {v1.16b}, v2.16b", lookup(1, 2, Outside::Keep)).tied(),
+    table("tbl", 2, "v0.16b, {v1.16b}, v2.16b", lookup(0, 1, Outside::Zero), 2),
+    table("tbl2", 3, "v0.16b, {v1.16b, v2.16b}, v3.16b", TWO_TABLES, 2).called("tbl"),
+    table("tbx", 3, "v0.16b, {v1.16b}, v2.16b", lookup(1, 2, Outside::Keep), 4).tied(),
     moved_one("dup", BHSD, "v0.@F, v1.@e[#]", Move::Broadcast).imm(Imm::Lane),
-    moved_one("dup_gpr", BHS, "v0.@F, @r1", Move::Splat).called("dup").kinds(&[Gpr32], Vector),
-    moved_one("dup_gpr", D, "v0.@F, @r1", Move::Splat).called("dup").kinds(&[Gpr64], Vector),
+    dup_gpr(BHS, &[Gpr32]),
+    dup_gpr(D, &[Gpr64]),
     family("ins", BHSD, 2, "v0.@e[#d], v1.@e[#s]", Meaning::Move(Move::CopyLane), 4)
         .tied()
         .imm(Imm::TwoLanes),
@@ -367,29 +387,45 @@ pub(super) static FAMILIES: &[Family] = &[
     take("smov", BH, true, Gpr32),
     take("smov_64", BHS, true, Gpr64).called("smov"),
     // Floats.
-    float("fneg", 1, FloatMeaning::Sign(Op::Fneg), 4),
-    float("fabs", 1, FloatMeaning::Sign(Op::Fabs), 4),
-    float("fcmeq", 2, FloatMeaning::Compare(FloatCc::Eq), 4).swaps(),
-    float("fcmgt", 2, FloatMeaning::Compare(FloatCc::Gt), 4),
-    float("fcmge", 2, FloatMeaning::Compare(FloatCc::Ge), 4),
-    float("scvtf", 1, FloatMeaning::FromInt { signed: true }, 2),
-    float("ucvtf", 1, FloatMeaning::FromInt { signed: false }, 2),
-    float("fcvtzs", 1, FloatMeaning::ToInt { signed: true }, 2),
-    float("fcvtzu", 1, FloatMeaning::ToInt { signed: false }, 2),
+    float("fneg", SD, 1, FloatMeaning::Sign(Op::Fneg), 4),
+    float("fabs", SD, 1, FloatMeaning::Sign(Op::Fabs), 4),
+    float("fcmeq", SD, 2, FloatMeaning::Compare(FloatCc::Eq), 4).swaps(),
+    float("fcmgt", SD, 2, FloatMeaning::Compare(FloatCc::Gt), 4),
+    float("fcmge", SD, 2, FloatMeaning::Compare(FloatCc::Ge), 4),
+    float("scvtf", S, 1, FloatMeaning::FromInt { signed: true }, 1),
+    float("scvtf", D, 1, FloatMeaning::FromInt { signed: true }, 2),
+    float("ucvtf", S, 1, FloatMeaning::FromInt { signed: false }, 1),
+    float("ucvtf", D, 1, FloatMeaning::FromInt { signed: false }, 2),
+    float("fcvtzs", S, 1, FloatMeaning::ToInt { signed: true }, 1),
+    float("fcvtzs", D, 1, FloatMeaning::ToInt { signed: true }, 2),
+    float("fcvtzu", S, 1, FloatMeaning::ToInt { signed: false }, 1),
+    float("fcvtzu", D, 1, FloatMeaning::ToInt { signed: false }, 2),
 ];
 
 const TWO_TABLES: Move = Move::LookupTwo { table: 0, by: 2, outside: Outside::Zero };
 
-const fn across_long(signed: bool) -> Meaning {
-    Meaning::Sum(Sum::AcrossWidened { signed })
+const fn across_long(stem: &'static str, members: Members, signed: bool, pipes: u16) -> F {
+    family(stem, members, 1, "@w0, v1.@F", Meaning::Sum(Sum::AcrossWidened { signed }), pipes)
 }
 
 const fn insert(stem: &'static str, way: Way, imm: Imm) -> F {
     family(stem, BHSD, 2, ONE_IMM, Meaning::Shift(Shift::Insert(way)), 2).tied().imm(imm)
 }
 
-const fn table(stem: &'static str, arity: usize, text: &'static str, meaning: Move) -> F {
-    family(stem, B, arity, text, Meaning::Move(meaning), 4)
+const fn table(
+    stem: &'static str,
+    arity: usize,
+    text: &'static str,
+    meaning: Move,
+    pipes: u16,
+) -> F {
+    family(stem, B, arity, text, Meaning::Move(meaning), pipes)
+}
+
+const fn dup_gpr(members: Members, args: &'static [Kind]) -> F {
+    family("dup_gpr", members, 1, "v0.@F, @r1", Meaning::Move(Move::Splat), 1)
+        .called("dup")
+        .kinds(args, Vector)
 }
 
 const fn ins_gpr(members: Members, args: &'static [Kind]) -> F {

@@ -170,7 +170,7 @@ pub(super) static FAMILIES: &[Family] = &[
     truncate("pmov", &[("wb", 16)], Cut::Wrap, 8).needs(Avx512Bw),
     truncate("pmov", &[("db", 32), ("qb", 64)], Cut::Wrap, 8),
     truncate("pmov", &[("dw", 32), ("qw", 64)], Cut::Wrap, 16),
-    truncate("pmov", &[("qd", 64)], Cut::Wrap, 32),
+    lanes("pmov", &[("qd", 64)], 1, QUAD_TO_DOUBLE, on(2)).needs(Avx512Vl),
     truncate("pmovs", &[("wb", 16)], Cut::Signed, 8).needs(Avx512Bw),
     truncate("pmovs", &[("db", 32), ("qb", 64)], Cut::Signed, 8),
     truncate("pmovs", &[("dw", 32), ("qw", 64)], Cut::Signed, 16),
@@ -236,6 +236,7 @@ pub(super) static FAMILIES: &[Family] = &[
 ];
 
 const UNPACK: Members = &[("bw", 8), ("wd", 16), ("dq", 32), ("qdq", 64)];
+const QUAD_TO_DOUBLE: L = L::Truncate { cut: Cut::Wrap, to: 32 };
 const LOOKUP_TWO: Move = Move::LookupTwo { table: 1, by: 0, outside: Outside::Wraps };
 
 const fn lookup(table: usize, by: usize, outside: Outside) -> Move {
