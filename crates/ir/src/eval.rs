@@ -111,7 +111,8 @@ impl Node {
 }
 
 /// The domain of numbers.
-pub(crate) struct Concrete;
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Concrete;
 
 const fn ones(w: u32) -> u128 {
     u128::MAX >> (128 - w)

@@ -16,7 +16,7 @@ mod op;
 pub mod semantics;
 mod ty;
 
-pub use eval::{EvalError, eval, fold};
+pub use eval::{Concrete, EvalError, eval, fold};
 pub use facts::{Facts, KnownBits, SignCopies, known_bits, sign_copies, signed_range};
 pub use node::{ClassId, Node};
 pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};

@@ -16,6 +16,7 @@ pub(crate) mod int;
 pub(crate) mod vector;
 
 pub use domain::{Domain, Float, Rounding};
+pub use vector::shuffle_by;
 
 use crate::{FloatCc, ImmKind, IntCc, Node, Op, Ty, TypeRule};
 

@@ -101,6 +101,23 @@ pub(crate) fn apply<D: Domain>(d: &mut D, node: &Node, args: &[D::Bits]) -> D::B
     }
 }
 
+/// What a shuffle computes whose mask is a value: byte i of the result is the one that byte i of
+/// `mask`, 0 to 31, names in `a` and `b` laid end to end.
+pub fn shuffle_by<D: Domain>(d: &mut D, mask: &D::Bits, a: &D::Bits, b: &D::Bits) -> D::Bits {
+    build(d, 16, 8, |d, index| {
+        let selector = d.extract(mask, index * 8, 8);
+        let byte = d.extract(&selector, 0, 4);
+        let amount = d.zext(&byte, 4, 125);
+        let zeros = d.constant(3, 0);
+        let amount = d.concat(&amount, 125, &zeros, 3);
+        let (of_a, of_b) = (d.lshr(128, a, &amount), d.lshr(128, b, &amount));
+        let (of_a, of_b) = (d.extract(&of_a, 0, 8), d.extract(&of_b, 0, 8));
+        let operand = d.extract(&selector, 4, 1);
+        let first = d.is_zero(&operand);
+        d.ite(8, &first, &of_a, &of_b)
+    })
+}
+
 /// Of two operands that fill the low and high half of `n` result lanes: the one that lane `index`
 /// comes from, and the place within it.
 fn halves<B>(args: &[B], n: u32, index: u32) -> (&B, u32) {

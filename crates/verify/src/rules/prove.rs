@@ -1,0 +1,526 @@
+//! The prover: instances of a rule, their queries, and what comes of them.
+
+use super::cache::ProofCache;
+use super::encode::{self, Encoded, Instance, Leaves};
+use super::replay::{Counterexample, Values, replay};
+use crate::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms, VarId};
+use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule};
+use egraft_rules::{Pattern, Rule, RuleSet, Sort, Types, VarId as RuleVar};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Most choices of lane numbers that are proven one by one; beyond, lanes stay symbols.
+const LANE_CHOICES: usize = 64;
+
+/// How to prove.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which solver.
+    pub solver: SolverKind,
+    /// Milliseconds for each query.
+    pub timeout_ms: u32,
+    /// Ask the solver what the cache does not know; else such queries stay unknown.
+    pub ask: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { solver: SolverKind::Z3, timeout_ms: 5_000, ask: true }
+    }
+}
+
+/// What is known of a rule, or of one instance of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Both sides are equal, to the bit.
+    Proven,
+    /// Both sides are equal but for the sign and fraction of NaNs that arithmetic gives.
+    ProvenButNans,
+    /// They differ.
+    Refuted(Counterexample),
+    /// Neither was found, and why.
+    Unknown(String),
+}
+
+/// What became of a rule at one choice of types.
+#[derive(Clone, Debug)]
+pub struct InstanceProof {
+    /// The choice.
+    pub instance: Instance,
+    /// Parts that were compared: lanes, and demands.
+    pub parts: usize,
+    /// Queries that the parts came to, equal ones once.
+    pub queries: usize,
+    /// What is known.
+    pub verdict: Verdict,
+}
+
+/// What became of a rule.
+#[derive(Clone, Debug)]
+pub struct RuleProof {
+    /// By instance. Instances at which the rule never applies are left out.
+    pub instances: Vec<InstanceProof>,
+}
+
+impl RuleProof {
+    /// The worst verdict of all instances; unknown if there are none.
+    pub fn verdict(&self) -> Verdict {
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Proven => 0,
+            Verdict::ProvenButNans => 1,
+            Verdict::Unknown(_) => 2,
+            Verdict::Refuted(_) => 3,
+        };
+        let worst = self.instances.iter().map(|one| &one.verdict).max_by_key(|one| rank(one));
+        worst.cloned().unwrap_or_else(|| Verdict::Unknown("it applies at no type".to_owned()))
+    }
+}
+
+/// Proves rules, with a solver and what it said before.
+#[derive(Debug)]
+pub struct Prover {
+    options: Options,
+    solver: Option<Solver>,
+    cache: ProofCache,
+    used: FxHashSet<String>,
+    asked: usize,
+}
+
+impl Prover {
+    /// A prover that starts its solver when it first needs one.
+    pub fn new(options: Options, cache: ProofCache) -> Prover {
+        Prover { options, solver: None, cache, used: FxHashSet::default(), asked: 0 }
+    }
+
+    /// A prover with an empty cache and a running solver.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver cannot be started.
+    pub fn start(options: Options) -> Result<Prover, SolverError> {
+        let solver = Solver::start(options.solver, options.timeout_ms)?;
+        let mut prover = Prover::new(options, ProofCache::default());
+        prover.solver = Some(solver);
+        Ok(prover)
+    }
+
+    /// What was proven, before and since.
+    pub fn cache(&self) -> &ProofCache {
+        &self.cache
+    }
+
+    /// The proofs that were of use, without those that nothing asked for.
+    pub fn into_used_cache(mut self) -> ProofCache {
+        let used = std::mem::take(&mut self.used);
+        self.cache.retain(|hash| used.contains(hash));
+        self.cache
+    }
+
+    /// Queries that went to the solver.
+    pub fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Proves a rule at every legal choice of types, condition codes and, if they are few, lanes.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver cannot be had.
+    pub fn prove(&mut self, rule: &Rule) -> Result<RuleProof, SolverError> {
+        let mut instances = Vec::new();
+        for types in rule.types() {
+            for instance in choices(rule, &types) {
+                if let Some(proof) = self.instance(rule, instance)? {
+                    let refuted = matches!(proof.verdict, Verdict::Refuted(_));
+                    instances.push(proof);
+                    if refuted {
+                        return Ok(RuleProof { instances });
+                    }
+                }
+            }
+        }
+        Ok(RuleProof { instances })
+    }
+
+    /// Proves every rule of a set, in order; `done` hears of each.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver cannot be had.
+    pub fn prove_all(
+        &mut self,
+        set: &RuleSet,
+        mut done: impl FnMut(&Rule, &RuleProof),
+    ) -> Result<(), SolverError> {
+        for rule in &set.rules {
+            let proof = self.prove(rule)?;
+            done(rule, &proof);
+        }
+        Ok(())
+    }
+
+    /// Whether `a` and `b`, of one width, are equal wherever all of `facts` hold.
+    ///
+    /// A refutation comes as values of the terms' variables, whole.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver cannot be had.
+    pub fn equal(
+        &mut self,
+        terms: &mut Terms,
+        a: Term,
+        b: Term,
+        facts: &[Term],
+    ) -> Result<Equality, SolverError> {
+        if a == b {
+            return Ok(Equality::Proven);
+        }
+        let same = terms.equal(a, b);
+        let mut relevant = Relevant::new(facts.to_vec());
+        self.holds(terms, same, &mut relevant, &mut 0)
+    }
+
+    /// Whether `claim` holds wherever the facts do.
+    fn holds(
+        &mut self,
+        terms: &mut Terms,
+        claim: Term,
+        facts: &mut Relevant,
+        queries: &mut usize,
+    ) -> Result<Equality, SolverError> {
+        if terms.as_bool(claim) == Some(true) {
+            return Ok(Equality::Proven);
+        }
+        let wrong = terms.negate(claim);
+        let near = facts.near(terms, wrong);
+        let all = facts.all.len();
+        let first = self.ask(terms, wrong, &near, queries)?;
+        if near.len() == all || matches!(first, Equality::Proven) {
+            return Ok(first);
+        }
+        let everything = facts.all.clone();
+        self.ask(terms, wrong, &everything, queries)
+    }
+
+    fn ask(
+        &mut self,
+        terms: &mut Terms,
+        wrong: Term,
+        facts: &[Term],
+        queries: &mut usize,
+    ) -> Result<Equality, SolverError> {
+        let mut asserted = facts.to_vec();
+        asserted.push(wrong);
+        let query = Query::new(terms, &asserted);
+        let hash = query.hash();
+        *queries += 1;
+        if self.cache.has(&hash) {
+            self.used.insert(hash);
+            return Ok(Equality::Proven);
+        }
+        if !self.options.ask {
+            return Ok(Equality::Unknown("no proof is kept of it".to_owned()));
+        }
+        self.asked += 1;
+        let solver = match &mut self.solver {
+            Some(solver) => solver,
+            none => none.insert(Solver::start(self.options.solver, self.options.timeout_ms)?),
+        };
+        Ok(match solver.ask(&query)? {
+            Answer::Unsat => {
+                self.cache.add(hash.clone(), self.options.solver.name());
+                self.used.insert(hash);
+                Equality::Proven
+            }
+            Answer::Unknown(why) => Equality::Unknown(why),
+            Answer::Sat(numbers) => {
+                let mut values: FxHashMap<VarId, u128> = FxHashMap::default();
+                for (symbol, number) in query.symbols.iter().zip(numbers) {
+                    *values.entry(symbol.var).or_default() |= number << symbol.low;
+                }
+                Equality::Refuted(values)
+            }
+        })
+    }
+
+    fn instance(
+        &mut self,
+        rule: &Rule,
+        instance: Instance,
+    ) -> Result<Option<InstanceProof>, SolverError> {
+        let mut last = None;
+        for mode in modes(rule) {
+            let Some(mut proof) = self.instance_in(rule, &instance, mode)? else { return Ok(None) };
+            if let Verdict::Proven = proof.verdict {
+                if mode.canonical_nan {
+                    proof.verdict = Verdict::ProvenButNans;
+                }
+                return Ok(Some(proof));
+            }
+            if let Verdict::Refuted(_) = proof.verdict {
+                return Ok(Some(proof));
+            }
+            last = Some(proof);
+        }
+        let Some(proof) = last else { return Ok(None) };
+        // What a solver cannot say of all numbers, it may say of each.
+        match self.by_cases(rule, &instance)? {
+            Some(verdict) => Ok(Some(InstanceProof { verdict, ..proof })),
+            None => Ok(Some(proof)),
+        }
+    }
+
+    /// Proves an instance once for each amount of its first shift that is not fixed yet.
+    fn by_cases(
+        &mut self,
+        rule: &Rule,
+        instance: &Instance,
+    ) -> Result<Option<Verdict>, SolverError> {
+        let Some((amount, width)) = free_amount(rule, instance) else { return Ok(None) };
+        let mut cases: Vec<Instance> = (0..u128::from(width))
+            .map(|number| {
+                let mut case = instance.clone();
+                case.fixed.push((amount, number));
+                case
+            })
+            .collect();
+        let mut rest = instance.clone();
+        rest.at_least.push((amount, u128::from(width)));
+        cases.push(rest);
+        let mut worst = Verdict::Proven;
+        for case in cases {
+            match self.instance(rule, case)?.map(|proof| proof.verdict) {
+                None | Some(Verdict::Proven) => {}
+                Some(Verdict::ProvenButNans) => worst = Verdict::ProvenButNans,
+                Some(other) => return Ok(Some(other)),
+            }
+        }
+        Ok(Some(worst))
+    }
+
+    fn instance_in(
+        &mut self,
+        rule: &Rule,
+        instance: &Instance,
+        mode: FloatMode,
+    ) -> Result<Option<InstanceProof>, SolverError> {
+        let mut terms = Terms::new(mode);
+        let mut leaves = Symbols::default();
+        let Some(encoded) = encode::encode(&mut terms, &mut leaves, rule, instance) else {
+            return Ok(None);
+        };
+        let mut proof = InstanceProof {
+            instance: instance.clone(),
+            parts: 0,
+            queries: 0,
+            verdict: Verdict::Proven,
+        };
+        let Encoded { lhs, rhs, root, slice, facts, demands } = encoded;
+        if facts.iter().any(|fact| terms.as_bool(*fact) == Some(false)) {
+            return Ok(None);
+        }
+        let mut relevant = Relevant::new(facts);
+        let mut claims = demands;
+        for low in (0..root.bits()).step_by(slice as usize) {
+            let (a, b) = (terms.slice(lhs, low, slice), terms.slice(rhs, low, slice));
+            claims.push(terms.equal(a, b));
+        }
+        proof.parts = claims.len();
+        for claim in claims {
+            match self.holds(&mut terms, claim, &mut relevant, &mut proof.queries)? {
+                Equality::Proven => {}
+                Equality::Unknown(why) => {
+                    proof.verdict = Verdict::Unknown(why);
+                    break;
+                }
+                Equality::Refuted(model) => {
+                    let values = leaves.values(&model);
+                    proof.verdict = match replay(rule, instance, &values) {
+                        Some(counterexample) => Verdict::Refuted(counterexample),
+                        None => Verdict::Unknown(format!(
+                            "the solver's counterexample is none in the evaluator: {values:x?}"
+                        )),
+                    };
+                    break;
+                }
+            }
+        }
+        Ok(Some(proof))
+    }
+}
+
+/// Whether two terms are equal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Equality {
+    /// They are.
+    Proven,
+    /// They are not, for these values of the variables.
+    Refuted(FxHashMap<VarId, u128>),
+    /// The solver does not know, and why.
+    Unknown(String),
+}
+
+/// The ways to look at floats that are tried in turn, the strictest and cheapest first.
+fn modes(rule: &Rule) -> Vec<FloatMode> {
+    let mut floats = false;
+    rule.lhs.walk(&mut |pattern| {
+        floats |= matches!(pattern, Pattern::Op { op, .. } if may_round(*op));
+    });
+    let mode = |ieee, canonical_nan| FloatMode { ieee, canonical_nan };
+    match floats {
+        false => vec![mode(false, false)],
+        true => vec![mode(false, false), mode(true, false), mode(false, true), mode(true, true)],
+    }
+}
+
+/// Whether an op's result depends on how floats are rounded, or may be a NaN of its own making.
+fn may_round(op: Op) -> bool {
+    egraft_ir::eval::nan_bits_are_open(op)
+        || matches!(
+            op,
+            Op::FcvtFromSint
+                | Op::FcvtFromUint
+                | Op::FcvtToSintSat
+                | Op::FcvtToUintSat
+                | Op::X86Cvtt2dq
+        )
+}
+
+/// Instances of a rule at one choice of types.
+fn choices(rule: &Rule, types: &Types) -> Vec<Instance> {
+    let mut lists: Vec<(RuleVar, Vec<u128>)> = Vec::new();
+    let mut lanes = 1;
+    rule.lhs.walk(&mut |pattern| {
+        let Pattern::Op { op, ty, imm: Some(imm), .. } = pattern else { return };
+        let Some(var) = imm.var.filter(|_| imm.is.is_none()) else { return };
+        if lists.iter().any(|(listed, _)| *listed == var) {
+            return;
+        }
+        let numbers = |end: usize| (0..end as u128).collect();
+        match op.imm_kind() {
+            ImmKind::IntCc => lists.push((var, numbers(IntCc::ALL.len()))),
+            ImmKind::FloatCc => lists.push((var, numbers(FloatCc::ALL.len()))),
+            ImmKind::Lane => {
+                let ty = ty.is.or_else(|| ty.var.and_then(|var| types.of[var.index()]));
+                let count = ty.map_or(0, Ty::lanes) as usize;
+                if count > 0 && lanes * count <= LANE_CHOICES {
+                    lanes *= count;
+                    lists.push((var, numbers(count)));
+                }
+            }
+            _ => {}
+        }
+    });
+    let mut instances =
+        vec![Instance { types: types.clone(), fixed: Vec::new(), at_least: Vec::new() }];
+    for (var, numbers) in lists {
+        instances = instances
+            .iter()
+            .flat_map(|instance| {
+                numbers.iter().map(move |number| {
+                    let mut instance = instance.clone();
+                    instance.fixed.push((var, *number));
+                    instance
+                })
+            })
+            .collect();
+    }
+    instances
+}
+
+/// The first shift amount of the left side that is a free number, and the lane width it counts in.
+fn free_amount(rule: &Rule, instance: &Instance) -> Option<(RuleVar, u32)> {
+    let mut found = None;
+    rule.lhs.walk(&mut |pattern| {
+        let Pattern::Op { op, ty, args, .. } = pattern else { return };
+        let (TypeRule::Shift, [_, Pattern::Splat { value, .. }]) = (op.type_rule(), &args[..])
+        else {
+            return;
+        };
+        let Some(var) = value.var.filter(|_| value.is.is_none()) else { return };
+        let known = instance.fixed.iter().chain(&instance.at_least).any(|(known, _)| *known == var);
+        let ty = ty.is.or_else(|| ty.var.and_then(|var| instance.types.of[var.index()]));
+        if !known && rule.vars[var.index()].sort == Sort::Int {
+            found = found.or(ty.map(|ty| (var, ty.lane_bits())));
+        }
+    });
+    found
+}
+
+/// Variables of terms for the variables of a rule.
+#[derive(Default)]
+struct Symbols {
+    of: Vec<(RuleVar, VarId)>,
+}
+
+impl Symbols {
+    fn make(&mut self, terms: &mut Terms, var: RuleVar, width: u32) -> Term {
+        let term = terms.var("", width);
+        if let crate::smt::Kind::Var(symbol) = *terms.kind(term) {
+            self.of.push((var, symbol));
+        }
+        term
+    }
+
+    fn values(&self, model: &FxHashMap<VarId, u128>) -> Values {
+        self.of
+            .iter()
+            .map(|(var, symbol)| (*var, model.get(symbol).copied().unwrap_or(0)))
+            .collect()
+    }
+}
+
+impl Leaves<Terms> for Symbols {
+    fn value(&mut self, terms: &mut Terms, var: RuleVar, width: u32) -> Term {
+        self.make(terms, var, width)
+    }
+
+    fn number(&mut self, terms: &mut Terms, var: RuleVar, width: u32) -> Term {
+        self.make(terms, var, width)
+    }
+
+    fn open(&mut self, terms: &mut Terms, _: Term) -> Term {
+        terms.var("", 128)
+    }
+
+    fn number_of(&self, terms: &Terms, x: &Term) -> Option<u128> {
+        terms.as_const(*x)
+    }
+}
+
+/// Facts, and which of them speak of what a claim speaks of.
+struct Relevant {
+    all: Vec<Term>,
+    /// By fact: the bits of variables it speaks of, found when first asked for.
+    bits: Vec<Option<FxHashSet<(VarId, u32)>>>,
+}
+
+impl Relevant {
+    fn new(all: Vec<Term>) -> Relevant {
+        Relevant { bits: vec![None; all.len()], all }
+    }
+
+    /// The facts that speak only of what `claim` speaks of, or what such facts have in common with
+    /// it: enough for most proofs, and the same for each lane.
+    fn near(&mut self, terms: &Terms, claim: Term) -> Vec<Term> {
+        let mut known = terms.support(claim);
+        let mut taken = vec![false; self.all.len()];
+        loop {
+            let mut grew = false;
+            for at in 0..self.all.len() {
+                if taken[at] || terms.as_bool(self.all[at]) == Some(true) {
+                    continue;
+                }
+                let bits = self.bits[at].get_or_insert_with(|| terms.support(self.all[at]));
+                // A shared number joins all lanes; what is wholly new besides it stays out.
+                let shared = bits.iter().filter(|bit| known.contains(bit)).count();
+                if shared > 0 && shared * 2 >= bits.len() {
+                    taken[at] = true;
+                    grew |= shared < bits.len();
+                    known.extend(bits.iter().copied());
+                }
+            }
+            if !grew {
+                break;
+            }
+        }
+        let facts = self.all.iter().zip(taken);
+        facts.filter(|(_, taken)| *taken).map(|(fact, _)| *fact).collect()
+    }
+}

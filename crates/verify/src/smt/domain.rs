@@ -1,0 +1,132 @@
+//! Terms as a domain of the one semantics.
+
+use super::float::rounding_name;
+use super::term::{BinOp, Term, Terms};
+use egraft_ir::semantics::{Domain, Float, Rounding};
+
+macro_rules! binary {
+    ($($method:ident $op:ident),*) => { $(
+        fn $method(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+            self.bin(BinOp::$op, *a, *b)
+        }
+    )* };
+}
+
+macro_rules! rounded {
+    ($($method:ident $name:literal),*) => { $(
+        fn $method(&mut self, f: Float, a: &Term, b: &Term) -> Term {
+            Terms::apply(self, $name, &[*a, *b], f.bits())
+        }
+    )* };
+}
+
+impl Domain for Terms {
+    type Bits = Term;
+    type Bool = Term;
+
+    fn constant(&mut self, w: u32, bits: u128) -> Term {
+        self.number(w, bits)
+    }
+
+    fn extract(&mut self, x: &Term, low: u32, w: u32) -> Term {
+        self.slice(*x, low, w)
+    }
+
+    fn concat(&mut self, high: &Term, _: u32, low: &Term, _: u32) -> Term {
+        self.join(*high, *low)
+    }
+
+    fn zext(&mut self, x: &Term, _: u32, to: u32) -> Term {
+        self.zero_extend(*x, to)
+    }
+
+    fn sext(&mut self, x: &Term, _: u32, to: u32) -> Term {
+        self.sign_extend(*x, to)
+    }
+
+    binary!(add Add, sub Sub, mul Mul, udiv Udiv, sdiv Sdiv, urem Urem, srem Srem);
+    binary!(and And, or Or, xor Xor, shl Shl, lshr Lshr, ashr Ashr);
+
+    fn not(&mut self, _: u32, a: &Term) -> Term {
+        self.complement(*a)
+    }
+
+    fn is_zero(&mut self, x: &Term) -> Term {
+        let width = self.width(*x);
+        let zero = self.number(width, 0);
+        self.equal(*x, zero)
+    }
+
+    fn eq(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        self.equal(*a, *b)
+    }
+
+    fn ult(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        self.less(false, *a, *b)
+    }
+
+    fn slt(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        self.less(true, *a, *b)
+    }
+
+    fn bool_not(&mut self, a: &Term) -> Term {
+        self.negate(*a)
+    }
+
+    fn bool_and(&mut self, a: &Term, b: &Term) -> Term {
+        self.both(*a, *b)
+    }
+
+    fn bool_or(&mut self, a: &Term, b: &Term) -> Term {
+        self.either(*a, *b)
+    }
+
+    fn ite(&mut self, _: u32, c: &Term, a: &Term, b: &Term) -> Term {
+        self.choose(*c, *a, *b)
+    }
+
+    rounded!(fadd "fadd", fsub "fsub", fmul "fmul", fdiv "fdiv");
+
+    fn fsqrt(&mut self, f: Float, a: &Term) -> Term {
+        Terms::apply(self, "fsqrt", &[*a], f.bits())
+    }
+
+    fn ffma(&mut self, f: Float, a: &Term, b: &Term, c: &Term) -> Term {
+        Terms::apply(self, "ffma", &[*a, *b, *c], f.bits())
+    }
+
+    fn fround(&mut self, f: Float, mode: Rounding, a: &Term) -> Term {
+        Terms::apply(self, rounding_name(mode), &[*a], f.bits())
+    }
+
+    fn feq(&mut self, f: Float, a: &Term, b: &Term) -> Term {
+        self.float_equal(f, *a, *b)
+    }
+
+    fn flt(&mut self, f: Float, a: &Term, b: &Term) -> Term {
+        self.float_less(f, *a, *b)
+    }
+
+    fn is_nan(&mut self, f: Float, a: &Term) -> Term {
+        self.float_is_nan(f, *a)
+    }
+
+    fn fconvert(&mut self, _: Float, to: Float, a: &Term) -> Term {
+        Terms::apply(self, "fconvert", &[*a], to.bits())
+    }
+
+    fn float_to_int(&mut self, _: Float, signed: bool, w: u32, a: &Term) -> Term {
+        let name = if signed { "to_signed" } else { "to_unsigned" };
+        Terms::apply(self, name, &[*a], w)
+    }
+
+    fn float_from_int(&mut self, f: Float, signed: bool, _: u32, a: &Term) -> Term {
+        let name = if signed { "from_signed" } else { "from_unsigned" };
+        Terms::apply(self, name, &[*a], f.bits())
+    }
+
+    fn nan_result(&mut self, f: Float, inputs: &[&Term]) -> Term {
+        let inputs: Vec<Term> = inputs.iter().map(|input| **input).collect();
+        self.float_nan(f, &inputs)
+    }
+}
