@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// List, show or check rewrite rules
     Rules(RulesArgs),
+    /// Prove of each compiled function of a module that it does what it did before
+    Verify(VerifyArgs),
     /// Measure every kernel of a folder under several engines
     Bench(BenchArgs),
     /// Answer requests of the protocol egraft-peer/1 on standard input
@@ -215,7 +217,8 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "Examples:
   egraft rules list
   egraft rules show iadd_zero
-  egraft rules check my-rules/*.isle")]
+  egraft rules check my-rules/*.isle
+  egraft rules derive --rules isle-rules/rewrite --goals isle-rules/goals")]
 pub(crate) struct RulesArgs {
     #[command(subcommand)]
     pub(crate) command: RulesCommand,
@@ -245,6 +248,111 @@ pub(crate) enum RulesCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Say how many goals, rules that others wrote or found, follow from a set of rules
+    Derive(DeriveArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifyCommand {
+    /// Prove rules, type by type, with a solver and with what it said before
+    #[command(after_help = "Examples:
+  egraft verify rules
+  egraft verify rules --cached
+  egraft verify rules isle-rules/rewrite --only shuffle --update
+  egraft verify rules --solver cvc5 --timeout 60000
+
+Exit code 1 says that a rule is wrong, or neither proven nor in the list of evidence.")]
+    Rules(VerifyRulesArgs),
+}
+
+/// A solver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum ProofSolver {
+    Z3,
+    Cvc5,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyRulesArgs {
+    /// Folders of rules, taken as one set
+    #[arg(value_name = "FOLDER", default_values_os_t = [PathBuf::from("isle-rules/rewrite"), PathBuf::from("isle-rules/inferred/rewrite")])]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Only rules whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// The file of proofs known
+    #[arg(long, value_name = "FILE", default_value = "isle-rules/proofs.txt")]
+    pub(crate) proofs: PathBuf,
+    /// The file of evidence for rules that no solver decides
+    #[arg(long, value_name = "FILE", default_value = "isle-rules/evidence.json")]
+    pub(crate) evidence: PathBuf,
+    /// Write new proofs to the file, and drop those that nothing needs
+    #[arg(long, conflicts_with = "cached")]
+    pub(crate) update: bool,
+    /// Ask no solver: what the file does not know is not proven
+    #[arg(long)]
+    pub(crate) cached: bool,
+    /// Which solver to ask; cvc5 is asked everything, whatever the file knows
+    #[arg(long, value_enum, default_value_t = ProofSolver::Z3)]
+    pub(crate) solver: ProofSolver,
+    /// Milliseconds that one query may take
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    pub(crate) timeout: u32,
+    /// Solvers side by side
+    #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
+    pub(crate) jobs: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeriveArgs {
+    /// Folders or files of rules, taken as one set
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// A folder or a file of goals
+    #[arg(long, value_name = "PATH")]
+    pub(crate) goals: PathBuf,
+    /// Only goals whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Most nodes of an e-graph
+    #[arg(long, value_name = "N", default_value_t = 4_000)]
+    pub(crate) nodes: usize,
+    /// Most batches of rewriting
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) iterations: usize,
+    /// Most seconds for one choice of types and numbers
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Go on after the first choice of types and numbers at which a goal is not derived
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft verify filter.wasm
+  egraft verify bench/kernels --json")]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct VerifyArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<VerifyCommand>,
+    /// Modules in binary or text form, or folders of .wasm files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    /// Milliseconds that one operand may take
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    pub(crate) timeout: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod bench;
 mod calibrate;
 mod compare;
 mod compile;
+mod derive;
 mod emit;
 mod engine;
 mod explain;
@@ -19,6 +20,8 @@ mod output;
 mod report;
 mod rules;
 mod run;
+mod validate;
+mod verify;
 mod wasi;
 
 use args::{Cli, Command};
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Rules(args) => rules::rules(&args.command),
+        Command::Verify(args) => match &args.command {
+            Some(args::VerifyCommand::Rules(rules)) => verify::rules(rules),
+            None => validate::validate(&args),
+        },
         Command::Bench(args) => bench::bench(&args),
         Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),

@@ -14,6 +14,7 @@ pub(crate) fn rules(command: &RulesCommand) -> Result<ExitCode> {
         RulesCommand::List { filter, json } => list(filter.as_deref(), *json),
         RulesCommand::Show { name, json } => show(name, *json),
         RulesCommand::Check { files } => check(files),
+        RulesCommand::Derive(args) => crate::derive::derive(args),
     }
 }
 
@@ -78,16 +79,19 @@ fn check(files: &[PathBuf]) -> Result<ExitCode> {
         let bytes = egraft_kernels::read_limited(file, "a rule file", FILE_LIMIT as u64)?;
         sources.push(Source { name: file.display().to_string(), bytes });
     }
-    // Without any rule the type checker would blame the prelude.
-    let empty = |source: &Source| {
-        std::str::from_utf8(&source.bytes).is_ok_and(|text| {
-            text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with(';'))
-        })
-    };
-    if sources.iter().all(empty) {
+    if are_empty(&sources) {
         bail!("{}: no rules in it", files[0].display());
     }
     let rules = RuleSet::parse(&sources).map_err(anyhow::Error::new)?;
     line(format_args!("{} rules in {} files, all well typed", rules.rules.len(), files.len()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there is no rule at all, for which the type checker would blame the prelude.
+pub(crate) fn are_empty(sources: &[Source]) -> bool {
+    sources.iter().all(|source| {
+        std::str::from_utf8(&source.bytes).is_ok_and(|text| {
+            text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with(';'))
+        })
+    })
 }

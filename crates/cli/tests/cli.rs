@@ -152,6 +152,25 @@ fn rules_are_listed_shown_and_checked() {
 }
 
 #[test]
+fn goals_are_derived_or_listed() {
+    let folder = folder();
+    let rules = ";; 0 is neutral.\n(rule zero (simplify (iadd ty x (k ty 0))) x)\n";
+    let goals = ";; Follows.\n(rule twice (simplify (iadd ty (k ty 0) (iadd ty x (k ty 0)))) x)\n\
+                 ;; Does not.\n(rule self (simplify (isub ty x x)) (k ty 0))\n";
+    std::fs::write(folder.path().join("rules.isle"), rules).unwrap();
+    std::fs::write(folder.path().join("goals.isle"), goals).unwrap();
+    let derive = ["rules", "derive", "--rules", "rules.isle", "--goals", "goals.isle"];
+    let text = run(folder.path(), &derive);
+    assert!(text.contains("self") && text.contains("saturated after"), "{text}");
+    assert!(text.contains("50.0 %") && !text.contains("twice"), "{text}");
+    let found = json(folder.path(), &[&derive[..], &["--json"]].concat());
+    assert_eq!(
+        (&found["files"][0]["goals"], &found["files"][0]["derived"]),
+        (&2.into(), &1.into())
+    );
+}
+
+#[test]
 fn a_wasi_program_gets_arguments_variables_folders_and_its_exit_code() {
     let folder = folder();
     // Writes its last argument to standard output and exits with the number of arguments.

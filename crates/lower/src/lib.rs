@@ -22,5 +22,6 @@ pub use optimize::{
     optimize,
 };
 pub use price::x64_price;
+pub use seed::{is_division, is_pure, is_vector_bitcast, node_of};
 #[doc(hidden)]
 pub use {exact::extraction_problem, extract::problem::TooLarge};

@@ -113,7 +113,7 @@ impl<M: Matcher> Seeder<'_, '_, M> {
         if is_vector_bitcast(self.dfg, inst) {
             return Some((None, args[0]));
         }
-        let node = match self.vocabulary_node(inst, ty, args) {
+        let node = match self.vocabulary_node(inst, args) {
             Some(node) => node,
             None => self.opaque_node(inst, clif_ty, ty, args)?,
         };
@@ -122,60 +122,12 @@ impl<M: Matcher> Seeder<'_, '_, M> {
         Some((Some(node), class))
     }
 
-    fn vocabulary_node(&self, inst: Inst, result: Ty, args: &[ClassId]) -> Option<Node> {
-        let data = &self.dfg.insts[inst];
-        match *data {
-            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } if result != Ty::I128 => {
-                return Some(Node::constant(result, imm.bits() as u64 as u128));
-            }
-            InstructionData::UnaryIeee32 { imm, .. } => {
-                return Some(Node::constant(result, u128::from(imm.bits())));
-            }
-            InstructionData::UnaryIeee64 { imm, .. } => {
-                return Some(Node::constant(result, u128::from(imm.bits())));
-            }
-            InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } => {
-                let bytes = self.dfg.constants.get(constant_handle).as_slice();
-                let bytes: [u8; 16] = bytes.try_into().ok()?;
-                return Some(Node::constant(result, u128::from_le_bytes(bytes)));
-            }
-            _ => {}
-        }
-        let op = from_opcode(data.opcode())?;
-        if matches!(op, Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem) && !self.cannot_trap(op, args) {
+    fn vocabulary_node(&self, inst: Inst, args: &[ClassId]) -> Option<Node> {
+        let mut node = node_of(self.dfg, inst)?;
+        if is_division(node.op) && !self.cannot_trap(node.op, args) {
             return None;
         }
-        let operand = |at: usize| from_type(self.dfg.value_type(data_args(self.dfg, inst)[at]));
-        let imm = match *data {
-            InstructionData::IntCompare { cond, .. } => from_int_cc(cond) as u128,
-            InstructionData::FloatCompare { cond, .. } => from_float_cc(cond) as u128,
-            InstructionData::BinaryImm8 { imm, .. } | InstructionData::TernaryImm8 { imm, .. } => {
-                u128::from(imm)
-            }
-            InstructionData::Shuffle { imm, .. } => {
-                let bytes: [u8; 16] = self.dfg.immediates.get(imm)?.as_slice().try_into().ok()?;
-                u128::from_le_bytes(bytes)
-            }
-            _ => 0,
-        };
-        let ty = match op.type_rule() {
-            TypeRule::Same | TypeRule::Bits | TypeRule::Shift | TypeRule::Select => result,
-            TypeRule::Splat | TypeRule::Insert | TypeRule::Convert | TypeRule::Gather => result,
-            TypeRule::Compare
-            | TypeRule::Widen
-            | TypeRule::Narrow
-            | TypeRule::Extract
-            | TypeRule::Test
-            | TypeRule::MulAddBytes => operand(0)?,
-            TypeRule::Leaf => return None,
-        };
-        if !op.types().contains(ty) {
-            return None;
-        }
-        let mut node = Node::with_imm(op, ty, imm, args);
-        if matches!(op.type_rule(), TypeRule::Convert | TypeRule::Gather) {
-            node.from = operand(0)?;
-        }
+        node.args_mut().copy_from_slice(args);
         Some(node)
     }
 
@@ -207,13 +159,73 @@ impl<M: Matcher> Seeder<'_, '_, M> {
     }
 }
 
-/// The value operands of an instruction without lists.
-fn data_args(dfg: &DataFlowGraph, inst: Inst) -> &[Value] {
-    dfg.inst_args(inst)
+/// Whether `op` traps for some divisors.
+pub fn is_division(op: Op) -> bool {
+    matches!(op, Op::Udiv | Op::Urem | Op::Sdiv | Op::Srem)
+}
+
+/// The e-node that computes what `inst` does, its operand slots filled with class 0; `None` outside
+/// the vocabulary.
+///
+/// Divisions have a node whatever the divisor: the caller sees to it that they cannot trap.
+pub fn node_of(dfg: &DataFlowGraph, inst: Inst) -> Option<Node> {
+    let data = &dfg.insts[inst];
+    let &[result] = dfg.inst_results(inst) else { return None };
+    let result = from_type(dfg.value_type(result))?;
+    match *data {
+        InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } if result != Ty::I128 => {
+            return Some(Node::constant(result, imm.bits() as u64 as u128));
+        }
+        InstructionData::UnaryIeee32 { imm, .. } => {
+            return Some(Node::constant(result, u128::from(imm.bits())));
+        }
+        InstructionData::UnaryIeee64 { imm, .. } => {
+            return Some(Node::constant(result, u128::from(imm.bits())));
+        }
+        InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } => {
+            let bytes = dfg.constants.get(constant_handle).as_slice();
+            let bytes: [u8; 16] = bytes.try_into().ok()?;
+            return Some(Node::constant(result, u128::from_le_bytes(bytes)));
+        }
+        _ => {}
+    }
+    let op = from_opcode(data.opcode())?;
+    let operand = |at: usize| from_type(dfg.value_type(dfg.inst_args(inst)[at]));
+    let imm = match *data {
+        InstructionData::IntCompare { cond, .. } => from_int_cc(cond) as u128,
+        InstructionData::FloatCompare { cond, .. } => from_float_cc(cond) as u128,
+        InstructionData::BinaryImm8 { imm, .. } | InstructionData::TernaryImm8 { imm, .. } => {
+            u128::from(imm)
+        }
+        InstructionData::Shuffle { imm, .. } => {
+            let bytes: [u8; 16] = dfg.immediates.get(imm)?.as_slice().try_into().ok()?;
+            u128::from_le_bytes(bytes)
+        }
+        _ => 0,
+    };
+    let ty = match op.type_rule() {
+        TypeRule::Same | TypeRule::Bits | TypeRule::Shift | TypeRule::Select => result,
+        TypeRule::Splat | TypeRule::Insert | TypeRule::Convert | TypeRule::Gather => result,
+        TypeRule::Compare
+        | TypeRule::Widen
+        | TypeRule::Narrow
+        | TypeRule::Extract
+        | TypeRule::Test
+        | TypeRule::MulAddBytes => operand(0)?,
+        TypeRule::Leaf => return None,
+    };
+    if !op.types().contains(ty) {
+        return None;
+    }
+    let mut node = Node::with_imm(op, ty, imm, &[ClassId(0); 3][..op.arity()]);
+    if matches!(op.type_rule(), TypeRule::Convert | TypeRule::Gather) {
+        node.from = operand(0)?;
+    }
+    Some(node)
 }
 
 /// Whether `inst` only renames the bits of a 128-bit vector: lane 0 stays lowest.
-pub(crate) fn is_vector_bitcast(dfg: &DataFlowGraph, inst: Inst) -> bool {
+pub fn is_vector_bitcast(dfg: &DataFlowGraph, inst: Inst) -> bool {
     match dfg.insts[inst] {
         InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, flags } => {
             let (from, to) = (dfg.value_type(arg), dfg.value_type(dfg.first_result(inst)));
@@ -229,7 +241,7 @@ pub(crate) fn is_vector_bitcast(dfg: &DataFlowGraph, inst: Inst) -> bool {
 }
 
 /// Whether an instruction may be repeated, moved or dropped as long as its operands are there.
-pub(crate) fn is_pure(dfg: &DataFlowGraph, inst: Inst) -> bool {
+pub fn is_pure(dfg: &DataFlowGraph, inst: Inst) -> bool {
     let opcode = dfg.insts[inst].opcode();
     let fixed_load = match dfg.insts[inst] {
         InstructionData::Load { opcode: Opcode::Load, flags, .. } => {

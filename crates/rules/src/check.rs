@@ -4,6 +4,7 @@
 //! values, every condition holds of them, and the right side was compared.
 
 mod random;
+mod sample;
 mod toy;
 
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, VarId, forgets_lanes};
@@ -13,6 +14,7 @@ use egraft_ir::{ClassId, ImmKind, KnownBits, Node, Op, SignCopies, Ty, eval};
 use random::Random;
 use std::fmt;
 
+pub use sample::Sample;
 pub use toy::ToyGraph;
 
 /// Fewest tuples that are tried for each choice of types.

@@ -17,7 +17,7 @@ mod rule;
 mod source;
 mod types;
 
-pub use check::{Counterexample, RuleCheck, ToyGraph, check_rule};
+pub use check::{Counterexample, RuleCheck, Sample, ToyGraph, check_rule};
 pub use codegen::compile_to_rust;
 pub use cond::{Cond, Sort, call};
 pub use error::{Place, RuleError, RuleErrors};

@@ -8,6 +8,7 @@ mod rules;
 pub mod smt;
 
 pub use rules::{
-    CacheError, Counterexample, Equality, Instance, InstanceProof, Options, ProofCache, Prover,
-    RuleProof, Verdict,
+    CacheError, Counterexample, Equality, Evidence, EvidenceKind, EvidenceList, Instance,
+    InstanceProof, Options, ProofCache, Prover, RuleProof, RuleReport, SetReport, Standing, Verdict,
+    prove_set, read_evidence,
 };

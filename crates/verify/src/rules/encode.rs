@@ -15,8 +15,8 @@ pub struct Instance {
     pub types: Types,
     /// Variables that stand for one number or code.
     pub fixed: Vec<(VarId, u128)>,
-    /// Variables known not to be below a number: what is left once those below were fixed.
-    pub at_least: Vec<(VarId, u128)>,
+    /// Numbers of which some low bits are fixed: variable, how many, and which.
+    pub low_bits: Vec<(VarId, u32, u128)>,
 }
 
 /// Where an encoding gets its leaves.
@@ -158,13 +158,17 @@ impl<'a, D: Domain, L: Leaves<D>> Encoder<'a, D, L> {
             Some((_, number)) => d.constant(width, *number),
             None => self.leaves.number(d, var, width),
         };
+        let known = self.instance.low_bits.iter().find(|(known, ..)| *known == var);
+        let number = match known {
+            Some((_, bits, low)) if *bits < width => {
+                let high = d.extract(&number, *bits, width - bits);
+                let low = d.constant(*bits, *low);
+                d.concat(&high, width - bits, &low, *bits)
+            }
+            Some((_, _, low)) => d.constant(width, *low),
+            None => number,
+        };
         let number = d.zext(&number, width, NUMBER);
-        if let Some((_, least)) = self.instance.at_least.iter().find(|(bounded, _)| *bounded == var)
-        {
-            let least = d.constant(NUMBER, *least);
-            let below = d.ult(NUMBER, &number, &least);
-            self.assume(d, false, below);
-        }
         self.bound[var.index()] = Some(Arg::Number(number.clone()));
         Some(number)
     }

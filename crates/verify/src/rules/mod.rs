@@ -10,8 +10,12 @@ mod encode;
 mod mask;
 mod prove;
 mod replay;
+mod report;
 
 pub use cache::{CacheError, ProofCache};
 pub use encode::Instance;
 pub use prove::{Equality, InstanceProof, Options, Prover, RuleProof, Verdict};
 pub use replay::Counterexample;
+pub use report::{
+    Evidence, EvidenceKind, EvidenceList, RuleReport, SetReport, Standing, prove_set, read_evidence,
+};

@@ -5,11 +5,14 @@ use super::encode::{self, Encoded, Instance, Leaves};
 use super::replay::{Counterexample, Values, replay};
 use crate::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term, Terms, VarId};
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule};
-use egraft_rules::{Pattern, Rule, RuleSet, Sort, Types, VarId as RuleVar};
+use egraft_rules::{Cond, Pattern, Ref, Rule, Sort, Types, VarId as RuleVar};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Most choices of lane numbers that are proven one by one; beyond, lanes stay symbols.
 const LANE_CHOICES: usize = 64;
+
+/// How many times less patience there is for a query that can be split into cases.
+const HASTE: u32 = 8;
 
 /// How to prove.
 #[derive(Clone, Debug)]
@@ -83,12 +86,25 @@ pub struct Prover {
     cache: ProofCache,
     used: FxHashSet<String>,
     asked: usize,
+    /// Queries that found no answer, and in how many milliseconds.
+    open: FxHashMap<String, u32>,
+    /// Milliseconds for the next query.
+    patience_ms: u32,
 }
 
 impl Prover {
     /// A prover that starts its solver when it first needs one.
     pub fn new(options: Options, cache: ProofCache) -> Prover {
-        Prover { options, solver: None, cache, used: FxHashSet::default(), asked: 0 }
+        let patience_ms = options.timeout_ms;
+        Prover {
+            options,
+            solver: None,
+            cache,
+            used: FxHashSet::default(),
+            asked: 0,
+            open: FxHashMap::default(),
+            patience_ms,
+        }
     }
 
     /// A prover with an empty cache and a running solver.
@@ -137,22 +153,6 @@ impl Prover {
             }
         }
         Ok(RuleProof { instances })
-    }
-
-    /// Proves every rule of a set, in order; `done` hears of each.
-    ///
-    /// # Errors
-    /// [`SolverError`] if the solver cannot be had.
-    pub fn prove_all(
-        &mut self,
-        set: &RuleSet,
-        mut done: impl FnMut(&Rule, &RuleProof),
-    ) -> Result<(), SolverError> {
-        for rule in &set.rules {
-            let proof = self.prove(rule)?;
-            done(rule, &proof);
-        }
-        Ok(())
     }
 
     /// Whether `a` and `b`, of one width, are equal wherever all of `facts` hold.
@@ -205,8 +205,13 @@ impl Prover {
         facts: &[Term],
         queries: &mut usize,
     ) -> Result<Equality, SolverError> {
+        let wrong = terms.under_facts(wrong, facts);
+        if terms.as_bool(wrong) == Some(false) {
+            return Ok(Equality::Proven);
+        }
         let mut asserted = facts.to_vec();
         asserted.push(wrong);
+        asserted.extend(terms.lemmas(&asserted));
         let query = Query::new(terms, &asserted);
         let hash = query.hash();
         *queries += 1;
@@ -217,18 +222,26 @@ impl Prover {
         if !self.options.ask {
             return Ok(Equality::Unknown("no proof is kept of it".to_owned()));
         }
+        if let Some(patience) = self.open.get(&hash)
+            && *patience >= self.patience_ms
+        {
+            return Ok(Equality::Unknown(format!("no answer in {patience} ms")));
+        }
         self.asked += 1;
         let solver = match &mut self.solver {
             Some(solver) => solver,
             none => none.insert(Solver::start(self.options.solver, self.options.timeout_ms)?),
         };
-        Ok(match solver.ask(&query)? {
+        Ok(match solver.ask(&query, self.patience_ms)? {
             Answer::Unsat => {
                 self.cache.add(hash.clone(), self.options.solver.name());
                 self.used.insert(hash);
                 Equality::Proven
             }
-            Answer::Unknown(why) => Equality::Unknown(why),
+            Answer::Unknown(why) => {
+                self.open.insert(hash, self.patience_ms);
+                Equality::Unknown(why)
+            }
             Answer::Sat(numbers) => {
                 let mut values: FxHashMap<VarId, u128> = FxHashMap::default();
                 for (symbol, number) in query.symbols.iter().zip(numbers) {
@@ -244,8 +257,12 @@ impl Prover {
         rule: &Rule,
         instance: Instance,
     ) -> Result<Option<InstanceProof>, SolverError> {
+        let cases = cases(rule, &instance);
+        // Cases are more, but easier.
+        let share = if cases.is_some() { HASTE } else { 1 };
         let mut last = None;
         for mode in modes(rule) {
+            self.patience_ms = self.options.timeout_ms / share;
             let Some(mut proof) = self.instance_in(rule, &instance, mode)? else { return Ok(None) };
             if let Verdict::Proven = proof.verdict {
                 if mode.canonical_nan {
@@ -260,29 +277,19 @@ impl Prover {
         }
         let Some(proof) = last else { return Ok(None) };
         // What a solver cannot say of all numbers, it may say of each.
-        match self.by_cases(rule, &instance)? {
+        match self.by_cases(rule, cases)? {
             Some(verdict) => Ok(Some(InstanceProof { verdict, ..proof })),
             None => Ok(Some(proof)),
         }
     }
 
-    /// Proves an instance once for each amount of its first shift that is not fixed yet.
+    /// Proves an instance once for each value that a number of it may have.
     fn by_cases(
         &mut self,
         rule: &Rule,
-        instance: &Instance,
+        cases: Option<Vec<Instance>>,
     ) -> Result<Option<Verdict>, SolverError> {
-        let Some((amount, width)) = free_amount(rule, instance) else { return Ok(None) };
-        let mut cases: Vec<Instance> = (0..u128::from(width))
-            .map(|number| {
-                let mut case = instance.clone();
-                case.fixed.push((amount, number));
-                case
-            })
-            .collect();
-        let mut rest = instance.clone();
-        rest.at_least.push((amount, u128::from(width)));
-        cases.push(rest);
+        let Some(cases) = cases else { return Ok(None) };
         let mut worst = Verdict::Proven;
         for case in cases {
             match self.instance(rule, case)?.map(|proof| proof.verdict) {
@@ -408,7 +415,7 @@ fn choices(rule: &Rule, types: &Types) -> Vec<Instance> {
         }
     });
     let mut instances =
-        vec![Instance { types: types.clone(), fixed: Vec::new(), at_least: Vec::new() }];
+        vec![Instance { types: types.clone(), fixed: Vec::new(), low_bits: Vec::new() }];
     for (var, numbers) in lists {
         instances = instances
             .iter()
@@ -424,23 +431,66 @@ fn choices(rule: &Rule, types: &Types) -> Vec<Instance> {
     instances
 }
 
-/// The first shift amount of the left side that is a free number, and the lane width it counts in.
-fn free_amount(rule: &Rule, instance: &Instance) -> Option<(RuleVar, u32)> {
-    let mut found = None;
+/// The instance split by the values of one number that is still free: a shift amount, modulo the lane
+/// width; or a number that must be a power of two or a mask of low bits.
+fn cases(rule: &Rule, instance: &Instance) -> Option<Vec<Instance>> {
+    let fixed = |var: RuleVar, number: u128| {
+        let mut case = instance.clone();
+        case.fixed.push((var, number));
+        case
+    };
+    let is_free = |var: &RuleVar| {
+        rule.vars[var.index()].sort == Sort::Int
+            && !instance.fixed.iter().any(|(known, _)| known == var)
+            && !instance.low_bits.iter().any(|(known, ..)| known == var)
+    };
+    for condition in &rule.conditions {
+        let power = match condition.cond {
+            Cond::log2 | Cond::is_pow2 => true,
+            Cond::low_mask_bits => false,
+            _ => continue,
+        };
+        if let [Ref::Var(var)] = condition.args[..]
+            && is_free(&var)
+            && let Some(width) = place_width(rule, instance, var)
+        {
+            let number = |bit: u32| if power { 1 << bit } else { u128::MAX >> (127 - bit) };
+            return Some((0..width).map(|bit| fixed(var, number(bit))).collect());
+        }
+    }
+    let mut amount = None;
     rule.lhs.walk(&mut |pattern| {
         let Pattern::Op { op, ty, args, .. } = pattern else { return };
         let (TypeRule::Shift, [_, Pattern::Splat { value, .. }]) = (op.type_rule(), &args[..])
         else {
             return;
         };
-        let Some(var) = value.var.filter(|_| value.is.is_none()) else { return };
-        let known = instance.fixed.iter().chain(&instance.at_least).any(|(known, _)| *known == var);
+        let var = value.var.filter(|var| value.is.is_none() && is_free(var));
         let ty = ty.is.or_else(|| ty.var.and_then(|var| instance.types.of[var.index()]));
-        if !known && rule.vars[var.index()].sort == Sort::Int {
-            found = found.or(ty.map(|ty| (var, ty.lane_bits())));
+        amount = amount.or_else(|| var.zip(ty));
+    });
+    let (var, ty) = amount?;
+    let width = ty.lane_bits();
+    let case = |low: u128| {
+        let mut case = instance.clone();
+        case.low_bits.push((var, width.ilog2(), low));
+        case
+    };
+    Some((0..u128::from(width)).map(case).collect())
+}
+
+/// The width of the lanes that a number of the left side stands in.
+fn place_width(rule: &Rule, instance: &Instance, var: RuleVar) -> Option<u32> {
+    let mut width = None;
+    rule.lhs.walk(&mut |pattern| {
+        if let Pattern::Splat { ty, value } = pattern
+            && value.var == Some(var)
+        {
+            let ty = ty.is.or_else(|| ty.var.and_then(|var| instance.types.of[var.index()]));
+            width = width.or(ty.map(Ty::lane_bits));
         }
     });
-    found
+    width
 }
 
 /// Variables of terms for the variables of a rule.

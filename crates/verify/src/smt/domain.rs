@@ -1,6 +1,5 @@
 //! Terms as a domain of the one semantics.
 
-use super::float::rounding_name;
 use super::term::{BinOp, Term, Terms};
 use egraft_ir::semantics::{Domain, Float, Rounding};
 
@@ -18,6 +17,23 @@ macro_rules! rounded {
             Terms::apply(self, $name, &[*a, *b], f.bits())
         }
     )* };
+}
+
+impl Terms {
+    fn opposite(&mut self, x: Term) -> Term {
+        let width = self.width(x);
+        let zero = self.number(width, 0);
+        self.bin(BinOp::Sub, zero, x)
+    }
+
+    /// Whether a number is negative, and its absolute value.
+    fn magnitude(&mut self, x: Term) -> (Term, Term) {
+        let width = self.width(x);
+        let zero = self.number(width, 0);
+        let negative = self.less(true, x, zero);
+        let opposite = self.opposite(x);
+        (negative, self.choose(negative, opposite, x))
+    }
 }
 
 impl Domain for Terms {
@@ -44,8 +60,27 @@ impl Domain for Terms {
         self.sign_extend(*x, to)
     }
 
-    binary!(add Add, sub Sub, mul Mul, udiv Udiv, sdiv Sdiv, urem Urem, srem Srem);
+    binary!(add Add, sub Sub, mul Mul, udiv Udiv, urem Urem);
     binary!(and And, or Or, xor Xor, shl Shl, lshr Lshr, ashr Ashr);
+
+    fn sdiv(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        let (negative_a, a) = self.magnitude(*a);
+        let (negative_b, b) = self.magnitude(*b);
+        let quotient = self.bin(BinOp::Udiv, a, b);
+        let (yes, no) = (self.both(negative_a, negative_b), self.either(negative_a, negative_b));
+        let same = self.negate(no);
+        let same = self.either(yes, same);
+        let negated = self.opposite(quotient);
+        self.choose(same, quotient, negated)
+    }
+
+    fn srem(&mut self, _: u32, a: &Term, b: &Term) -> Term {
+        let (negative, a) = self.magnitude(*a);
+        let (_, b) = self.magnitude(*b);
+        let rest = self.bin(BinOp::Urem, a, b);
+        let negated = self.opposite(rest);
+        self.choose(negative, negated, rest)
+    }
 
     fn not(&mut self, _: u32, a: &Term) -> Term {
         self.complement(*a)
@@ -96,7 +131,7 @@ impl Domain for Terms {
     }
 
     fn fround(&mut self, f: Float, mode: Rounding, a: &Term) -> Term {
-        Terms::apply(self, rounding_name(mode), &[*a], f.bits())
+        self.float_round(f, mode, *a)
     }
 
     fn feq(&mut self, f: Float, a: &Term, b: &Term) -> Term {
@@ -115,14 +150,12 @@ impl Domain for Terms {
         Terms::apply(self, "fconvert", &[*a], to.bits())
     }
 
-    fn float_to_int(&mut self, _: Float, signed: bool, w: u32, a: &Term) -> Term {
-        let name = if signed { "to_signed" } else { "to_unsigned" };
-        Terms::apply(self, name, &[*a], w)
+    fn float_to_int(&mut self, f: Float, signed: bool, w: u32, a: &Term) -> Term {
+        Terms::float_to_int(self, f, signed, w, *a)
     }
 
     fn float_from_int(&mut self, f: Float, signed: bool, _: u32, a: &Term) -> Term {
-        let name = if signed { "from_signed" } else { "from_unsigned" };
-        Terms::apply(self, name, &[*a], f.bits())
+        if signed { self.float_from_signed(f, *a) } else { self.float_from_unsigned(f, *a) }
     }
 
     fn nan_result(&mut self, f: Float, inputs: &[&Term]) -> Term {

@@ -7,6 +7,7 @@
 mod domain;
 mod evaluate;
 mod float;
+mod known;
 mod narrow;
 mod query;
 mod ring;

@@ -22,7 +22,7 @@ impl Terms {
     }
 
     /// The number of low bits that a signed term fits in.
-    fn signed_bits(&self, x: Term) -> u32 {
+    pub(super) fn signed_bits(&self, x: Term) -> u32 {
         let width = self.width(x);
         match *self.kind(x) {
             Kind::Const(bits) => {

@@ -259,13 +259,8 @@ fn ieee(function: &str, args: &[&str], widths: &[u32], width: u32) -> Option<Str
         }
         "fsqrt" => bits(format!("(fp.sqrt RNE {})", float(0))),
         "ffma" => bits(format!("(fp.fma RNE {} {} {})", float(0), float(1), float(2))),
-        "round_up" => bits(format!("(fp.roundToIntegral RTP {})", float(0))),
-        "round_down" => bits(format!("(fp.roundToIntegral RTN {})", float(0))),
-        "round_zero" => bits(format!("(fp.roundToIntegral RTZ {})", float(0))),
-        "round_nearest" => bits(format!("(fp.roundToIntegral RNE {})", float(0))),
         "fconvert" => bits(format!("((_ to_fp {}) RNE {})", format(width), float(0))),
         "from_signed" => bits(format!("((_ to_fp {}) RNE {})", format(width), args[0])),
-        "from_unsigned" => bits(format!("((_ to_fp_unsigned {}) RNE {})", format(width), args[0])),
         "to_signed" => Some(format!("((_ fp.to_sbv {width}) RTZ {})", float(0))),
         "to_unsigned" => Some(format!("((_ fp.to_ubv {width}) RTZ {})", float(0))),
         _ => None,

@@ -30,7 +30,7 @@ impl Terms {
     }
 
     fn is_ring(&self, x: Term) -> bool {
-        matches!(self.kind(x), Kind::Bin(BinOp::Add | BinOp::Sub | BinOp::Mul, ..))
+        matches!(self.kind(x), Kind::Bin(BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Shl, ..))
     }
 
     /// A term modulo 2^`width`, no more than its own.
@@ -50,6 +50,13 @@ impl Terms {
             Kind::Bin(BinOp::Mul, a, b) => {
                 let (a, b) = (self.polynomial(a, width)?, self.polynomial(b, width)?);
                 product(&a, &b, mask)
+            }
+            // x << n = x * (1 << n).
+            Kind::Bin(BinOp::Shl, a, amount) if self.width(x) == width => {
+                let one = self.number(width, 1);
+                let power = self.bin(BinOp::Shl, one, amount);
+                let a = self.polynomial(a, width)?;
+                product(&a, &Polynomial::from([(vec![power], 1)]), mask)
             }
             // ~x = -1 - x.
             Kind::Not(inner) => {

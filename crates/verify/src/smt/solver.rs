@@ -86,16 +86,17 @@ impl Solver {
         Ok(Solver { kind, timeout_ms, context, answered: 0 })
     }
 
-    /// What the solver says of `query`.
+    /// What the solver says of `query` in at most `timeout_ms` milliseconds, or in the time it was
+    /// started with if that is less (cvc5: always that).
     ///
     /// # Errors
     /// [`SolverError`] if it broke off; it is started anew for the next query.
-    pub fn ask(&mut self, query: &Query) -> Result<Answer, SolverError> {
+    pub fn ask(&mut self, query: &Query, timeout_ms: u32) -> Result<Answer, SolverError> {
         if self.answered >= QUERIES_PER_PROCESS {
             self.restart()?;
         }
         self.answered += 1;
-        self.converse(query).map_err(|source| {
+        self.converse(query, timeout_ms.min(self.timeout_ms)).map_err(|source| {
             // The broken one is of no use; if no other can be had, the next query will say so.
             let _ = self.restart();
             let query = query.text.lines().take(3).collect::<Vec<_>>().join(" ");
@@ -108,14 +109,14 @@ impl Solver {
         Ok(())
     }
 
-    fn converse(&mut self, query: &Query) -> io::Result<Answer> {
+    fn converse(&mut self, query: &Query, timeout_ms: u32) -> io::Result<Answer> {
         let send = |context: &mut Context, text: &str| {
             let atom = context.atom(text);
             context.raw_send(atom)
         };
         send(&mut self.context, "(reset)")?;
         if self.kind == SolverKind::Z3 {
-            let timeout = format!("(set-option :timeout {})", self.timeout_ms);
+            let timeout = format!("(set-option :timeout {timeout_ms})");
             send(&mut self.context, &timeout)?;
         } else {
             send(&mut self.context, "(set-option :produce-models true)")?;
@@ -128,7 +129,7 @@ impl Solver {
             "unsat" => Ok(Answer::Unsat),
             "sat" => self.values(query).map(Answer::Sat),
             "unknown" | "timeout" => {
-                Ok(Answer::Unknown(format!("no answer in {} ms", self.timeout_ms)))
+                Ok(Answer::Unknown(format!("no answer in {timeout_ms} ms")))
             }
             other => Err(io::Error::other(other.to_owned())),
         }

@@ -32,8 +32,6 @@ pub enum BinOp {
     Mul,
     Udiv,
     Urem,
-    Sdiv,
-    Srem,
     Shl,
     Lshr,
     Ashr,
@@ -51,8 +49,6 @@ impl BinOp {
             BinOp::Mul => "bvmul",
             BinOp::Udiv => "bvudiv",
             BinOp::Urem => "bvurem",
-            BinOp::Sdiv => "bvsdiv",
-            BinOp::Srem => "bvsrem",
             BinOp::Shl => "bvshl",
             BinOp::Lshr => "bvlshr",
             BinOp::Ashr => "bvashr",
@@ -667,11 +663,6 @@ pub(super) fn fold(op: BinOp, width: u32, a: u128, b: u128) -> Option<u128> {
             BinOp::Mul => a.wrapping_mul(b),
             BinOp::Udiv => a.checked_div(b)?,
             BinOp::Urem => a.checked_rem(b)?,
-            BinOp::Sdiv => signed(width, a).checked_div(signed(width, b))? as u128,
-            BinOp::Srem => match signed(width, b) {
-                0 => return None,
-                b => signed(width, a).wrapping_rem(b) as u128,
-            },
             BinOp::Shl => {
                 if inside {
                     a << b

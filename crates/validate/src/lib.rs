@@ -1,0 +1,61 @@
+//! Translation validation: proves of one compiled function that it does what it did before.
+//!
+//! A proof of a rule says that the rule may be applied anywhere. Here nothing is asked of rules:
+//! what came out is compared with what went in, effect by effect, so that mistakes of matching,
+//! extraction and elaboration show too.
+//!
+//! Invariant: what is reported as proven follows from the semantics of ops and the assumptions that
+//! [`Checked::assumptions`] names; what is not decided is reported as unknown.
+
+mod clif;
+mod report;
+mod rewriting;
+mod solve;
+mod values;
+
+pub use report::{Checked, Failed, Unproven};
+pub use solve::Counterexample;
+
+use cranelift_codegen::ir::Function;
+use egraft_verify::smt::SolverError;
+use solve::Prover;
+use std::time::Duration;
+
+/// How long to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Milliseconds for one question to the solver.
+    pub query_ms: u32,
+    /// Milliseconds for one operand of an effect, with all questions about it.
+    pub operand_ms: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { query_ms: 500, operand_ms: 2_000 }
+    }
+}
+
+/// Checks functions, with one solver for all.
+pub struct Validator {
+    prover: Prover,
+}
+
+impl Validator {
+    /// A validator; the solver is started when it is first needed.
+    pub fn new(options: Options) -> Validator {
+        let effect = Duration::from_millis(options.operand_ms.into());
+        Validator { prover: Prover::new(options.query_ms, effect) }
+    }
+
+    /// Checks that `after`, which rewriting made of `before`, does the same.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver does not start or breaks off.
+    pub fn rewriting(&mut self, before: &Function, after: &Function) -> Result<Checked, SolverError> {
+        let queries = self.prover.queries;
+        let mut checked = rewriting::check(before, after, &mut self.prover)?;
+        checked.queries = self.prover.queries - queries;
+        Ok(checked)
+    }
+}
