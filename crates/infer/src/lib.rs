@@ -2,6 +2,7 @@
 
 mod derive;
 mod goals;
+pub mod lowering;
 pub mod upstream;
 
 pub use derive::{Derivability, DeriveOptions, Deriver, Stop, Underived};
