@@ -13,10 +13,13 @@ use rustc_hash::FxHashSet;
 use std::hash::{Hash, Hasher};
 
 /// The most entries of one size that are kept.
-const ENTRIES: usize = 24_000;
+const ENTRIES: usize = 9_000;
 
 /// The most entries of one size that are paired with entries that are no atoms.
-const PAIRED: usize = 420;
+const PAIRED: usize = 130;
+
+/// The most comparisons that choices are made by.
+const MASKS: usize = 40;
 
 /// What an entry is.
 #[derive(Clone, Debug)]
@@ -85,7 +88,6 @@ pub(super) fn numbers(w: u32) -> Vec<u64> {
     let mut all = vec![0, 1, mask, 1 << (w - 1), mask >> 1];
     all.extend([1 << half, (1 << half) - 1, 1 << (half - 1), (1 << (half - 1)) - 1]);
     all.extend([mask << (half - 1) & mask, 1 << (half - 2), 1 << (w / 4).saturating_sub(1)]);
-    all.extend([2, w as u64]);
     let mut seen = FxHashSet::default();
     all.retain(|number| seen.insert(*number));
     all
@@ -199,8 +201,12 @@ impl Bank {
     }
 
     fn drafts(&self, size: usize, out: &mut impl FnMut(Draft)) {
-        let constant = |at: u32| self.entries[at as usize].constant;
-        for x in self.of_size(size - 1).filter(|x| !constant(*x)) {
+        let entry = |at: u32| &self.entries[at as usize];
+        let (constants, leaves): (Vec<u32>, Vec<u32>) =
+            self.of_size(0).partition(|at| entry(*at).constant);
+        let mut below: Vec<u32> = self.of_size(size - 1).filter(|x| !entry(*x).constant).collect();
+        below.sort_by_key(|at| entry(*at).numbered);
+        for x in below.iter().copied() {
             for (op, imm) in &self.unary {
                 out(Draft::Op(*op, *imm, [x, 0, 0]));
             }
@@ -208,33 +214,44 @@ impl Bank {
                 self.amounts.iter().for_each(|n| out(Draft::Shift(op, *n, x)));
             }
         }
-        for left in 0..size {
-            let right = size - 1 - left;
-            let (lefts, rights) = match left > 0 && right > 0 {
-                true => (self.plainest(left), self.plainest(right)),
-                false => (self.of_size(left).collect(), self.of_size(right).collect()),
-            };
-            for x in &lefts {
-                for y in &rights {
-                    let (x, y) = (*x, *y);
-                    if constant(x) && constant(y) {
-                        continue;
-                    }
-                    for (op, imm) in &self.binary {
-                        if !(op.is_commutative() && x > y) {
-                            out(Draft::Op(*op, *imm, [x, y, 0]));
-                        }
+        // A number joins a larger term that has none, by an op that bounds, offsets or masks; one that
+        // was bounded may be bounded once more.
+        for x in below.iter().copied() {
+            let bounded = matches!(entry(x).step, Step::Op(op, ..) if bounds(op));
+            for (op, imm) in &self.binary {
+                let joins = match entry(x).numbered {
+                    true => bounded && bounds(*op),
+                    false => size == 1 || bounds(*op) || matches!(op, Op::Iadd | Op::Band),
+                };
+                if !joins {
+                    continue;
+                }
+                for c in constants.iter().copied() {
+                    out(Draft::Op(*op, *imm, [x, c, 0]));
+                    if !op.is_commutative() {
+                        out(Draft::Op(*op, *imm, [c, x, 0]));
                     }
                 }
             }
         }
-        // A choice by a comparison or a sign, of which one side is no larger than an atom.
+        for x in below.iter().copied().filter(|x| !entry(*x).numbered) {
+            for y in leaves.iter().copied() {
+                self.both_orders(x, y, size == 1, out);
+            }
+        }
+        if size == 3 {
+            let all = self.plainest(1);
+            for (at, x) in all.iter().enumerate() {
+                all[at..].iter().for_each(|y| self.both_orders(*x, *y, false, out));
+            }
+        }
+        // A choice by a comparison or a sign, of which one side is an atom.
         if size >= 2 {
-            let masks = self.of_size(1).filter(|at| self.entries[*at as usize].mask);
+            let masks = self.plainest(1).into_iter().filter(|at| entry(*at).mask).take(MASKS);
+            let others = self.plainest(size - 2);
             for c in masks {
-                let rest = size - 2;
-                for x in self.of_size(rest) {
-                    for y in self.of_size(0) {
+                for x in others.iter().copied() {
+                    for y in leaves.iter().copied() {
                         out(Draft::Op(Op::Bitselect, 0, [c, x, y]));
                         out(Draft::Op(Op::Bitselect, 0, [c, y, x]));
                     }
@@ -242,6 +259,18 @@ impl Bank {
                 if size == 3 {
                     self.siblings(c, out);
                 }
+            }
+        }
+    }
+
+    /// Every binary op of two entries; in one order only if both orders come up by themselves.
+    fn both_orders(&self, x: u32, y: u32, once: bool, out: &mut impl FnMut(Draft)) {
+        for (op, imm) in &self.binary {
+            if !(once && op.is_commutative() && x > y) {
+                out(Draft::Op(*op, *imm, [x, y, 0]));
+            }
+            if !once && x != y && !op.is_commutative() {
+                out(Draft::Op(*op, *imm, [y, x, 0]));
             }
         }
     }
@@ -318,6 +347,11 @@ impl Bank {
             }
         }
     }
+}
+
+/// Whether an op bounds its operand.
+fn bounds(op: Op) -> bool {
+    matches!(op, Op::Smin | Op::Smax | Op::Umin | Op::Umax)
 }
 
 /// Whether an op moves bytes by the numbers in an operand.

@@ -47,7 +47,7 @@ pub(super) struct Goals {
     /// The machine terms.
     pub(super) machines: Vec<Machine>,
     pub(super) all: Vec<Goal>,
-    by_start: FxHashMap<[u128; 2], Vec<u32>>,
+    by_start: FxHashMap<u128, Vec<u32>>,
 }
 
 impl Goals {
@@ -93,7 +93,7 @@ impl Goals {
 
     fn add(&mut self, machine: usize, wrap: Wrap, value: Vec<u128>) {
         let at = self.all.len() as u32;
-        self.by_start.entry([value[0], value[1]]).or_default().push(at);
+        self.by_start.entry(value[0]).or_default().push(at);
         self.all.push(Goal { machine, wrap, value });
     }
 
@@ -128,7 +128,7 @@ impl Goals {
     }
 
     /// The goals whose values start so.
-    pub(super) fn starting(&self, start: [u128; 2]) -> &[u32] {
+    pub(super) fn starting(&self, start: u128) -> &[u32] {
         self.by_start.get(&start).map_or(&[], Vec::as_slice)
     }
 }

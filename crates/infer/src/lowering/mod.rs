@@ -10,6 +10,7 @@ mod bank;
 mod goal;
 mod moves;
 mod prove;
+mod read;
 mod sample;
 mod search;
 mod stock;
@@ -17,6 +18,7 @@ mod term;
 mod write;
 
 pub use prove::prove;
+pub use read::terms;
 pub use stock::Stock;
 pub use term::{Clif, LEAVES, Machine};
 pub use write::{files, table};
@@ -53,7 +55,7 @@ pub struct Lowering {
 }
 
 impl Lowering {
-    /// Instructions saved, in 1/16 cycle of throughput a measure of nothing but rank.
+    /// Instructions that stock needs and the machine ops do not.
     pub fn saved(&self) -> usize {
         self.stock.len() - self.machine.instructions()
     }

@@ -218,12 +218,10 @@ struct Hunt<'a> {
 impl Hunt<'_> {
     fn visit(&mut self, bank: &Bank, draft: Draft, buffer: &mut Vec<u128>) {
         let Scope { ty, parts, .. } = bank.scope;
-        bank.evaluate(draft, 2 * parts, buffer);
-        let (first, second) = buffer.split_at(parts);
+        bank.evaluate(draft, parts, buffer);
         let mut hits = Vec::new();
         for root in &self.roots {
-            let start = [root.value(ty, first), root.value(ty, second)];
-            let goals = self.goals.starting(start);
+            let goals = self.goals.starting(root.value(ty, buffer));
             if !goals.is_empty() {
                 hits.push((*root, goals));
             }

@@ -168,7 +168,7 @@ fn written_type(op: Op, ty: Ty) -> Ty {
 }
 
 /// A type as rules write it.
-pub fn isle_type(ty: Ty) -> String {
+fn isle_type(ty: Ty) -> String {
     format!("${}", ty.name().to_uppercase())
 }
 
@@ -277,8 +277,8 @@ impl Machine {
         }
     }
 
-    /// Whether every op has vectors only.
-    pub fn is_vector(op: MachineOp) -> bool {
+    /// Whether an op has vectors only.
+    pub(super) fn is_vector(op: MachineOp) -> bool {
         op.result() == Kind::Vector && op.args().iter().all(|kind| *kind == Kind::Vector)
     }
 }
