@@ -14,6 +14,7 @@ mod general;
 mod goals;
 mod judge;
 pub mod lanes;
+pub mod lowering;
 mod phase;
 mod premise;
 mod run;

@@ -10,6 +10,7 @@ pub mod clif;
 pub mod effects;
 pub mod eval;
 mod facts;
+pub mod machine;
 mod node;
 mod op;
 pub mod semantics;

@@ -138,12 +138,14 @@ pub enum RuleError {
         place: Place,
     },
     /// The left side does not start at an op.
-    #[error("{place}: rule `{rule}` does not match an op at its root; write `(simplify (op ...))`")]
+    #[error("{place}: rule `{rule}` does not match an op at its root; write `({root} (op ...))`")]
     RootNotOp {
         /// The rule.
         rule: String,
         /// Where.
         place: Place,
+        /// The term that belongs at the root.
+        root: &'static str,
     },
     /// The rule uses ISLE in a way that has no meaning here.
     #[error("{place}: rule `{rule}`: {what}; {way_out}")]

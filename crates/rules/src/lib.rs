@@ -11,6 +11,7 @@ mod error;
 mod graph;
 mod interp;
 mod load;
+mod lower;
 mod plan;
 mod prelude;
 mod rule;
@@ -27,8 +28,9 @@ pub use graph::{
 };
 pub use interp::Interpreter;
 pub use load::{NODES_LIMIT, VARS_LIMIT};
+pub use lower::{LoweringRule, LoweringSet, MachineTemplate};
 pub use plan::{Plan, Source as StepSource, Step};
-pub use prelude::{PRELUDE_FILE, prelude};
+pub use prelude::{PRELUDE_FILE, lowering_prelude, prelude};
 pub use rule::{Condition, Pattern, Ref, Rule, RuleSet, Slot, Template, Var, VarId};
 pub use source::{DEPTH_LIMIT, FILE_LIMIT, Source};
 pub use types::Types;

@@ -3,6 +3,8 @@
 //! Decides nothing about types of values; `types` does. Invariant: no input makes it panic or
 //! overflow the stack: what stock ISLE could choke on is refused before it.
 
+mod lower;
+
 use crate::error::{Place, RuleError, RuleErrors};
 use crate::prelude::{self, PRELUDE_FILE, prelude};
 use crate::rule::{Condition, Pattern, Ref, Rule, RuleSet, Slot, Template, Var, VarId};
@@ -10,6 +12,7 @@ use crate::source::{Source, place, reason_above};
 use crate::{Cond, RuleId, Sort, slot};
 use cranelift_isle::sema::{self, Expr, TermEnv, TermId, TypeEnv, TypeId};
 use cranelift_isle::{ast, error::Error as IsleError, lexer::Lexer, lexer::Pos, parser};
+use egraft_ir::machine::MachineOp;
 use egraft_ir::{FloatCc, IntCc, Op, Ty};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,28 +38,41 @@ impl RuleSet {
     /// # Errors
     /// Everything found wrong, as [`RuleError`]s with their places.
     pub fn parse(sources: &[Source]) -> Result<RuleSet, RuleErrors> {
-        let prelude = prelude();
-        let mut files = vec![(PRELUDE_FILE, prelude.as_str())];
-        let mut errors = Vec::new();
-        for source in sources {
-            match source.checked_text() {
-                Ok(text) => files.push((source.name.as_str(), text)),
-                Err(error) => errors.push(error),
-            }
-        }
-        refuse(errors)?;
-        // Stock ISLE reports its errors, but it also holds assertions about its own tables.
-        let loaded = catch_unwind(AssertUnwindSafe(|| Loader { files: &files }.load()));
-        loaded.unwrap_or_else(|panic| {
-            let message = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default();
-            let file = files.get(1).map_or(PRELUDE_FILE, |(name, _)| name).to_owned();
-            Err(RuleError::FrontEnd { file, message }.into())
-        })
+        let rules = parse_with(sources, &prelude(), "simplify", |env, named, rule, at| {
+            Reader::new(env, named, "simplify").read(rule, RuleId(at as u16))
+        })?;
+        Ok(RuleSet { rules })
     }
+}
+
+/// Loads rules whose root term is `root`, each with `read`, which is given its place in the set.
+fn parse_with<R>(
+    sources: &[Source],
+    prelude: &str,
+    root: &'static str,
+    read: impl Fn(&Env<'_>, &Named, &sema::Rule, usize) -> Read<R>,
+) -> Result<Vec<R>, RuleErrors> {
+    let mut files = vec![(PRELUDE_FILE, prelude)];
+    let mut errors = Vec::new();
+    for source in sources {
+        match source.checked_text() {
+            Ok(text) => files.push((source.name.as_str(), text)),
+            Err(error) => errors.push(error),
+        }
+    }
+    refuse(errors)?;
+    // Stock ISLE reports its errors, but it also holds assertions about its own tables.
+    let loader = Loader { files: &files, root };
+    let loaded = catch_unwind(AssertUnwindSafe(|| loader.load(read)));
+    loaded.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        let file = files.get(1).map_or(PRELUDE_FILE, |(name, _)| name).to_owned();
+        Err(RuleError::FrontEnd { file, message }.into())
+    })
 }
 
 fn refuse(errors: Vec<RuleError>) -> Result<(), RuleErrors> {
@@ -66,10 +82,11 @@ fn refuse(errors: Vec<RuleError>) -> Result<(), RuleErrors> {
 /// What a term of the prelude means.
 #[derive(Clone, Copy)]
 enum Meaning {
-    Simplify,
+    Root(&'static str),
     Splat,
     Bits,
     Op(Op),
+    Machine(MachineOp),
     Cond(Cond),
     Code(u128),
 }
@@ -77,10 +94,15 @@ enum Meaning {
 struct Loader<'a> {
     /// Name and text; the prelude first.
     files: &'a [(&'a str, &'a str)],
+    /// The term at the root of every rule.
+    root: &'static str,
 }
 
 impl Loader<'_> {
-    fn load(&self) -> Result<RuleSet, RuleErrors> {
+    fn load<R>(
+        &self,
+        read: impl Fn(&Env<'_>, &Named, &sema::Rule, usize) -> Read<R>,
+    ) -> Result<Vec<R>, RuleErrors> {
         let mut defs = Vec::new();
         let mut errors = Vec::new();
         for (file, (_, text)) in self.files.iter().enumerate() {
@@ -100,13 +122,13 @@ impl Loader<'_> {
         let mut rules = Vec::new();
         let mut errors = Vec::new();
         for (rule, named) in terms.rules.iter().zip(places) {
-            match Reader::new(&env, &named).read(rule, RuleId(rules.len() as u16)) {
+            match read(&env, &named, rule, rules.len()) {
                 Ok(rule) => rules.push(rule),
                 Err(error) => errors.push(error),
             }
         }
         refuse(errors)?;
-        Ok(RuleSet { rules })
+        Ok(rules)
     }
 
     fn place(&self, pos: Pos) -> Place {
@@ -161,10 +183,10 @@ impl Loader<'_> {
                 errors.push(RuleError::NoReason { rule, place });
             }
             let rooted =
-                matches!(&rule.pattern, ast::Pattern::Term { sym, .. } if sym.0 == "simplify");
+                matches!(&rule.pattern, ast::Pattern::Term { sym, .. } if sym.0 == self.root);
             if !rooted {
-                let (rule, place) = (name.clone(), place.clone());
-                errors.push(RuleError::RootNotOp { rule, place });
+                let (rule, place, root) = (name.clone(), place.clone(), self.root);
+                errors.push(RuleError::RootNotOp { rule, place, root });
             }
             named.push(Named { name: name.clone(), reason, place });
         }
@@ -236,7 +258,8 @@ fn meaning(term: &str) -> Option<Meaning> {
         Some(Meaning::Code(at as u128))
     }
     match term {
-        "simplify" => Some(Meaning::Simplify),
+        "simplify" => Some(Meaning::Root("simplify")),
+        "lower" => Some(Meaning::Root("lower")),
         "k" => Some(Meaning::Splat),
         "kvec" => Some(Meaning::Bits),
         _ => None,
@@ -245,6 +268,7 @@ fn meaning(term: &str) -> Option<Meaning> {
     .or_else(|| term.strip_prefix("FloatCc.").and_then(|name| code(FloatCc::ALL, name)))
     .or_else(|| Op::by_name(term).filter(|op| prelude::is_term(*op)).map(Meaning::Op))
     .or_else(|| Cond::by_name(term).map(Meaning::Cond))
+    .or_else(|| MachineOp::by_name(term).map(Meaning::Machine))
 }
 
 /// What a `let` on a right side stands for.
@@ -258,6 +282,8 @@ enum Let {
 struct Reader<'a> {
     env: &'a Env<'a>,
     named: &'a Named,
+    /// The term at the root of the rule.
+    root: &'static str,
     vars: Vec<Var>,
     /// By ISLE's number of the variable.
     known: HashMap<usize, VarId>,
@@ -269,10 +295,11 @@ struct Reader<'a> {
 type Read<T> = Result<T, RuleError>;
 
 impl<'a> Reader<'a> {
-    fn new(env: &'a Env<'a>, named: &'a Named) -> Reader<'a> {
+    fn new(env: &'a Env<'a>, named: &'a Named, root: &'static str) -> Reader<'a> {
         Reader {
             env,
             named,
+            root,
             vars: Vec::new(),
             known: HashMap::new(),
             lets: HashMap::new(),
@@ -281,25 +308,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read(mut self, rule: &sema::Rule, id: RuleId) -> Read<Rule> {
-        let (rule_name, place) = (self.named.name.clone(), self.named.place.clone());
-        if !matches!(self.meaning(rule.root_term), Some(Meaning::Simplify)) {
-            return Err(RuleError::RootNotOp { rule: rule_name, place });
+    /// Reads the left side and the conditions.
+    fn left(&mut self, rule: &sema::Rule) -> Read<Pattern> {
+        let (named, root) = (self.named, self.root);
+        let not_op =
+            || RuleError::RootNotOp { rule: named.name.clone(), place: named.place.clone(), root };
+        let rooted = matches!(self.meaning(rule.root_term), Some(Meaning::Root(is)) if is == root);
+        let [pattern] = rule.args.as_slice() else { return Err(not_op()) };
+        if !rooted {
+            return Err(not_op());
         }
-        let [root] = rule.args.as_slice() else {
-            return Err(RuleError::RootNotOp { rule: rule_name, place });
-        };
-        let lhs = self.pattern(root, rule)?;
+        let lhs = self.pattern(pattern, rule)?;
         if lhs.root_op().is_none() {
-            return Err(RuleError::RootNotOp { rule: rule_name, place });
+            return Err(not_op());
         }
         for clause in &rule.iflets {
             self.clause(clause, rule)?;
         }
+        Ok(lhs)
+    }
+
+    fn read(mut self, rule: &sema::Rule, id: RuleId) -> Read<Rule> {
+        let lhs = self.left(rule)?;
         let rhs = self.template(&rule.rhs)?;
+        let (name, place) = (self.named.name.clone(), self.named.place.clone());
         let rule = Rule {
             id,
-            name: rule_name,
+            name,
             reason: self.named.reason.clone(),
             file: place.file.clone(),
             line: place.line,

@@ -3,6 +3,7 @@
 //! Invariant: a term stands in the prelude exactly if the loader knows what it means.
 
 use crate::{Cond, Sort};
+use egraft_ir::machine::MachineOp;
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule, TypeSet};
 use std::fmt::Write;
 
@@ -63,6 +64,11 @@ pub(crate) fn params(op: Op) -> Vec<Sort> {
 
 /// The prelude: types, constants, and one term per op and condition.
 pub fn prelude() -> String {
+    with_root("simplify", "its class equals the right side")
+}
+
+/// The prelude of rules with this root term.
+fn with_root(root: &str, meaning: &str) -> String {
     let mut text = String::from(
         ";;;; Generated from the op table and the condition table; never edited by hand.\n\n\
          (type Value (primitive Value))\n\
@@ -78,9 +84,10 @@ pub fn prelude() -> String {
     for ty in Ty::ALL {
         let _ = writeln!(text, "(extern const ${} Type)", ty.name().to_uppercase());
     }
-    text.push_str(
-        "\n;; The root of every rule: its class equals the right side.\n\
-         (decl multi simplify (Value) Value)\n\
+    let _ = write!(
+        text,
+        "\n;; The root of every rule: {meaning}.\n\
+         (decl multi {root} (Value) Value)\n\
          \n;; A constant with the number in every lane of the type.\n",
     );
     term(&mut text, "k", &[Sort::Type, Sort::Int]);
@@ -99,6 +106,20 @@ pub fn prelude() -> String {
         let _ = writeln!(text, ";; {}", cond.meaning());
         let _ = writeln!(text, "(decl pure {partial}{name} ({}) {result})", params.join(" "));
         let _ = writeln!(text, "(extern constructor {name} {name})");
+    }
+    text
+}
+
+/// The prelude of lowering rules: [`prelude`], their root, and one term per machine op.
+pub fn lowering_prelude() -> String {
+    let mut text = with_root("lower", "the machine ops on the right side compute its class");
+    text.push_str("\n;; Machine ops: immediate, operands.\n");
+    for op in MachineOp::all() {
+        let imm = op.imm_range().map(|_| Sort::Int.name());
+        let values = op.args().iter().map(|_| Sort::Value.name());
+        let params: Vec<_> = imm.into_iter().chain(values).collect();
+        let _ = writeln!(text, "(decl {op} ({}) Value)", params.join(" "));
+        let _ = writeln!(text, "(extern constructor {op} {op})");
     }
     text
 }

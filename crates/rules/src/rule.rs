@@ -237,17 +237,12 @@ impl Rule {
 
     /// The left side with its conditions, as ISLE text.
     pub fn lhs_text(&self) -> String {
-        let mut text = Show(self).pattern(&self.lhs);
-        for condition in &self.conditions {
-            text.push(' ');
-            text.push_str(&Show(self).condition(condition));
-        }
-        text
+        Show(&self.vars).left(&self.lhs, &self.conditions)
     }
 
     /// The right side as ISLE text.
     pub fn rhs_text(&self) -> String {
-        Show(self).template(&self.rhs)
+        Show(&self.vars).template(&self.rhs)
     }
 }
 
@@ -258,30 +253,44 @@ impl fmt::Display for Rule {
 }
 
 /// Prints parts of a rule as ISLE.
-struct Show<'a>(&'a Rule);
+pub(crate) struct Show<'a>(pub(crate) &'a [Var]);
 
 impl Show<'_> {
+    fn name(&self, var: VarId) -> &str {
+        &self.0[var.index()].name
+    }
+
+    /// A left side with its conditions.
+    pub(crate) fn left(&self, lhs: &Pattern, conditions: &[Condition]) -> String {
+        let mut text = self.pattern(lhs);
+        for condition in conditions {
+            text.push(' ');
+            text.push_str(&self.condition(condition));
+        }
+        text
+    }
+
     fn slot<T: Copy>(&self, slot: Slot<T>, show: impl Fn(T) -> String) -> String {
         match (slot.var, slot.is) {
-            (Some(var), Some(is)) => format!("{} @ {}", self.0.var_name(var), show(is)),
-            (Some(var), None) => self.0.var_name(var).to_owned(),
+            (Some(var), Some(is)) => format!("{} @ {}", self.name(var), show(is)),
+            (Some(var), None) => self.name(var).to_owned(),
             (None, Some(is)) => show(is),
             (None, None) => "_".to_owned(),
         }
     }
 
-    fn reference(&self, reference: Ref, show: impl Fn(u128) -> String) -> String {
+    pub(crate) fn reference(&self, reference: Ref, show: impl Fn(u128) -> String) -> String {
         match reference {
-            Ref::Var(var) => self.0.var_name(var).to_owned(),
+            Ref::Var(var) => self.name(var).to_owned(),
             Ref::Const(value) => show(value),
         }
     }
 
     fn pattern(&self, pattern: &Pattern) -> String {
         match pattern {
-            Pattern::Var(var) => self.0.var_name(*var).to_owned(),
+            Pattern::Var(var) => self.name(*var).to_owned(),
             Pattern::Bind(var, inner) => {
-                format!("{} @ {}", self.0.var_name(*var), self.pattern(inner))
+                format!("{} @ {}", self.name(*var), self.pattern(inner))
             }
             Pattern::Op { op, ty, from, imm, args } => {
                 let mut text = format!("({op}");
@@ -324,7 +333,7 @@ impl Show<'_> {
     fn template(&self, template: &Template) -> String {
         let ty = |ty: Ref| self.reference(ty, |value| show_as(Sort::Type, value));
         match template {
-            Template::Var(var) => self.0.var_name(*var).to_owned(),
+            Template::Var(var) => self.name(*var).to_owned(),
             Template::Op { op, ty: of, from, imm, args } => {
                 let mut text = format!("({op}");
                 if crate::prelude::writes_type(*op) {
@@ -352,14 +361,14 @@ fn show_ty(ty: Ty) -> String {
 }
 
 /// Small numbers in decimal, also just below zero; masks in hexadecimal.
-fn show_number(number: u128) -> String {
+pub(crate) fn show_number(number: u128) -> String {
     match number as i128 {
         small @ -4096..=4096 => small.to_string(),
         _ => format!("{number:#x}"),
     }
 }
 
-fn show_as(sort: Sort, value: u128) -> String {
+pub(crate) fn show_as(sort: Sort, value: u128) -> String {
     match sort {
         Sort::Type => show_ty(crate::slot::ty(value)),
         Sort::IntCc => format!("(IntCc.{:?})", crate::slot::int_cc(value)),

@@ -3,8 +3,10 @@
 //! Invariant: for every assignment listed, both sides are well typed and have the same value
 //! type; and every match of the rule in a well-typed e-graph has its types in the list.
 
-use crate::rule::{Pattern, Ref, Rule, Slot, Template, forgets_lanes};
+use crate::lower::{LoweringRule, MachineTemplate};
+use crate::rule::{Condition, Pattern, Ref, Rule, Slot, Template, Var, forgets_lanes};
 use crate::{FactSource, Sort, VarId, slot};
+use egraft_ir::machine::Kind;
 use egraft_ir::{ClassId, Op, Ty};
 use egraft_ir::{KnownBits, SignCopies};
 
@@ -66,16 +68,8 @@ impl FactSource for TypesOnly<'_> {
 impl Rule {
     /// All legal choices of types, in a fixed order. Never empty for a rule that was loaded.
     pub fn types(&self) -> Vec<Types> {
-        let mut search = Search { rule: self, found: Vec::new() };
-        let mut sets = vec![None; self.vars.len()];
-        search.narrow(&self.lhs, &mut sets);
-        let free: Vec<(VarId, TySet)> = sets
-            .iter()
-            .enumerate()
-            .filter_map(|(at, set)| set.map(|set| (VarId(at as u16), set)))
-            .collect();
-        search.choose(&free, &mut vec![None; self.vars.len()]);
-        search.found
+        let (vars, lhs, conditions) = (&self.vars, &self.lhs, &self.conditions);
+        Search { vars, lhs, conditions, rhs: Right::Ops(&self.rhs), found: Vec::new() }.run()
     }
 
     /// By variable of sort `Type`: the types it may stand for, 1 bit for each of [`Ty::ALL`].
@@ -89,32 +83,74 @@ impl Rule {
         sets
     }
 
-    /// Whether the lanes of a type variable matter on the left side: it stands at an op that
-    /// looks at lanes. Otherwise it stands for a value type.
+    /// Whether the lanes of a type variable matter on the left side.
     pub(crate) fn has_lanes(&self, var: VarId) -> bool {
-        let mut found = false;
-        self.lhs.walk(&mut |pattern| {
-            if let Pattern::Op { op, ty, from, .. } = pattern {
-                found |= ty.var == Some(var) && !forgets_lanes(*op);
-                found |= from.is_some_and(|from| from.var == Some(var));
-            }
-        });
-        found
+        has_lanes(&self.lhs, var)
     }
 }
 
+impl LoweringRule {
+    /// All legal choices of types, in a fixed order. Never empty for a rule that was loaded.
+    pub fn types(&self) -> Vec<Types> {
+        let (vars, lhs, conditions) = (&self.vars, &self.lhs, &self.conditions);
+        Search { vars, lhs, conditions, rhs: Right::Machine(&self.rhs), found: Vec::new() }.run()
+    }
+}
+
+/// Whether the lanes of a type variable matter on a left side: it stands at an op that looks at
+/// lanes. Otherwise it stands for a value type.
+fn has_lanes(lhs: &Pattern, var: VarId) -> bool {
+    let mut found = false;
+    lhs.walk(&mut |pattern| {
+        if let Pattern::Op { op, ty, from, .. } = pattern {
+            found |= ty.var == Some(var) && !forgets_lanes(*op);
+            found |= from.is_some_and(|from| from.var == Some(var));
+        }
+    });
+    found
+}
+
+/// What stands on the right.
+enum Right<'a> {
+    Ops(&'a Template),
+    Machine(&'a MachineTemplate),
+}
+
 struct Search<'a> {
-    rule: &'a Rule,
+    vars: &'a [Var],
+    lhs: &'a Pattern,
+    conditions: &'a [Condition],
+    rhs: Right<'a>,
     found: Vec<Types>,
 }
 
 impl Search<'_> {
+    fn run(mut self) -> Vec<Types> {
+        let mut sets = vec![None; self.vars.len()];
+        self.narrow(self.lhs, &mut sets);
+        let free: Vec<(VarId, TySet)> = sets
+            .iter()
+            .enumerate()
+            .filter_map(|(at, set)| set.map(|set| (VarId(at as u16), set)))
+            .collect();
+        self.choose(&free, &mut vec![None; self.vars.len()]);
+        self.found
+    }
+
+    /// The value type of the right side, if it is well typed.
+    fn right(&self, of: &[Option<Ty>]) -> Option<Ty> {
+        match self.rhs {
+            Right::Ops(template) => self.template(template, of),
+            Right::Machine(template) => machine_type(template, of),
+        }
+    }
+
     /// Collects for each type variable of the pattern the types that its places allow.
     fn narrow(&self, pattern: &Pattern, sets: &mut [Option<TySet>]) {
         pattern.walk(&mut |pattern| match pattern {
             Pattern::Op { op, ty, from, .. } => {
                 let types = set(op.type_pairs().map(|(ty, _)| ty));
-                let lanes = ty.var.is_some_and(|var| self.rule.has_lanes(var));
+                let lanes = ty.var.is_some_and(|var| has_lanes(self.lhs, var));
                 match forgets_lanes(*op) {
                     // The lanes come from elsewhere.
                     true if lanes => meet(sets, *ty, set(members(types).flat_map(same_value))),
@@ -126,7 +162,7 @@ impl Search<'_> {
                 }
             }
             Pattern::Splat { ty, .. } => {
-                let lanes = ty.var.is_some_and(|var| self.rule.has_lanes(var));
+                let lanes = ty.var.is_some_and(|var| has_lanes(self.lhs, var));
                 let all = set(members(value_types()).flat_map(same_value));
                 meet(sets, *ty, if lanes { all } else { value_types() });
             }
@@ -152,14 +188,13 @@ impl Search<'_> {
     /// Classes that only stand where any integer scalar will do may be of each such type.
     fn choose_scalars(&mut self, of: &mut Vec<Option<Ty>>, root: Ty) {
         let open = self
-            .rule
             .vars
             .iter()
             .zip(of.iter())
             .position(|(var, ty)| var.sort == Sort::Value && ty.is_none());
         let Some(open) = open else {
             let mut of = of.clone();
-            if self.conditions_hold(&mut of) && self.template(&self.rule.rhs, &of) == Some(root) {
+            if self.conditions_hold(&mut of) && self.right(&of) == Some(root) {
                 self.found.push(Types { of, root });
             }
             return;
@@ -176,8 +211,8 @@ impl Search<'_> {
         members(value_types()).find(|root| {
             of.copy_from_slice(&before);
             // The second time the types of all variables are known wherever they stand.
-            self.pattern(&self.rule.lhs, only(*root), of)
-                && self.pattern(&self.rule.lhs, only(*root), of)
+            self.pattern(self.lhs, only(*root), of)
+                && self.pattern(self.lhs, only(*root), of)
         })
     }
 
@@ -234,7 +269,7 @@ impl Search<'_> {
     fn conditions_hold(&self, of: &mut [Option<Ty>]) -> bool {
         // Numbers that follow from types alone, such as `lane_bits`.
         let mut numbers: Vec<Option<u128>> = vec![None; of.len()];
-        for condition in &self.rule.conditions {
+        for condition in self.conditions {
             if condition.cond.reads_facts() {
                 continue;
             }
@@ -287,6 +322,28 @@ impl Search<'_> {
                 });
                 op.result_type(ty).filter(|_| fit).map(Ty::value)
             }
+        }
+    }
+}
+
+/// The value type of a template of machine ops, if its operands are what the ops take.
+fn machine_type(template: &MachineTemplate, of: &[Option<Ty>]) -> Option<Ty> {
+    let kind = |kind: Kind| match kind {
+        Kind::Vector => Ty::I8X16,
+        Kind::Gpr32 => Ty::I32,
+        Kind::Gpr64 => Ty::I64,
+    };
+    match template {
+        MachineTemplate::Var(var) => of[var.index()],
+        MachineTemplate::Bits { .. } => Some(Ty::I8X16),
+        MachineTemplate::Splat { ty, .. } => resolve(*ty, of).map(Ty::value),
+        MachineTemplate::Op { op, args, .. } => {
+            let fit = op.args().len() == args.len()
+                && args
+                    .iter()
+                    .zip(op.args())
+                    .all(|(arg, takes)| machine_type(arg, of) == Some(kind(*takes)));
+            fit.then(|| kind(op.result()))
         }
     }
 }

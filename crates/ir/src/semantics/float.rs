@@ -4,7 +4,7 @@ use super::{Domain, Float, Rounding, build, lane, map1};
 use crate::{FloatCc, Node, Op, Ty};
 
 /// The format of the lanes of a float type.
-pub(super) fn format(ty: Ty) -> Float {
+pub(crate) fn format(ty: Ty) -> Float {
     if ty.lane() == Ty::F32 { Float::Single } else { Float::Double }
 }
 
@@ -16,7 +16,7 @@ fn settle_nan<D: Domain>(d: &mut D, f: Float, result: &D::Bits, inputs: &[&D::Bi
 }
 
 /// Ops of two lanes.
-pub(super) fn binary<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits, b: &D::Bits) -> D::Bits {
+pub(crate) fn binary<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits, b: &D::Bits) -> D::Bits {
     let w = f.bits();
     let result = match op {
         Op::Fadd => d.fadd(f, a, b),
@@ -50,7 +50,7 @@ fn extremum<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits, b: &D::Bits) ->
 }
 
 /// Ops of one lane.
-pub(super) fn unary<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits) -> D::Bits {
+pub(crate) fn unary<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits) -> D::Bits {
     let w = f.bits();
     let result = match op {
         Op::Fneg => {
@@ -72,7 +72,7 @@ pub(super) fn unary<D: Domain>(d: &mut D, op: Op, f: Float, a: &D::Bits) -> D::B
 }
 
 /// Fused multiply-add, lane by lane.
-pub(super) fn fma<D: Domain>(d: &mut D, ty: Ty, args: &[D::Bits]) -> D::Bits {
+pub(crate) fn fma<D: Domain>(d: &mut D, ty: Ty, args: &[D::Bits]) -> D::Bits {
     let f = format(ty);
     build(d, ty.lanes(), f.bits(), |d, index| {
         let a = lane(d, ty, &args[0], index);
@@ -84,7 +84,7 @@ pub(super) fn fma<D: Domain>(d: &mut D, ty: Ty, args: &[D::Bits]) -> D::Bits {
 }
 
 /// Whether `code` holds of two lanes.
-pub(super) fn compare<D: Domain>(
+pub(crate) fn compare<D: Domain>(
     d: &mut D,
     code: FloatCc,
     f: Float,
@@ -121,7 +121,7 @@ pub(super) fn compare<D: Domain>(
 }
 
 /// Conversions from and to floats.
-pub(super) fn convert<D: Domain>(d: &mut D, node: &Node, x: &D::Bits) -> D::Bits {
+pub(crate) fn convert<D: Domain>(d: &mut D, node: &Node, x: &D::Bits) -> D::Bits {
     let Node { op, ty, from, .. } = *node;
     let w = ty.lane_bits();
     match op {
@@ -161,7 +161,7 @@ fn change_format<D: Domain>(d: &mut D, from: Float, to: Float, x: &D::Bits) -> D
 
 /// Whether -2^(w-1) <= x < 2^(w-1): enough for `x` to fit, and where the format has no fractions at
 /// that size also needed.
-fn signed_range<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bool {
+pub(crate) fn signed_range<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bool {
     let limit = f.power_of_two(w - 1);
     let (above, least) = (d.constant(f.bits(), limit), d.constant(f.bits(), limit | f.sign_mask()));
     let below_limit = d.flt(f, x, &above);
@@ -169,7 +169,7 @@ fn signed_range<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bool 
     d.bool_and(&below_limit, &at_least)
 }
 
-fn saturate_signed<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bits {
+pub(crate) fn saturate_signed<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bits {
     let limit = f.power_of_two(w - 1);
     let (limit, least) = (d.constant(f.bits(), limit), d.constant(f.bits(), limit | f.sign_mask()));
     // What lies between -2^(w-1) and -2^(w-1) - 1 rounds to the least integer: both say the same.
@@ -182,7 +182,7 @@ fn saturate_signed<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bi
     zero_if_nan(d, f, w, x, &result)
 }
 
-fn saturate_unsigned<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bits {
+pub(crate) fn saturate_unsigned<D: Domain>(d: &mut D, f: Float, w: u32, x: &D::Bits) -> D::Bits {
     let limit = d.constant(f.bits(), f.power_of_two(w));
     let float_zero = d.constant(f.bits(), 0);
     let (inside, below) = (d.flt(f, x, &limit), d.flt(f, x, &float_zero));

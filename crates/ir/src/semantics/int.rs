@@ -4,7 +4,7 @@ use super::Domain;
 use crate::{IntCc, Op, Ty};
 
 /// Ops of two lanes to one lane of the same width.
-pub(super) fn binary<D: Domain>(d: &mut D, op: Op, ty: Ty, a: &D::Bits, b: &D::Bits) -> D::Bits {
+pub(crate) fn binary<D: Domain>(d: &mut D, op: Op, ty: Ty, a: &D::Bits, b: &D::Bits) -> D::Bits {
     let w = ty.lane_bits();
     match op {
         Op::Iadd => d.add(w, a, b),
@@ -66,7 +66,7 @@ pub(super) fn binary<D: Domain>(d: &mut D, op: Op, ty: Ty, a: &D::Bits, b: &D::B
 }
 
 /// The product of two `w`-bit numbers in `2w` bits.
-pub(super) fn wide_product<D: Domain>(
+pub(crate) fn wide_product<D: Domain>(
     d: &mut D,
     signed: bool,
     w: u32,
@@ -82,7 +82,7 @@ pub(super) fn wide_product<D: Domain>(
 }
 
 /// A signed `w`-bit number saturated to `to` signed bits.
-pub(super) fn clamp_signed<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
+pub(crate) fn clamp_signed<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
     let greatest = d.constant(w, (1 << (to - 1)) - 1);
     let least = d.constant(w, u128::MAX << (to - 1));
     let (above, below) = (d.slt(w, &greatest, x), d.slt(w, x, &least));
@@ -92,7 +92,7 @@ pub(super) fn clamp_signed<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -
 }
 
 /// A signed `w`-bit number saturated to `to` unsigned bits.
-pub(super) fn clamp_to_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
+pub(crate) fn clamp_to_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
     let greatest = d.constant(w, (1 << to) - 1);
     let zero = d.constant(w, 0);
     let (above, below) = (d.slt(w, &greatest, x), d.slt(w, x, &zero));
@@ -102,7 +102,7 @@ pub(super) fn clamp_to_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u
 }
 
 /// An unsigned `w`-bit number saturated to `to` unsigned bits.
-pub(super) fn clamp_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
+pub(crate) fn clamp_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32) -> D::Bits {
     let greatest = d.constant(w, (1 << to) - 1);
     let above = d.ult(w, &greatest, x);
     let x = d.ite(w, &above, &greatest, x);
@@ -110,7 +110,7 @@ pub(super) fn clamp_unsigned<D: Domain>(d: &mut D, w: u32, x: &D::Bits, to: u32)
 }
 
 /// Ops of one lane to one lane of the same width.
-pub(super) fn unary<D: Domain>(d: &mut D, op: Op, w: u32, a: &D::Bits) -> D::Bits {
+pub(crate) fn unary<D: Domain>(d: &mut D, op: Op, w: u32, a: &D::Bits) -> D::Bits {
     let zero = d.constant(w, 0);
     match op {
         Op::Ineg => d.sub(w, &zero, a),
@@ -166,7 +166,7 @@ fn count_ones<D: Domain>(d: &mut D, w: u32, a: &D::Bits) -> D::Bits {
 }
 
 /// Shifts and rotations by `amount`, a `w`-bit number below `w`.
-pub(super) fn shift<D: Domain>(
+pub(crate) fn shift<D: Domain>(
     d: &mut D,
     op: Op,
     w: u32,
@@ -192,7 +192,7 @@ pub(super) fn shift<D: Domain>(
 }
 
 /// Ops on bits that know no lanes.
-pub(super) fn bitwise<D: Domain>(d: &mut D, op: Op, w: u32, args: &[D::Bits]) -> D::Bits {
+pub(crate) fn bitwise<D: Domain>(d: &mut D, op: Op, w: u32, args: &[D::Bits]) -> D::Bits {
     match (op, args) {
         (Op::Band, [a, b]) => d.and(w, a, b),
         (Op::Bor, [a, b]) => d.or(w, a, b),
@@ -209,7 +209,7 @@ pub(super) fn bitwise<D: Domain>(d: &mut D, op: Op, w: u32, args: &[D::Bits]) ->
 }
 
 /// Whether `code` holds of two lanes.
-pub(super) fn compare<D: Domain>(
+pub(crate) fn compare<D: Domain>(
     d: &mut D,
     code: IntCc,
     w: u32,

@@ -11,9 +11,9 @@
 //! bits keep NaNs as they are.
 
 mod domain;
-mod float;
-mod int;
-mod vector;
+pub(crate) mod float;
+pub(crate) mod int;
+pub(crate) mod vector;
 
 pub use domain::{Domain, Float, Rounding};
 pub use vector::shuffle_by;
@@ -198,7 +198,7 @@ fn lane<D: Domain>(d: &mut D, ty: Ty, x: &D::Bits, index: u32) -> D::Bits {
 }
 
 /// A vector (or scalar) whose `n` lanes of `w` bits are given by `lane`, lane 0 lowest.
-fn build<D: Domain>(
+pub(crate) fn build<D: Domain>(
     d: &mut D,
     n: u32,
     w: u32,

@@ -4,7 +4,7 @@ use super::{Domain, build, int, lane, truth};
 use crate::{Node, Op, Ty};
 
 /// What `node`, one of the ops that cross lanes, computes.
-pub(super) fn apply<D: Domain>(d: &mut D, node: &Node, args: &[D::Bits]) -> D::Bits {
+pub(crate) fn apply<D: Domain>(d: &mut D, node: &Node, args: &[D::Bits]) -> D::Bits {
     let Node { op, ty, from, imm, .. } = *node;
     let (w, n) = (ty.lane_bits(), ty.lanes());
     match op {
@@ -76,12 +76,7 @@ pub(super) fn apply<D: Domain>(d: &mut D, node: &Node, args: &[D::Bits]) -> D::B
                 let inside = d.is_zero(&top);
                 d.bool_not(&inside)
             };
-            let byte = d.extract(&selector, 0, 4);
-            let amount = d.zext(&byte, 4, 125);
-            let zeros = d.constant(3, 0);
-            let amount = d.concat(&amount, 125, &zeros, 3);
-            let picked = d.lshr(128, &args[0], &amount);
-            let picked = d.extract(&picked, 0, 8);
+            let picked = pick_byte(d, &args[0], &selector);
             let zero = d.constant(8, 0);
             d.ite(8, &outside, &zero, &picked)
         }),
@@ -127,4 +122,14 @@ pub fn shuffle_by<D: Domain>(d: &mut D, mask: &D::Bits, a: &D::Bits, b: &D::Bits
 /// comes from, and the place within it.
 fn halves<B>(args: &[B], n: u32, index: u32) -> (&B, u32) {
     if index < n / 2 { (&args[0], index) } else { (&args[1], index - n / 2) }
+}
+
+/// The byte of `table` that the low four bits of the byte `selector` name.
+pub(crate) fn pick_byte<D: Domain>(d: &mut D, table: &D::Bits, selector: &D::Bits) -> D::Bits {
+    let byte = d.extract(selector, 0, 4);
+    let amount = d.zext(&byte, 4, 125);
+    let zeros = d.constant(3, 0);
+    let amount = d.concat(&amount, 125, &zeros, 3);
+    let picked = d.lshr(128, table, &amount);
+    d.extract(&picked, 0, 8)
 }
