@@ -254,7 +254,9 @@ pub(crate) enum RulesCommand {
     Derive(DeriveArgs),
     /// Say what rules beside the standard ones change in compiled kernels: predicted cost, code size,
     /// compile time
-    #[command(after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER")]
+    #[command(
+        after_help = "Measured time: egraft bench bench/kernels --engines egraft,egraft+FOLDER"
+    )]
     Measure(RuleMeasureArgs),
 }
 

@@ -2,8 +2,8 @@
 
 use crate::args::EngineArgs;
 use crate::input;
-use egraft::{Rules, Stage};
 use anyhow::{Result, bail};
+use egraft::{Rules, Stage};
 use egraft_bench::Engine;
 use egraft_bench::serve::{NativeHost, WasmHost, serve};
 use std::process::ExitCode;

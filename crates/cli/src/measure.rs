@@ -63,9 +63,8 @@ pub(crate) fn measure(args: &RuleMeasureArgs) -> Result<ExitCode> {
     for (at, rule) in set.rules.iter().enumerate() {
         files.entry(rule.file.clone()).or_default().push(at);
     }
-    let fired: Vec<usize> = (0..set.rules.len())
-        .filter(|at| all.fired.contains_key(&set.rules[*at].name))
-        .collect();
+    let fired: Vec<usize> =
+        (0..set.rules.len()).filter(|at| all.fired.contains_key(&set.rules[*at].name)).collect();
     if args.each != Some(Each::File) {
         files.clear();
     }
@@ -199,8 +198,10 @@ fn compile(
 }
 
 fn effect(name: &str, rules: usize, bare: &Compiled, with: &Compiled) -> Effect {
-    let costs = || bare.cost.iter().filter_map(|(kernel, cost)| Some((*cost, *with.cost.get(kernel)?)));
-    let bytes = bare.bytes.iter().filter_map(|(kernel, bytes)| Some((*bytes, *with.bytes.get(kernel)?)));
+    let costs =
+        || bare.cost.iter().filter_map(|(kernel, cost)| Some((*cost, *with.cost.get(kernel)?)));
+    let bytes =
+        bare.bytes.iter().filter_map(|(kernel, bytes)| Some((*bytes, *with.bytes.get(kernel)?)));
     let fired = with.fired.keys().filter(|rule| !bare.fired.contains_key(*rule)).count();
     Effect {
         name: name.to_owned(),
@@ -209,7 +210,9 @@ fn effect(name: &str, rules: usize, bare: &Compiled, with: &Compiled) -> Effect 
         lower: costs().filter(|(before, after)| after < before).count(),
         higher: costs().filter(|(before, after)| after > before).count(),
         cost: geometric_mean(costs().map(|(before, after)| after as f64 / before.max(1) as f64)),
-        bytes: geometric_mean(bytes.map(|(before, after)| after.max(1) as f64 / before.max(1) as f64)),
+        bytes: geometric_mean(
+            bytes.map(|(before, after)| after.max(1) as f64 / before.max(1) as f64),
+        ),
         seconds: with.seconds / bare.seconds,
     }
 }

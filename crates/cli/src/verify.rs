@@ -67,8 +67,17 @@ fn print(report: &SetReport, proofs: &Path, updated: bool) -> Result<()> {
     for (at, rule) in report.rules.iter().enumerate() {
         files.entry(&rule.file).or_default().push(at);
     }
-    let mut table =
-        Table::new(&["file", "rules", "proven", "but NaN bits", "evidence", "open", "wrong", "instances", "queries"]);
+    let mut table = Table::new(&[
+        "file",
+        "rules",
+        "proven",
+        "but NaN bits",
+        "evidence",
+        "open",
+        "wrong",
+        "instances",
+        "queries",
+    ]);
     for (file, rules) in &files {
         let rules = || rules.iter().map(|at| &report.rules[*at]);
         let count = |standing| rules().filter(|rule| rule.standing == standing).count().to_string();

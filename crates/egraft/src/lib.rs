@@ -72,7 +72,8 @@ pub use egraft_x64::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
 pub use optimizer::{
-    Optimized, dump_egraph, explain_function, listing, optimize_function, price, selection, stock_listing,
+    Optimized, dump_egraph, explain_function, listing, optimize_function, price, selection,
+    stock_listing,
 };
 pub use options::{Backend, Effort, Options, Stage};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};

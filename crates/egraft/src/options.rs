@@ -1,7 +1,7 @@
 //! What a user can choose.
 
-use egraft_egraph::Rules;
 use crate::Error;
+use egraft_egraph::Rules;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;

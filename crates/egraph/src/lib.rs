@@ -13,6 +13,6 @@ mod standard;
 pub use dump::{to_dot, to_json};
 pub use explain::{Proof, Reason, Step};
 pub use graph::EGraph;
-pub use run::{Limits, Matcher, Rewriter, RuleCount, Saturation, StopReason, saturate};
 pub use rules::Rules;
+pub use run::{Limits, Matcher, Rewriter, RuleCount, Saturation, StopReason, saturate};
 pub use standard::{RULES, StandardRules};

@@ -39,9 +39,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = if target == Target::X64 { "x64" } else { "aarch64" };
     for entry in std::fs::read_dir(&rules)? {
         let path = entry?.path();
-        let ours = path.file_name().is_some_and(|file| {
-            file.to_string_lossy().starts_with(&format!("{name}_"))
-        });
+        let ours = path
+            .file_name()
+            .is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}_")));
         if ours {
             std::fs::remove_file(path)?;
         }

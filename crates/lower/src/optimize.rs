@@ -10,7 +10,8 @@ use crate::shape::Context;
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
-    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, Saturation, StopReason, saturate, to_dot, to_json,
+    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, Saturation, StopReason, saturate,
+    to_dot, to_json,
 };
 use egraft_ir::{ClassId, Node};
 use egraft_rules::{MatchGraph, RuleId};

@@ -211,8 +211,7 @@ impl Search<'_> {
         members(value_types()).find(|root| {
             of.copy_from_slice(&before);
             // The second time the types of all variables are known wherever they stand.
-            self.pattern(self.lhs, only(*root), of)
-                && self.pattern(self.lhs, only(*root), of)
+            self.pattern(self.lhs, only(*root), of) && self.pattern(self.lhs, only(*root), of)
         })
     }
 

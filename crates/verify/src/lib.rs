@@ -9,6 +9,6 @@ pub mod smt;
 
 pub use rules::{
     CacheError, Counterexample, Equality, Evidence, EvidenceKind, EvidenceList, Instance,
-    InstanceProof, Options, ProofCache, Prover, RuleProof, RuleReport, SetReport, Standing, Verdict,
-    prove_set, read_evidence,
+    InstanceProof, Options, ProofCache, Prover, RuleProof, RuleReport, SetReport, Standing,
+    Verdict, prove_set, read_evidence,
 };

@@ -126,7 +126,11 @@ pub fn infer(
     progress(&format!("{} machine terms, {} values", goals.machines.len(), goals.all.len()));
     let found = search::search(&goals, &samples, progress);
     let movers = moves::moves(target, &samples);
-    progress(&format!("{} machine terms have CLIF terms, {} move bytes", found.len(), movers.len()));
+    progress(&format!(
+        "{} machine terms have CLIF terms, {} move bytes",
+        found.len(),
+        movers.len()
+    ));
     let mut counts = Counts {
         machine_terms: goals.machines.len() + movers.len(),
         matched: found.len() + movers.len(),
@@ -182,10 +186,7 @@ pub fn infer(
 }
 
 /// Of the byte movers of each op those that save most, and how many others save something.
-fn best_moves(
-    stocks: &[Stock; 2],
-    movers: Vec<(Machine, Clif)>,
-) -> (Vec<(Machine, Clif)>, usize) {
+fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machine, Clif)>, usize) {
     let mut saved: Vec<(usize, Machine, Clif)> = movers
         .into_par_iter()
         .filter_map(|(machine, term)| {

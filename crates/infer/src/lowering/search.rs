@@ -201,9 +201,7 @@ impl Root {
             Root::Narrow(op) => Clif::op(op, ty, vec![part(0), part(1)]),
             Root::Bytes(mask) => Clif::shuffle(mask, part(0), part(1)),
             Root::Pairwise => pairwise(part(0), part(1)),
-            Root::PairwiseTwice => {
-                pairwise(pairwise(part(0), part(1)), pairwise(part(2), part(3)))
-            }
+            Root::PairwiseTwice => pairwise(pairwise(part(0), part(1)), pairwise(part(2), part(3))),
         }
     }
 }

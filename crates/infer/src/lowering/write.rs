@@ -1,10 +1,10 @@
 //! Lowering rules as rule files and as a table for people.
 
 use super::goal::is_extra;
-use super::{Inferred, Lowering};
-use egraft_ir::machine::Target;
-use egraft_ir::Op;
 use super::term::Clif;
+use super::{Inferred, Lowering};
+use egraft_ir::Op;
+use egraft_ir::machine::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 

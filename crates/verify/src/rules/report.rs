@@ -147,7 +147,8 @@ pub fn prove_set(
     std::thread::scope(|scope| -> Result<(), SolverError> {
         let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
         for worker in workers {
-            let (cache, queries) = worker.join().expect("a worker gives errors, it does not panic")?;
+            let (cache, queries) =
+                worker.join().expect("a worker gives errors, it does not panic")?;
             used.extend(cache);
             asked += queries;
         }

@@ -54,7 +54,13 @@ impl Terms {
             Kind::Sext(x) => signed(of(x)?, self.width(x)) as u128 & mask,
             Kind::Not(x) => !of(x)? & mask,
             Kind::Bin(op, a, b) => fold(op, width, of(a)?, of(b)?)?,
-            Kind::Ite(c, a, b) => if of(c)? != 0 { of(a)? } else { of(b)? },
+            Kind::Ite(c, a, b) => {
+                if of(c)? != 0 {
+                    of(a)?
+                } else {
+                    of(b)?
+                }
+            }
             Kind::Apply(..) => return None,
             Kind::Bool(holds) => u128::from(holds),
             Kind::Eq(a, b) => u128::from(of(a)? == of(b)?),

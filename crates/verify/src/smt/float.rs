@@ -80,8 +80,7 @@ impl Terms {
         let zero = self.number(width, 0);
         let large = self.less(true, x, zero);
         let wide = self.zero_extend(x, width + 1);
-        let (of_large, of_small) =
-            (self.float_from_signed(f, wide), self.float_from_signed(f, x));
+        let (of_large, of_small) = (self.float_from_signed(f, wide), self.float_from_signed(f, x));
         self.choose(large, of_large, of_small)
     }
 
@@ -210,7 +209,8 @@ impl Terms {
                 if !wide {
                     continue;
                 }
-                let (same, number) = (self.equal(*argument, float), self.sign_extend(integer, width));
+                let (same, number) =
+                    (self.equal(*argument, float), self.sign_extend(integer, width));
                 let gives = self.equal(*result, number);
                 let other = self.negate(same);
                 lemmas.push(self.either(other, gives));

@@ -72,7 +72,8 @@ impl Terms {
             Kind::Concat(high, low) if self.as_const(low) == Some(0) => {
                 let zeros = self.width(low);
                 let high = self.polynomial(high, width - zeros)?;
-                let shifted = high.into_iter().map(|(factors, coefficient)| (factors, coefficient << zeros));
+                let shifted =
+                    high.into_iter().map(|(factors, coefficient)| (factors, coefficient << zeros));
                 Some(shifted.filter(|(_, coefficient)| *coefficient & mask != 0).collect())
             }
             _ => Some(Polynomial::from([(vec![self.atom(x)], 1)])),

@@ -128,9 +128,7 @@ impl Solver {
         match said.as_str() {
             "unsat" => Ok(Answer::Unsat),
             "sat" => self.values(query).map(Answer::Sat),
-            "unknown" | "timeout" => {
-                Ok(Answer::Unknown(format!("no answer in {timeout_ms} ms")))
-            }
+            "unknown" | "timeout" => Ok(Answer::Unknown(format!("no answer in {timeout_ms} ms"))),
             other => Err(io::Error::other(other.to_owned())),
         }
     }
