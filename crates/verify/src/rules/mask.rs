@@ -45,7 +45,7 @@ pub(super) fn say<D: Domain, S: Surroundings<D>>(
             masks.speaker.d.ite(8, &second, &right, &left)
         }),
         mask_into_first_x | mask_into_first_y | mask_into_second_x | mask_into_second_y => {
-            masks.into_operand(cond, &num(0), &num(1))
+            masks.through_operand(cond, &num(0), &num(1))
         }
         mask_moves_lanes => {
             masks.whole_lanes(ty(0), &num(1));
@@ -198,7 +198,7 @@ impl<D: Domain, S: Surroundings<D>> Masks<'_, '_, D, S> {
     }
 
     /// A shuffle one of whose operands is a shuffle, as one shuffle.
-    fn into_operand(&mut self, cond: Cond, outer: &D::Bits, inner: &D::Bits) -> Given<D::Bits> {
+    fn through_operand(&mut self, cond: Cond, outer: &D::Bits, inner: &D::Bits) -> Given<D::Bits> {
         let of_first = matches!(cond, Cond::mask_into_first_x | Cond::mask_into_first_y);
         let of_x = matches!(cond, Cond::mask_into_first_x | Cond::mask_into_second_x);
         self.each(outer, |masks, byte| {

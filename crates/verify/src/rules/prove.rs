@@ -568,15 +568,15 @@ impl Relevant {
         let mut taken = vec![false; self.all.len()];
         loop {
             let mut grew = false;
-            for at in 0..self.all.len() {
-                if taken[at] || terms.as_bool(self.all[at]) == Some(true) {
+            for (at, (fact, taken)) in self.all.iter().zip(&mut taken).enumerate() {
+                if *taken || terms.as_bool(*fact) == Some(true) {
                     continue;
                 }
-                let bits = self.bits[at].get_or_insert_with(|| terms.support(self.all[at]));
+                let bits = self.bits[at].get_or_insert_with(|| terms.support(*fact));
                 // A shared number joins all lanes; what is wholly new besides it stays out.
                 let shared = bits.iter().filter(|bit| known.contains(bit)).count();
                 if shared > 0 && shared * 2 >= bits.len() {
-                    taken[at] = true;
+                    *taken = true;
                     grew |= shared < bits.len();
                     known.extend(bits.iter().copied());
                 }
