@@ -33,7 +33,8 @@ fn good_rules_load_and_print_as_they_were_written() {
         ("(snarrow $I32X4 x (k $I8X16 0))", "(x64_packssdw x (k $I8X16 0))"),
         ("(iadd $I8X16 (bnot $I8X16 x) y)", "(x64_psubb (x64_psubb y x) (kvec 1))"),
     ] {
-        let set = parse(&format!("(lower {lhs}) {rhs}")).unwrap_or_else(|errors| panic!("{errors}"));
+        let set =
+            parse(&format!("(lower {lhs}) {rhs}")).unwrap_or_else(|errors| panic!("{errors}"));
         let rule = &set.rules[0];
         assert_eq!((rule.lhs_text().as_str(), rule.rhs_text().as_str()), (lhs, rhs));
         assert_eq!(rule.place().to_string(), "low.isle:2:1");
@@ -54,7 +55,10 @@ fn conditions_and_types_are_those_of_rewrite_rules() {
 
 #[test]
 fn wrong_rules_are_refused_with_a_place() {
-    refused!("(simplify (iadd $I8X16 x y)) (x64_paddb x y)", RuleError::RootNotOp { root: "lower", .. });
+    refused!(
+        "(simplify (iadd $I8X16 x y)) (x64_paddb x y)",
+        RuleError::RootNotOp { root: "lower", .. }
+    );
     refused!("(lower x) (x64_pabsb x)", RuleError::RootNotOp { .. });
     refused!("(lower (iadd $I8X16 x y)) (x64_nosuch x y)", RuleError::Type { .. });
     refused!("(lower (iadd $I8X16 x y)) (x64_paddb x)", RuleError::Type { .. });

@@ -13,13 +13,13 @@ use rustc_hash::FxHashSet;
 use std::hash::{Hash, Hasher};
 
 /// The most entries of one size that are kept.
-const ENTRIES: usize = 9_000;
+const ENTRIES: usize = 4_500;
 
 /// The most entries of one size that are paired with entries that are no atoms.
-const PAIRED: usize = 130;
+const PAIRED: usize = 90;
 
 /// The most comparisons that choices are made by.
-const MASKS: usize = 40;
+const MASKS: usize = 24;
 
 /// What an entry is.
 #[derive(Clone, Debug)]
@@ -99,12 +99,16 @@ impl Bank {
         let mut binary = Vec::new();
         for op in Op::ALL.iter().copied().filter(|op| op.types().contains(scope.ty)) {
             let targeted = op.name().starts_with("x86_") || op == Op::Blendv;
-            if targeted || !matches!(op.type_rule(), TypeRule::Same | TypeRule::Bits | TypeRule::Compare) {
+            if targeted
+                || !matches!(op.type_rule(), TypeRule::Same | TypeRule::Bits | TypeRule::Compare)
+            {
                 continue;
             }
             if !matches!(op.types(), egraft_ir::TypeSet::Float) && !is_mover(op) {
                 match (op, op.arity()) {
-                    (Op::Icmp, _) => binary.extend((0..IntCc::ALL.len()).map(|cc| (op, cc as u128))),
+                    (Op::Icmp, _) => {
+                        binary.extend((0..IntCc::ALL.len()).map(|cc| (op, cc as u128)))
+                    }
                     (_, 1) => unary.push((op, 0)),
                     (_, 2) => binary.push((op, 0)),
                     _ => {}
@@ -131,7 +135,13 @@ impl Bank {
             .flat_map(|leaves| parts.iter().map(|part| part.value(&mut Concrete, leaves)))
             .collect();
         if self.seen.insert(hash(&value)) {
-            self.entries.push(Entry { step: Step::Atom(parts), value, constant, numbered: constant, mask: false });
+            self.entries.push(Entry {
+                step: Step::Atom(parts),
+                value,
+                constant,
+                numbered: constant,
+                mask: false,
+            });
         }
     }
 

@@ -55,7 +55,8 @@ impl Goals {
         let mut best: FxHashMap<(Vec<u128>, bool), Machine> = FxHashMap::default();
         for machine in machines(target, samples) {
             let value = value(samples, &machine);
-            let trivial = (0..4).any(|leaf| samples.leaves.iter().zip(&value).all(|(l, v)| l[leaf] == *v))
+            let trivial = (0..4)
+                .any(|leaf| samples.leaves.iter().zip(&value).all(|(l, v)| l[leaf] == *v))
                 || value.iter().all(|one| *one == value[0]);
             if trivial {
                 continue;
@@ -108,10 +109,8 @@ impl Goals {
                 .expect("integer ops work on integer vectors")
         };
         let w = machine.root().lane_bits();
-        let widths: Vec<Ty> = INT_VECTORS
-            .into_iter()
-            .filter(|ty| (w..=4 * w).contains(&ty.lane_bits()))
-            .collect();
+        let widths: Vec<Ty> =
+            INT_VECTORS.into_iter().filter(|ty| (w..=4 * w).contains(&ty.lane_bits())).collect();
         for leaf in 0..leaves {
             let mut with = |wrap: Wrap, rest: &dyn Fn(u128, u128) -> u128| {
                 let all = samples.leaves.iter().zip(value);
@@ -167,7 +166,8 @@ fn immediates(op: MachineOp) -> Vec<u32> {
         return range.collect();
     }
     let w = op.lane_bits();
-    let mut all: Vec<u32> = amounts(w).into_iter().chain([w]).filter(|n| range.contains(n)).collect();
+    let mut all: Vec<u32> =
+        amounts(w).into_iter().chain([w]).filter(|n| range.contains(n)).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -218,7 +218,8 @@ fn halves(target: Target, samples: &Samples) -> Vec<Machine> {
                 continue;
             }
             for second in &seconds {
-                let takes = second.args().len() == arity + 1 && second.lane_bits() == first.lane_bits();
+                let takes =
+                    second.args().len() == arity + 1 && second.lane_bits() == first.lane_bits();
                 if !takes || second.imm_range() != first.imm_range() {
                     continue;
                 }

@@ -39,9 +39,8 @@ pub(super) fn moves(target: Target, samples: &Samples) -> Vec<(Machine, Clif)> {
 /// By byte of the result: which byte of both operands it is, if it is the same for two markings.
 fn picks(machine: &Machine) -> Option<[u8; 16]> {
     let marked = |add: u8| -> [u8; 16] {
-        let leaf = |first: u8| {
-            u128::from_le_bytes(std::array::from_fn(|at| first + at as u8 + add))
-        };
+        let leaf =
+            |first: u8| u128::from_le_bytes(std::array::from_fn(|at| first + at as u8 + add));
         machine.value(&mut Concrete, &[leaf(0), leaf(16)]).to_le_bytes()
     };
     let (first, second) = (marked(1), marked(65));

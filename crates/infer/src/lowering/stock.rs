@@ -18,12 +18,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Flags of the x64 target up to AVX2, and those that AVX-512 adds.
 const AVX2: &[&str] = &[
-    "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma",
-    "has_bmi1", "has_bmi2", "has_lzcnt", "has_popcnt",
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_avx",
+    "has_avx2",
+    "has_fma",
+    "has_bmi1",
+    "has_bmi2",
+    "has_lzcnt",
+    "has_popcnt",
 ];
-const AVX512: &[&str] = &[
-    "has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi",
-];
+const AVX512: &[&str] =
+    &["has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"];
 
 /// Stock Cranelift for one target.
 pub struct Stock {
@@ -72,7 +80,18 @@ impl Stock {
 fn counts(line: &str) -> bool {
     let mnemonic = line.split_whitespace().next().unwrap_or("");
     let frame = [
-        "pushq", "popq", "ret", "retq", "stp", "ldp", "args", "rets", "unwind", "jmp", "b", "uninit",
+        "pushq",
+        "popq",
+        "ret",
+        "retq",
+        "stp",
+        "ldp",
+        "args",
+        "rets",
+        "unwind",
+        "jmp",
+        "b",
+        "uninit",
         "dummy_use",
     ];
     let no_code = mnemonic.is_empty() || mnemonic.ends_with(':') || mnemonic.starts_with(';');
@@ -188,7 +207,9 @@ mod tests {
 
     #[test]
     fn moves_and_frames_do_not_count() {
-        for line in ["movdqa %xmm0, %xmm1", "mov v0.16b, v1.16b", "retq", "block0:", "movq %rsp, %rbp"] {
+        for line in
+            ["movdqa %xmm0, %xmm1", "mov v0.16b, v1.16b", "retq", "block0:", "movq %rsp, %rbp"]
+        {
             assert!(!counts(line), "{line}");
         }
         for line in ["vpaddw %xmm0, %xmm1, %xmm0", "movi v3.16b, #1", "movdqu (%rip), %xmm1"] {

@@ -52,13 +52,15 @@ impl Reader<'_> {
 
     fn machine(&mut self, expr: &Expr) -> Read<MachineTemplate> {
         match expr {
-            Expr::Var(_, var) => match (self.known.get(&var.index()), self.lets.get(&var.index())) {
-                (Some(id), _) => Ok(MachineTemplate::Var(*id)),
-                (None, Some(Let::Other(_) | Let::Value(_)) | None) => Err(self.unsupported(
-                    "a variable on the right that the left does not bind",
-                    "bind it on the left side; machine ops have no `let`",
-                )),
-            },
+            Expr::Var(_, var) => {
+                match (self.known.get(&var.index()), self.lets.get(&var.index())) {
+                    (Some(id), _) => Ok(MachineTemplate::Var(*id)),
+                    (None, Some(Let::Other(_) | Let::Value(_)) | None) => Err(self.unsupported(
+                        "a variable on the right that the left does not bind",
+                        "bind it on the left side; machine ops have no `let`",
+                    )),
+                }
+            }
             Expr::Term(_, term, args) => match (self.meaning(*term), args.as_slice()) {
                 (Some(Meaning::Splat), [ty, value]) => Ok(MachineTemplate::Splat {
                     ty: self.reference(ty)?,
