@@ -17,15 +17,18 @@ fn folder() -> PathBuf {
 }
 
 fn rules() -> LoweringSet {
-    LoweringSet::from_folder(&folder().join("inferred/lower")).unwrap_or_else(|errors| panic!("{errors}"))
+    LoweringSet::from_folder(&folder().join("inferred/lower"))
+        .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 #[test]
 fn every_rule_has_a_kept_proof() {
-    let proofs = ProofCache::read(&folder().join("proofs-lower.txt")).expect("the file is well formed");
+    let proofs =
+        ProofCache::read(&folder().join("proofs-lower.txt")).expect("the file is well formed");
     let mut prover = Prover::new(Options { ask: false, ..Options::default() }, proofs);
     for rule in &rules().rules {
-        let (clif, machine) = lowering::terms(rule).expect("found rules have no variables but values");
+        let (clif, machine) =
+            lowering::terms(rule).expect("found rules have no variables but values");
         let proven = lowering::prove(&mut prover, &clif, &machine).expect("no solver is asked");
         assert!(matches!(proven, Equality::Proven), "{rule}: {proven:?}");
     }
@@ -35,7 +38,8 @@ fn every_rule_has_a_kept_proof() {
 fn both_sides_agree_on_random_operands() {
     let mut random = SmallRng::seed_from_u64(7);
     for rule in &rules().rules {
-        let (clif, machine) = lowering::terms(rule).expect("found rules have no variables but values");
+        let (clif, machine) =
+            lowering::terms(rule).expect("found rules have no variables but values");
         for _ in 0..20 {
             let leaves: [u128; 4] = std::array::from_fn(|_| random.random());
             let both = (clif.value(&mut Concrete, &leaves), machine.value(&mut Concrete, &leaves));
@@ -51,7 +55,8 @@ fn stock_needs_more_instructions() {
         let stock = Stock::new(target, true);
         let mut rules_of_target = 0;
         for rule in &rules().rules {
-            let (clif, machine) = lowering::terms(rule).expect("found rules have no variables but values");
+            let (clif, machine) =
+                lowering::terms(rule).expect("found rules have no variables but values");
             if machine.root().target() != target {
                 continue;
             }
