@@ -5,22 +5,23 @@
 //! Below DIR: `isle-rules/inferred/lower/*.isle`, `isle-rules/proofs-lower.txt` and
 //! `docs/lowering-TARGET.md`. Proofs that are there are kept and not asked for again.
 
-use egraft_infer::lowering;
+use egraft_infer::lowering::{self, Bounds};
 use egraft_ir::machine::Target;
 use egraft_rules::RuleSet;
 use egraft_verify::ProofCache;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: lowering --target x64|aarch64 --out DIR";
+const USAGE: &str = "usage: lowering --target x64|aarch64 --out DIR [--sifting-seconds N]";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (mut target, mut out) = (None, None);
+    let (mut target, mut out, mut sifting) = (None, None, 3_600);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.next().as_deref()) {
             ("--target", Some("x64")) => target = Some(Target::X64),
             ("--target", Some("aarch64")) => target = Some(Target::A64),
+            ("--sifting-seconds", Some(seconds)) => sifting = seconds.parse()?,
             ("--out", Some(folder)) => out = Some(PathBuf::from(folder)),
             _ => return Err(USAGE.into()),
         }
@@ -30,9 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rewrites = RuleSet::from_folder(&rewrites)?;
     let proofs_file = out.join("isle-rules/proofs-lower.txt");
     let mut proofs = ProofCache::read(&proofs_file)?;
+    let bounds = Bounds { timeout_ms: 4_000, sifting: Duration::from_secs(sifting) };
     let start = Instant::now();
     let progress = |text: &str| eprintln!("{:7.1} s  {text}", start.elapsed().as_secs_f64());
-    let inferred = lowering::infer(target, &rewrites, &proofs, 4_000, &progress)?;
+    let inferred = lowering::infer(target, &rewrites, &proofs, &bounds, &progress)?;
     let rules = out.join("isle-rules/inferred/lower");
     std::fs::create_dir_all(&rules)?;
     std::fs::create_dir_all(out.join("docs"))?;

@@ -13,13 +13,13 @@ use rustc_hash::FxHashSet;
 use std::hash::{Hash, Hasher};
 
 /// The most entries of one size that are kept.
-const ENTRIES: usize = 9_000;
+const ENTRIES: usize = 4_500;
 
 /// The most entries of one size that are paired with entries that are no atoms.
-const PAIRED: usize = 130;
+const PAIRED: usize = 90;
 
 /// The most comparisons that choices are made by.
-const MASKS: usize = 40;
+const MASKS: usize = 24;
 
 /// What an entry is.
 #[derive(Clone, Debug)]

@@ -31,14 +31,14 @@ use egraft_verify::smt::SolverError;
 use egraft_verify::{Equality, Options, ProofCache, Prover};
 use rayon::prelude::*;
 use sample::Samples;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// The most rules that are kept of one machine term.
-const RULES_PER_TERM: usize = 3;
+const RULES_PER_TERM: usize = 2;
 
 /// The most candidates of one machine term that are looked at.
-const TRIES: usize = 10;
+const TRIES: usize = 6;
 
 /// The most byte movers of one machine op that become rules: those that save most.
 const MOVES_PER_OP: usize = 6;
@@ -82,6 +82,8 @@ pub struct Counts {
     pub unknown: usize,
     /// Byte movers that save instructions too, beyond those kept.
     pub further_moves: usize,
+    /// Machine terms that were not looked at, for want of time.
+    pub not_sifted: usize,
     /// Rules.
     pub rules: usize,
 }
@@ -94,8 +96,18 @@ impl Counts {
         self.derivable += other.derivable;
         self.refuted += other.refuted;
         self.unknown += other.unknown;
+        self.not_sifted += other.not_sifted;
         self.rules += other.rules;
     }
+}
+
+/// Bounds on an inference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Milliseconds for each query to the solver.
+    pub timeout_ms: u32,
+    /// The time for sifting, after which no further machine term is begun.
+    pub sifting: Duration,
 }
 
 /// Rules that were found, in order of the machine ops' names, and how.
@@ -118,7 +130,7 @@ pub fn infer(
     target: Target,
     rewrites: &RuleSet,
     proofs: &ProofCache,
-    timeout_ms: u32,
+    limits: &Bounds,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Inferred, SolverError> {
     let samples = Samples::new();
@@ -147,34 +159,38 @@ pub fn infer(
     counts.further_moves = further;
     jobs.extend(best.into_iter().map(|(machine, term)| (machine, vec![term])));
     let options = DeriveOptions {
-        limits: Limits { nodes: 1_500, class_nodes: 16, depth: 0, iterations: 4 },
-        time: Duration::from_millis(400),
+        limits: Limits { nodes: 500, class_nodes: 12, depth: 0, iterations: 3 },
+        time: Duration::from_millis(100),
         samples: 1,
         exhaustive: false,
     };
     let sift = Sift { stocks: &stocks, deriver: Deriver::new(rewrites, options) };
-    let done = Mutex::new(0);
-    let share = jobs.len().div_ceil(rayon::current_num_threads().max(1) * 4).max(1);
-    let parts: Result<Vec<Inferred>, SolverError> = jobs
-        .par_chunks(share)
-        .map(|jobs| {
-            let options = Options { timeout_ms, ..Options::default() };
-            let mut prover = Prover::new(options, proofs.clone());
-            let mut part = Inferred::default();
-            for (machine, terms) in jobs {
+    // The shortest first: what is left when time is up is of least use.
+    jobs.sort_by_key(|(machine, terms)| {
+        (machine.instructions(), terms.first().map_or(0, Clif::ops), machine.isle())
+    });
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    let work = || -> Result<Inferred, SolverError> {
+        let options = Options { timeout_ms: limits.timeout_ms, ..Options::default() };
+        let mut prover = Prover::new(options, proofs.clone());
+        let mut part = Inferred::default();
+        while let Some((machine, terms)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if start.elapsed() > limits.sifting {
+                part.counts.not_sifted += 1;
+            } else {
                 sift.one(&mut prover, machine, terms, &mut part)?;
-                let mut done = done.lock().expect("no thread panics while it counts");
-                *done += 1;
-                if *done % 100 == 0 {
-                    progress(&format!("{done} machine terms of {} sifted", counts.matched));
-                }
             }
-            part.proofs = prover.into_used_cache();
-            Ok(part)
-        })
-        .collect();
+        }
+        part.proofs = prover.into_used_cache();
+        Ok(part)
+    };
+    let workers = rayon::current_num_threads().max(1);
+    let parts: Vec<Result<Inferred, SolverError>> =
+        (0..workers).into_par_iter().with_max_len(1).map(|_| work()).collect();
     let mut all = Inferred { counts, ..Inferred::default() };
-    for part in parts? {
+    for part in parts {
+        let part = part?;
         all.rules.extend(part.rules);
         all.counts.add(part.counts);
         all.proofs.extend(part.proofs);

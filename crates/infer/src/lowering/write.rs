@@ -137,6 +137,7 @@ pub fn table(target: Target, inferred: &Inferred) -> String {
          | follow from a kept rule by rewriting | {} |\n\
          | refuted by the solver | {} |\n\
          | not decided in time | {} |\n\
+         | machine terms not looked at for want of time | {} |\n\
          | further shuffles of the same ops that save instructions too | {} |\n\n\
          Registers in our code are numbered for each instruction on its own: 0 is the result.\n\
          Moves between registers and frame code count on neither side.\n\n\
@@ -151,6 +152,7 @@ pub fn table(target: Target, inferred: &Inferred) -> String {
         counts.derivable,
         counts.refuted,
         counts.unknown,
+        counts.not_sifted,
         counts.further_moves,
     );
     let mut rows: Vec<_> = names(&inferred.rules).into_iter().zip(&inferred.rules).collect();
