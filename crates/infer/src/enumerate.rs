@@ -49,6 +49,9 @@ struct Term {
     rank: (u32, u32, u32),
 }
 
+/// By what candidates are sorted.
+type Order = (u32, u32, (u32, u32, u32));
+
 impl Term {
     fn args(&self) -> &[u32] {
         &self.args[..self.arity as usize]
@@ -230,7 +233,8 @@ impl Search<'_> {
                     }
                     let term = self.term(*head, args);
                     // What folds is of use on small right sides only.
-                    if !term.constant && !(term.right_only && ops > 1 && ops >= most) {
+                    let late = term.right_only && ops > 1 && ops >= most;
+                    if !(term.constant || late) {
                         terms.push(term);
                     }
                 });
@@ -327,7 +331,7 @@ impl Search<'_> {
     }
 
     fn candidates(&self) -> Vec<Candidate> {
-        let mut all: Vec<((u32, u32, (u32, u32, u32)), Candidate)> = Vec::new();
+        let mut all: Vec<(Order, Candidate)> = Vec::new();
         let mut seen = FxHashSet::default();
         for (term, id, ops) in &self.pairs {
             let other = &self.arena[*id as usize].term;

@@ -46,6 +46,9 @@ pub(crate) enum Equality {
     Unknown(String),
 }
 
+/// The width of a value and what it is on samples: values that differ here are not equal.
+type Samples = (u32, [u128; SAMPLES]);
+
 impl Equality {
     /// The verdict on two operands together.
     pub(crate) fn worse(self, other: Equality) -> Equality {
@@ -134,7 +137,7 @@ impl Prover {
     ) -> Result<Equality, SolverError> {
         let deadline = Instant::now() + self.effect;
         let Apart { own, shared } = Apart::new(values, before, after);
-        let mut alike: FxHashMap<(u32, [u128; SAMPLES]), Vec<(Id, Of)>> = FxHashMap::default();
+        let mut alike: FxHashMap<Samples, Vec<(Id, Of)>> = FxHashMap::default();
         for id in shared {
             let key = (values.width(id), *values.samples(id));
             alike.entry(key).or_default().push((id, Of::Both));

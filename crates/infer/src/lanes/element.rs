@@ -400,7 +400,7 @@ fn evaluate(root: Root, wide: bool, a: &[u16], b: &[u16], out: &mut [u16]) {
             Op::Isub => each!(|a, b| a.wrapping_sub(b)),
             Op::Imul => each!(|a, b| a.wrapping_mul(b)),
             Op::Ineg => each!(|a, b| a.wrapping_neg()),
-            Op::Iabs => each!(|a, b| sign(a).abs()),
+            Op::Iabs => each!(|a, b| sign(a).unsigned_abs()),
             Op::Band => each!(|a, b| a & b),
             Op::Bor => each!(|a, b| a | b),
             Op::Bxor => each!(|a, b| a ^ b),

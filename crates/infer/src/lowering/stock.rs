@@ -96,12 +96,12 @@ fn counts(line: &str) -> bool {
     ];
     let no_code = mnemonic.is_empty() || mnemonic.ends_with(':') || mnemonic.starts_with(';');
     let bare = mnemonic.strip_prefix('v').unwrap_or(mnemonic);
-    let is_move = bare.starts_with("mov")
-        && !line.contains(['(', '['])
-        && !bare.starts_with("movmsk")
-        && !["movsd", "movss", "movhlps", "movlhps", "movddup", "movi"].contains(&bare)
-        && !(bare.starts_with("movd") && !bare.starts_with("movdq"));
-    !no_code && !frame.contains(&mnemonic) && !(is_move && moves_registers(line))
+    let computes = bare.starts_with("movmsk")
+        || ["movsd", "movss", "movhlps", "movlhps", "movddup", "movi"].contains(&bare)
+        || bare.starts_with("movd") && !bare.starts_with("movdq");
+    let is_move = bare.starts_with("mov") && !line.contains(['(', '[']) && !computes;
+    let copies = is_move && moves_registers(line);
+    !(no_code || copies || frame.contains(&mnemonic))
 }
 
 /// Whether all operands of a move are whole registers of one kind.
