@@ -283,7 +283,7 @@ pub(crate) enum ProofSolver {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyRulesArgs {
     /// Folders of rules, taken as one set
-    #[arg(value_name = "FOLDER", default_values_os_t = [PathBuf::from("isle-rules/rewrite"), PathBuf::from("isle-rules/inferred/rewrite")])]
+    #[arg(value_name = "FOLDER", default_values_os_t = [PathBuf::from("isle-rules/rewrite")])]
     pub(crate) folders: Vec<PathBuf>,
     /// Only rules whose name has this in it
     #[arg(long, value_name = "TEXT")]

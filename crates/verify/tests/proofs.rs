@@ -1,4 +1,4 @@
-//! Every rule in isle-rules is proven by what the proof file keeps, or has evidence.
+//! Every rule that is compiled in, of isle-rules/rewrite, is proven by what the proof file keeps, or has evidence.
 //!
 //! Asks no solver: a rule or a semantics that changed without `egraft verify rules --update` fails here.
 
@@ -9,12 +9,8 @@ use std::path::Path;
 #[test]
 fn every_rule_is_proven() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules");
-    let mut set = RuleSet::default();
-    for folder in ["rewrite", "inferred/rewrite"] {
-        let more = RuleSet::from_folder(&root.join(folder)).unwrap_or_else(|e| panic!("{e}"));
-        assert!(!more.rules.is_empty(), "no rules in {folder}");
-        set.rules.extend(more.rules);
-    }
+    let set = RuleSet::from_folder(&root.join("rewrite")).unwrap_or_else(|e| panic!("{e}"));
+    assert!(set.rules.len() > 700, "the rules are not where the test looks");
     let cache = ProofCache::read(&root.join("proofs.txt")).unwrap_or_else(|e| panic!("{e}"));
     let evidence = read_evidence(&root.join("evidence.json")).unwrap_or_else(|e| panic!("{e}"));
     let options = Options { ask: false, ..Options::default() };

@@ -28,6 +28,8 @@ pub enum EvidenceKind {
     Exhaustive,
     /// It is a law of a standard.
     Identity,
+    /// Both sides were compared on random and edge values only.
+    Tested,
 }
 
 /// Evidence by rule.
