@@ -14,6 +14,9 @@ const LANE_CHOICES: usize = 64;
 /// How many times less patience there is for a query that can be split into cases.
 const HASTE: u32 = 8;
 
+/// Most cases that an instance is split into, all splits together.
+const MOST_CASES: usize = 1_100;
+
 /// How to prove.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -90,6 +93,8 @@ pub struct Prover {
     open: FxHashMap<String, u32>,
     /// Milliseconds for the next query.
     patience_ms: u32,
+    /// Cases that the instance at hand may still be split into.
+    cases_left: usize,
 }
 
 impl Prover {
@@ -104,6 +109,7 @@ impl Prover {
             asked: 0,
             open: FxHashMap::default(),
             patience_ms,
+            cases_left: MOST_CASES,
         }
     }
 
@@ -143,6 +149,7 @@ impl Prover {
         let mut instances = Vec::new();
         for types in rule.types() {
             for instance in choices(rule, &types) {
+                self.cases_left = MOST_CASES;
                 if let Some(proof) = self.instance(rule, instance)? {
                     let refuted = matches!(proof.verdict, Verdict::Refuted(_));
                     instances.push(proof);
@@ -307,6 +314,10 @@ impl Prover {
         let Some(cases) = cases else { return Ok(None) };
         let mut worst = Verdict::Proven;
         for case in cases {
+            if self.cases_left == 0 {
+                return Ok(Some(Verdict::Unknown(format!("more than {MOST_CASES} cases"))));
+            }
+            self.cases_left -= 1;
             match self.instance(rule, case)?.map(|proof| proof.verdict) {
                 None | Some(Verdict::Proven) => {}
                 Some(Verdict::ProvenButNans) => worst = Verdict::ProvenButNans,
