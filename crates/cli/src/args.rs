@@ -282,8 +282,9 @@ pub(crate) enum ProofSolver {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyRulesArgs {
-    /// Folders of rules, taken as one set
-    #[arg(value_name = "FOLDER", default_values_os_t = [PathBuf::from("isle-rules/rewrite")])]
+    /// Folders of rules; of lowering rules, if a part of the path is `lower` [default: all below
+    /// isle-rules]
+    #[arg(value_name = "FOLDER")]
     pub(crate) folders: Vec<PathBuf>,
     /// Only rules whose name has this in it
     #[arg(long, value_name = "TEXT")]
@@ -306,6 +307,9 @@ pub(crate) struct VerifyRulesArgs {
     /// Milliseconds that one query may take
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     pub(crate) timeout: u32,
+    /// Seconds that one rule may take
+    #[arg(long, value_name = "S", default_value_t = 600)]
+    pub(crate) rule_timeout: u64,
     /// Solvers side by side
     #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
     pub(crate) jobs: usize,

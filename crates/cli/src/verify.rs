@@ -3,30 +3,32 @@
 use crate::args::{ProofSolver, VerifyRulesArgs};
 use crate::output::{self, Table, line};
 use anyhow::{Context, Result, bail};
-use egraft_rules::RuleSet;
+use egraft_infer::lowering::prove_rules;
+use egraft_rules::{LoweringSet, RuleSet};
 use egraft_verify::smt::SolverKind;
-use egraft_verify::{Options, ProofCache, SetReport, Standing, prove_set, read_evidence};
+use egraft_verify::{
+    Options, ProofCache, RuleReport, SetReport, Standing, prove_set, read_evidence,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Where the rules are. A folder below one that is called `lower` holds lowering rules.
+const FOLDERS: [&str; 4] = [
+    "isle-rules/rewrite",
+    "isle-rules/library",
+    "isle-rules/inferred/rewrite",
+    "isle-rules/inferred/lower",
+];
+
+/// How often proofs found so far are written.
+const BETWEEN_WRITES: Duration = Duration::from_secs(60);
 
 pub(crate) fn rules(args: &VerifyRulesArgs) -> Result<ExitCode> {
-    let mut set = RuleSet::default();
-    for folder in &args.folders {
-        let more = RuleSet::from_folder(folder)
-            .with_context(|| format!("{}: cannot be read as rules", folder.display()))?;
-        if more.rules.is_empty() {
-            bail!("{}: no rules in it", folder.display());
-        }
-        set.rules.extend(more.rules);
-    }
-    if let Some(only) = &args.only {
-        set.rules.retain(|rule| rule.name.contains(only.as_str()));
-        if set.rules.is_empty() {
-            bail!("no rule's name holds `{only}`; `egraft rules list` names them");
-        }
-    }
+    let (rewriting, lowering) = load(args)?;
     let cache = match args.solver {
         // A second opinion takes nothing from the first.
         ProofSolver::Cvc5 => ProofCache::default(),
@@ -37,20 +39,40 @@ pub(crate) fn rules(args: &VerifyRulesArgs) -> Result<ExitCode> {
         ProofSolver::Z3 => SolverKind::Z3,
         ProofSolver::Cvc5 => SolverKind::Cvc5,
     };
-    let options = Options { solver, timeout_ms: args.timeout, ask: !args.cached };
-    let bar = output::progress(set.rules.len() as u64, "proving");
-    let (report, used) = prove_set(&set, &options, args.jobs, &cache, &evidence, |rule| {
+    let options = Options {
+        solver,
+        timeout_ms: args.timeout,
+        rule_time: Duration::from_secs(args.rule_timeout),
+        ask: !args.cached,
+    };
+    let count = rewriting.rules.len() + lowering.rules.len();
+    let bar = output::progress(count as u64, "proving");
+    let found = Mutex::new((cache.clone(), Instant::now()));
+    let done = |rule: &RuleReport, proofs: ProofCache| {
         bar.set_message(rule.name.clone());
         bar.inc(1);
-    })?;
+        let (all, written) = &mut *found.lock().expect("no holder panics");
+        all.extend(proofs);
+        // Hours of proofs are not lost to an interrupt.
+        if args.update && written.elapsed() >= BETWEEN_WRITES {
+            if let Err(error) = all.write(&args.proofs) {
+                bar.suspend(|| output::warn(error));
+            }
+            *written = Instant::now();
+        }
+    };
+    let (mut report, mut used) =
+        prove_set(&rewriting, &options, args.jobs, &cache, &evidence, done)?;
+    let (lowered, of_use) = prove_rules(&lowering, &options, args.jobs, &cache, done)?;
+    report.extend(lowered);
+    used.extend(of_use);
     bar.finish_and_clear();
     if args.update {
         // Of a part of the rules, others' proofs are kept.
-        let mut kept = used;
-        if args.only.is_some() {
-            kept.extend(cache);
+        if args.only.is_some() || !args.folders.is_empty() {
+            used.extend(cache);
         }
-        kept.write(&args.proofs)?;
+        used.write(&args.proofs)?;
     }
     if args.json {
         output::json(&json!({
@@ -60,6 +82,38 @@ pub(crate) fn rules(args: &VerifyRulesArgs) -> Result<ExitCode> {
         print(&report, &args.proofs, args.update)?;
     }
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The rules that are asked for: rewrite rules, and lowering rules.
+fn load(args: &VerifyRulesArgs) -> Result<(RuleSet, LoweringSet)> {
+    let folders: Vec<&Path> = match args.folders.is_empty() {
+        true => FOLDERS.map(Path::new).to_vec(),
+        false => args.folders.iter().map(|folder| folder.as_path()).collect(),
+    };
+    let (mut rewriting, mut lowering) = (RuleSet::default(), LoweringSet::default());
+    for folder in folders {
+        let context = || format!("{}: cannot be read as rules", folder.display());
+        let before = rewriting.rules.len() + lowering.rules.len();
+        match folder.iter().any(|part| part == "lower") {
+            true => {
+                lowering.rules.extend(LoweringSet::from_folder(folder).with_context(context)?.rules)
+            }
+            false => {
+                rewriting.rules.extend(RuleSet::from_folder(folder).with_context(context)?.rules)
+            }
+        }
+        if rewriting.rules.len() + lowering.rules.len() == before {
+            bail!("{}: no rules in it", folder.display());
+        }
+    }
+    if let Some(only) = &args.only {
+        rewriting.rules.retain(|rule| rule.name.contains(only.as_str()));
+        lowering.rules.retain(|rule| rule.name.contains(only.as_str()));
+        if rewriting.rules.is_empty() && lowering.rules.is_empty() {
+            bail!("no rule's name holds `{only}`; `egraft rules list` names them");
+        }
+    }
+    Ok((rewriting, lowering))
 }
 
 fn print(report: &SetReport, proofs: &Path, updated: bool) -> Result<()> {

@@ -2,12 +2,12 @@
 //!
 //!     cargo run -p egraft-infer --release --example lowering -- --target x64 --out DIR
 //!
-//! Below DIR: `isle-rules/inferred/lower/*.isle`, `isle-rules/proofs-lower.txt` and
+//! Below DIR: `isle-rules/inferred/lower/*.isle`, `isle-rules/proofs.txt` and
 //! `docs/lowering-TARGET.md`. Proofs that are there are kept and not asked for again.
 
 use egraft_infer::lowering::{self, Bounds};
 use egraft_ir::machine::Target;
-use egraft_rules::RuleSet;
+use egraft_rules::{RuleSet, Source};
 use egraft_verify::ProofCache;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,9 +27,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let (Some(target), Some(out)) = (target, out) else { return Err(USAGE.into()) };
-    let rewrites = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/rewrite");
-    let rewrites = RuleSet::from_folder(&rewrites)?;
-    let proofs_file = out.join("isle-rules/proofs-lower.txt");
+    // What follows from what is decided by all rewrite rules that there are.
+    let isle_rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules");
+    let mut sources = Vec::new();
+    for folder in ["rewrite", "library", "inferred/rewrite"] {
+        sources.extend(Source::in_folder(&isle_rules.join(folder))?);
+    }
+    let rewrites = RuleSet::parse(&sources)?;
+    let proofs_file = out.join("isle-rules/proofs.txt");
     let mut proofs = ProofCache::read(&proofs_file)?;
     let bounds = Bounds { timeout_ms: 4_000, sifting: Duration::from_secs(sifting) };
     let start = Instant::now();

@@ -1,6 +1,6 @@
-//! Every rule of isle-rules/rewrite loads, compiles, and holds on every legal type.
+//! Every rule of isle-rules/rewrite and isle-rules/library loads, compiles, and holds on every legal type.
 
-use egraft_rules::{Rule, RuleCheck, RuleSet, check_rule, compile_to_rust};
+use egraft_rules::{Rule, RuleCheck, RuleSet, Source, check_rule, compile_to_rust};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,8 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const TUPLES: usize = 3_000_000;
 
 fn corpus() -> RuleSet {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules/rewrite");
-    RuleSet::from_folder(&folder).unwrap_or_else(|errors| panic!("{errors}"))
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules");
+    let mut sources = Vec::new();
+    for folder in ["rewrite", "library"] {
+        let files =
+            Source::in_folder(&root.join(folder)).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!files.is_empty(), "{folder} is not where the test looks");
+        sources.extend(files);
+    }
+    RuleSet::parse(&sources).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 #[test]

@@ -10,5 +10,5 @@ pub mod smt;
 pub use rules::{
     CacheError, Counterexample, Equality, Evidence, EvidenceKind, EvidenceList, Instance,
     InstanceProof, Options, ProofCache, Prover, RuleProof, RuleReport, SetReport, Standing,
-    Verdict, prove_set, read_evidence,
+    Verdict, prove_each, prove_set, read_evidence,
 };

@@ -7,6 +7,7 @@
 //! of the same machine ops by the rewrite rules.
 
 mod bank;
+mod check;
 mod goal;
 mod moves;
 mod prove;
@@ -17,6 +18,7 @@ mod stock;
 mod term;
 mod write;
 
+pub use check::prove_rules;
 pub use prove::prove;
 pub use read::terms;
 pub use stock::Stock;
@@ -159,8 +161,8 @@ pub fn infer(
     counts.further_moves = further;
     jobs.extend(best.into_iter().map(|(machine, term)| (machine, vec![term])));
     let options = DeriveOptions {
-        limits: Limits { nodes: 500, class_nodes: 12, depth: 0, iterations: 3 },
-        time: Duration::from_millis(100),
+        limits: Limits { nodes: 2_000, class_nodes: 16, depth: 0, iterations: 5 },
+        time: Duration::from_millis(300),
         samples: 1,
         exhaustive: false,
     };

@@ -65,8 +65,8 @@ pub fn files(target: Target, inferred: &Inferred) -> Vec<(String, String)> {
             let number = if many { format!("_{}", at + 1) } else { String::new() };
             let file = format!("{}_{subject}{number}.isle", target_name(target));
             let mut text = format!(
-                ";;;; Lowering to {what}; found by `egraft infer lower`, never edited by hand.\n\
-                 ;;;; Proof: by a solver for all operands; hashes in isle-rules/proofs-lower.txt.\n\
+                ";;;; Lowering to {what}; found from semantics, never edited by hand.\n\
+                 ;;;; Proof: by a solver for all operands; hashes in isle-rules/proofs.txt.\n\
                  ;;;; Tests: crates/infer/tests/lowering.rs.\n"
             );
             for (name, rule) in rules {
@@ -124,7 +124,7 @@ pub fn table(target: Target, inferred: &Inferred) -> String {
     };
     let mut text = format!(
         "# Lowering rules found for {name}\n\n\
-         Written by `egraft infer lower`; not edited by hand. Method: [lowering.md](lowering.md).\n\n\
+         Written by the search; not edited by hand. Method: [lowering.md](lowering.md).\n\n\
          | | |\n|---|---|\n\
          | rules for which stock needs strictly more instructions | {} |\n\
          | of these with no more than {needs} | {base} |\n\

@@ -17,5 +17,6 @@ pub use encode::Instance;
 pub use prove::{Equality, InstanceProof, Options, Prover, RuleProof, Verdict};
 pub use replay::Counterexample;
 pub use report::{
-    Evidence, EvidenceKind, EvidenceList, RuleReport, SetReport, Standing, prove_set, read_evidence,
+    Evidence, EvidenceKind, EvidenceList, RuleReport, SetReport, Standing, prove_each, prove_set,
+    read_evidence,
 };

@@ -7,15 +7,19 @@ use crate::smt::{Answer, FloatMode, Query, Solver, SolverError, SolverKind, Term
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule};
 use egraft_rules::{Cond, Pattern, Ref, Rule, Sort, Types, VarId as RuleVar};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::time::{Duration, Instant};
 
 /// Most choices of lane numbers that are proven one by one; beyond, lanes stay symbols.
 const LANE_CHOICES: usize = 64;
 
 /// How many times less patience there is for a query that can be split into cases.
-const HASTE: u32 = 8;
+const HASTE: u32 = 32;
 
-/// Most cases that an instance is split into, all splits together.
-const MOST_CASES: usize = 1_100;
+/// The least patience with a query, in milliseconds.
+const LEAST_PATIENCE_MS: u32 = 200;
+
+/// Most cases that an instance is split into, all splits together: two shift amounts of 64 bits.
+const MOST_CASES: usize = 64 * 65;
 
 /// How to prove.
 #[derive(Clone, Debug)]
@@ -24,13 +28,20 @@ pub struct Options {
     pub solver: SolverKind,
     /// Milliseconds for each query.
     pub timeout_ms: u32,
+    /// How long a rule is asked about, all its queries together.
+    pub rule_time: Duration,
     /// Ask the solver what the cache does not know; else such queries stay unknown.
     pub ask: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { solver: SolverKind::Z3, timeout_ms: 5_000, ask: true }
+        Options {
+            solver: SolverKind::Z3,
+            timeout_ms: 5_000,
+            rule_time: Duration::from_secs(600),
+            ask: true,
+        }
     }
 }
 
@@ -87,6 +98,8 @@ pub struct Prover {
     options: Options,
     solver: Option<Solver>,
     cache: ProofCache,
+    /// What the cache did not know when this was last taken.
+    news: ProofCache,
     used: FxHashSet<String>,
     asked: usize,
     /// Queries that found no answer, and in how many milliseconds.
@@ -95,6 +108,8 @@ pub struct Prover {
     patience_ms: u32,
     /// Cases that the instance at hand may still be split into.
     cases_left: usize,
+    /// When the rule at hand was begun.
+    begun: Instant,
 }
 
 impl Prover {
@@ -105,11 +120,13 @@ impl Prover {
             options,
             solver: None,
             cache,
+            news: ProofCache::default(),
             used: FxHashSet::default(),
             asked: 0,
             open: FxHashMap::default(),
             patience_ms,
             cases_left: MOST_CASES,
+            begun: Instant::now(),
         }
     }
 
@@ -129,6 +146,17 @@ impl Prover {
         &self.cache
     }
 
+    /// What was proven since this was last asked.
+    pub fn take_news(&mut self) -> ProofCache {
+        std::mem::take(&mut self.news)
+    }
+
+    fn keep(&mut self, hash: String, by: &str) {
+        self.news.add(hash.clone(), by);
+        self.cache.add(hash.clone(), by);
+        self.used.insert(hash);
+    }
+
     /// The proofs that were of use, without those that nothing asked for.
     pub fn into_used_cache(mut self) -> ProofCache {
         let used = std::mem::take(&mut self.used);
@@ -141,11 +169,17 @@ impl Prover {
         self.asked
     }
 
+    /// Asks the solver from now on, or only the cache.
+    pub fn set_asking(&mut self, ask: bool) {
+        self.options.ask = ask;
+    }
+
     /// Proves a rule at every legal choice of types, condition codes and, if they are few, lanes.
     ///
     /// # Errors
     /// [`SolverError`] if the solver cannot be had.
     pub fn prove(&mut self, rule: &Rule) -> Result<RuleProof, SolverError> {
+        self.begun = Instant::now();
         let mut instances = Vec::new();
         for types in rule.types() {
             for instance in choices(rule, &types) {
@@ -178,6 +212,7 @@ impl Prover {
         if a == b {
             return Ok(Equality::Proven);
         }
+        self.begun = Instant::now();
         let same = terms.equal(a, b);
         let mut relevant = Relevant::new(facts.to_vec());
         self.holds(terms, same, &mut relevant, &mut 0)
@@ -249,6 +284,9 @@ impl Prover {
         {
             return Ok(Equality::Unknown(format!("no answer in {patience} ms")));
         }
+        if let Some(late) = self.late() {
+            return Ok(Equality::Unknown(late));
+        }
         self.asked += 1;
         let solver = match &mut self.solver {
             Some(solver) => solver,
@@ -256,8 +294,7 @@ impl Prover {
         };
         Ok(match solver.ask(&query, self.patience_ms)? {
             Answer::Unsat => {
-                self.cache.add(hash.clone(), self.options.solver.name());
-                self.used.insert(hash);
+                self.keep(hash, self.options.solver.name());
                 Equality::Proven
             }
             Answer::Unknown(why) => {
@@ -274,6 +311,13 @@ impl Prover {
         })
     }
 
+    /// Why the rule at hand is given up, if its time is over.
+    fn late(&self) -> Option<String> {
+        let limit = self.options.rule_time;
+        let is_late = self.begun.elapsed() > limit;
+        is_late.then(|| format!("no answer for the rule in {} s", limit.as_secs()))
+    }
+
     fn instance(
         &mut self,
         rule: &Rule,
@@ -284,7 +328,8 @@ impl Prover {
         let share = if cases.is_some() { HASTE } else { 1 };
         let mut last = None;
         for mode in modes(rule) {
-            self.patience_ms = self.options.timeout_ms / share;
+            let least = LEAST_PATIENCE_MS.min(self.options.timeout_ms);
+            self.patience_ms = (self.options.timeout_ms / share).max(least);
             let Some(mut proof) = self.instance_in(rule, &instance, mode)? else { return Ok(None) };
             if let Verdict::Proven = proof.verdict {
                 if mode.canonical_nan {
@@ -298,33 +343,51 @@ impl Prover {
             last = Some(proof);
         }
         let Some(proof) = last else { return Ok(None) };
+        let Some(cases) = cases else { return Ok(Some(proof)) };
         // What a solver cannot say of all numbers, it may say of each.
-        match self.by_cases(rule, cases)? {
-            Some(verdict) => Ok(Some(InstanceProof { verdict, ..proof })),
-            None => Ok(Some(proof)),
-        }
+        let verdict = self.by_cases(rule, &instance, cases)?;
+        Ok(Some(InstanceProof { verdict, ..proof }))
     }
 
     /// Proves an instance once for each value that a number of it may have.
+    ///
+    /// Keeps one proof for all cases of a whole instance, and none for its cases.
     fn by_cases(
         &mut self,
         rule: &Rule,
-        cases: Option<Vec<Instance>>,
-    ) -> Result<Option<Verdict>, SolverError> {
-        let Some(cases) = cases else { return Ok(None) };
+        instance: &Instance,
+        cases: Vec<Instance>,
+    ) -> Result<Verdict, SolverError> {
+        let is_whole = self.cases_left == MOST_CASES;
+        let name = is_whole.then(|| name_of_all_cases(rule, instance)).flatten();
+        if let Some(name) = name.as_ref().filter(|name| self.cache.has(name)) {
+            self.used.insert(name.clone());
+            return Ok(Verdict::Proven);
+        }
+        if !self.options.ask {
+            return Ok(Verdict::Unknown("no proof is kept of it".to_owned()));
+        }
+        let used = self.used.clone();
         let mut worst = Verdict::Proven;
         for case in cases {
             if self.cases_left == 0 {
-                return Ok(Some(Verdict::Unknown(format!("more than {MOST_CASES} cases"))));
+                return Ok(Verdict::Unknown(format!("more than {MOST_CASES} cases")));
+            }
+            if let Some(late) = self.late() {
+                return Ok(Verdict::Unknown(late));
             }
             self.cases_left -= 1;
             match self.instance(rule, case)?.map(|proof| proof.verdict) {
                 None | Some(Verdict::Proven) => {}
                 Some(Verdict::ProvenButNans) => worst = Verdict::ProvenButNans,
-                Some(other) => return Ok(Some(other)),
+                Some(other) => return Ok(other),
             }
         }
-        Ok(Some(worst))
+        if let (Some(name), Verdict::Proven) = (name, &worst) {
+            self.used = used;
+            self.keep(name, &format!("{} by cases", self.options.solver.name()));
+        }
+        Ok(worst)
     }
 
     fn instance_in(
@@ -344,16 +407,11 @@ impl Prover {
             queries: 0,
             verdict: Verdict::Proven,
         };
-        let Encoded { lhs, rhs, root, slice, facts, demands } = encoded;
-        if facts.iter().any(|fact| terms.as_bool(*fact) == Some(false)) {
+        if encoded.facts.iter().any(|fact| terms.as_bool(*fact) == Some(false)) {
             return Ok(None);
         }
-        let mut relevant = Relevant::new(facts);
-        let mut claims = demands;
-        for low in (0..root.bits()).step_by(slice as usize) {
-            let (a, b) = (terms.slice(lhs, low, slice), terms.slice(rhs, low, slice));
-            claims.push(terms.equal(a, b));
-        }
+        let claims = claims(&mut terms, &encoded);
+        let mut relevant = Relevant::new(encoded.facts);
         proof.parts = claims.len();
         for claim in claims {
             match self.holds(&mut terms, claim, &mut relevant, &mut proof.queries)? {
@@ -376,6 +434,33 @@ impl Prover {
         }
         Ok(Some(proof))
     }
+}
+
+/// What must hold wherever the facts of an instance do: its demands, and lane for lane that both
+/// sides are equal.
+fn claims(terms: &mut Terms, encoded: &Encoded<Terms>) -> Vec<Term> {
+    let Encoded { lhs, rhs, root, slice, demands, .. } = encoded;
+    let mut claims = demands.clone();
+    for low in (0..root.bits()).step_by(*slice as usize) {
+        let (a, b) = (terms.slice(*lhs, low, *slice), terms.slice(*rhs, low, *slice));
+        claims.push(terms.equal(a, b));
+    }
+    claims
+}
+
+/// The name in the proof cache of an instance that was proven case by case: by the text that says
+/// that some claim of it fails, with functions on floats by name.
+fn name_of_all_cases(rule: &Rule, instance: &Instance) -> Option<String> {
+    let mut terms = Terms::new(FloatMode { ieee: false, canonical_nan: false });
+    let encoded = encode::encode(&mut terms, &mut Symbols::default(), rule, instance)?;
+    let mut fails = terms.truth(false);
+    for claim in claims(&mut terms, &encoded) {
+        let wrong = terms.negate(claim);
+        fails = terms.either(fails, wrong);
+    }
+    let mut asserted = encoded.facts;
+    asserted.push(fails);
+    Some(Query::new(&terms, &asserted).hash_of_cases())
 }
 
 /// Whether two terms are equal.

@@ -90,7 +90,7 @@ pub struct RuleReport {
 }
 
 /// What is known of a set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SetReport {
     /// In the order of the set.
     pub rules: Vec<RuleReport>,
@@ -106,13 +106,21 @@ impl SetReport {
         self.rules.iter().filter(|rule| rule.standing == standing).count()
     }
 
+    /// Takes over the rules of another report.
+    pub fn extend(&mut self, other: SetReport) {
+        self.rules.extend(other.rules);
+        self.asked += other.asked;
+        self.seconds += other.seconds;
+    }
+
     /// Whether every rule is proven or has evidence.
     pub fn holds(&self) -> bool {
         self.rules.iter().all(|rule| rule.standing <= Standing::Evidence)
     }
 }
 
-/// Proves every rule of a set with `jobs` solvers side by side; `done` hears of each.
+/// Proves every rule of a set with `jobs` solvers side by side; `done` hears of each, with the proofs
+/// that it brought. Of a rule with evidence no solver is asked.
 ///
 /// Gives the report and the proofs that were of use.
 ///
@@ -124,7 +132,32 @@ pub fn prove_set(
     jobs: usize,
     cache: &ProofCache,
     evidence: &EvidenceList,
-    done: impl Fn(&RuleReport) + Sync,
+    done: impl Fn(&RuleReport, ProofCache) + Sync,
+) -> Result<(SetReport, ProofCache), SolverError> {
+    let prove = |prover: &mut Prover, rule: &Rule| {
+        let start = Instant::now();
+        let evidence = evidence.get(&rule.name);
+        prover.set_asking(options.ask && evidence.is_none());
+        let proof = prover.prove(rule)?;
+        Ok(report(rule, &proof, evidence, start.elapsed().as_secs_f64()))
+    };
+    prove_each(&set.rules, options, jobs, cache, prove, done)
+}
+
+/// Proves rules of any kind by `prove`, with `jobs` provers side by side; `done` hears of each, with
+/// the proofs that it brought.
+///
+/// Gives the report, in the order of `rules`, and the proofs that were of use.
+///
+/// # Errors
+/// [`SolverError`] if `prove` gives one.
+pub fn prove_each<R: Sync>(
+    rules: &[R],
+    options: &Options,
+    jobs: usize,
+    cache: &ProofCache,
+    prove: impl Fn(&mut Prover, &R) -> Result<RuleReport, SolverError> + Sync,
+    done: impl Fn(&RuleReport, ProofCache) + Sync,
 ) -> Result<(SetReport, ProofCache), SolverError> {
     let start = Instant::now();
     let next = AtomicUsize::new(0);
@@ -133,12 +166,9 @@ pub fn prove_set(
         let mut prover = Prover::new(options.clone(), cache.clone());
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(rule) = set.rules.get(at) else { break };
-            let start = Instant::now();
-            let proof = prover.prove(rule)?;
-            let seconds = start.elapsed().as_secs_f64();
-            let report = report(rule, &proof, evidence.get(&rule.name), seconds);
-            done(&report);
+            let Some(rule) = rules.get(at) else { break };
+            let report = prove(&mut prover, rule)?;
+            done(&report, prover.take_news());
             reports.lock().expect("no holder panics").insert(at, report);
         }
         let asked = prover.asked();

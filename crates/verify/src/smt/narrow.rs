@@ -8,8 +8,18 @@ use super::term::{BinOp, Kind, Term, Terms};
 impl Terms {
     /// The number of low bits beyond which an unsigned term is known to be zero.
     fn used_bits(&self, x: Term) -> u32 {
+        self.needs[x.index()].0
+    }
+
+    /// The number of low bits that a signed term fits in.
+    pub(super) fn signed_bits(&self, x: Term) -> u32 {
+        self.needs[x.index()].1
+    }
+
+    /// What [`Terms::used_bits`] and [`Terms::signed_bits`] say of a new term, by its operands.
+    pub(super) fn bits_needed(&self, x: Term) -> (u32, u32) {
         let width = self.width(x);
-        match *self.kind(x) {
+        let used = match *self.kind(x) {
             Kind::Const(bits) => 128 - bits.leading_zeros(),
             Kind::Concat(high, low) => match self.as_const(high) {
                 Some(0) => self.used_bits(low),
@@ -18,21 +28,17 @@ impl Terms {
             },
             Kind::Ite(_, a, b) => self.used_bits(a).max(self.used_bits(b)),
             _ => width,
-        }
-    }
-
-    /// The number of low bits that a signed term fits in.
-    pub(super) fn signed_bits(&self, x: Term) -> u32 {
-        let width = self.width(x);
-        match *self.kind(x) {
-            Kind::Const(bits) => {
+        };
+        let signed = match *self.kind(x) {
+            Kind::Const(bits) if width > 0 => {
                 let number = (bits << (128 - width)) as i128 >> (128 - width);
                 129 - number.leading_zeros().max((!number).leading_zeros())
             }
             Kind::Sext(inner) => self.signed_bits(inner),
             Kind::Ite(_, a, b) => self.signed_bits(a).max(self.signed_bits(b)),
-            _ => (self.used_bits(x) + 1).min(width),
-        }
+            _ => (used + 1).min(width),
+        };
+        (used, signed)
     }
 
     /// Whether `a op b` never leaves the range of its width.

@@ -61,13 +61,23 @@ impl Query {
 
     /// The name of the query in the proof cache: the start of its text's SHA-256, in hexadecimal.
     pub fn hash(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.text.as_bytes());
-        digest[..12].iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hash(&self.text)
     }
+
+    /// The name of a proof that went through cases of the query; never that of the query itself.
+    pub fn hash_of_cases(&self) -> String {
+        hash(&format!("; by cases\n{}", self.text))
+    }
+}
+
+/// The start of a text's SHA-256, in hexadecimal.
+fn hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(text.as_bytes());
+    digest[..12].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn sort(width: u32) -> String {

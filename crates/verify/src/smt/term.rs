@@ -107,7 +107,11 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Terms {
     entries: Vec<Entry>,
+    /// By term: the bits it needs, unsigned and signed.
+    pub(super) needs: Vec<(u32, u32)>,
     ids: FxHashMap<Entry, Term>,
+    /// Slices of terms that others may share: without, each path to them is gone again.
+    slices: FxHashMap<(Term, u32, u32), Term>,
     vars: Vec<(String, u32)>,
     pub(super) floats: super::FloatMode,
 }
@@ -183,6 +187,8 @@ impl Terms {
         let term = Term(self.entries.len() as u32);
         self.entries.push(entry.clone());
         self.ids.insert(entry, term);
+        let needs = self.bits_needed(term);
+        self.needs.push(needs);
         term
     }
 
@@ -208,7 +214,22 @@ impl Terms {
         if width == whole {
             return x;
         }
-        match self.kind(x).clone() {
+        let kind = self.kind(x).clone();
+        let is_shared = matches!(kind, Kind::Ite(..) | Kind::Bin(..));
+        if !is_shared {
+            return self.slice_of(x, kind, low, width);
+        }
+        if let Some(known) = self.slices.get(&(x, low, width)) {
+            return *known;
+        }
+        let slice = self.slice_of(x, kind, low, width);
+        self.slices.insert((x, low, width), slice);
+        slice
+    }
+
+    fn slice_of(&mut self, x: Term, kind: Kind, low: u32, width: u32) -> Term {
+        let whole = self.width(x);
+        match kind {
             Kind::Const(bits) => self.number(width, bits >> low),
             Kind::Extract(inner, below) => self.slice(inner, low + below, width),
             Kind::Concat(high, rest) => {

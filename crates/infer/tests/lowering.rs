@@ -1,0 +1,66 @@
+//! The lowering rules in git: they load, they compute the same, and their proofs are kept.
+
+use egraft_infer::lowering::{self, Stock};
+use egraft_ir::eval::Concrete;
+use egraft_ir::machine::Target;
+use egraft_rules::LoweringSet;
+use egraft_verify::{Options, ProofCache, Standing};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::path::{Path, PathBuf};
+
+/// Least number of rules of each target that stock has no equal for.
+const FLOOR: usize = 40;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isle-rules")
+}
+
+fn rules() -> LoweringSet {
+    LoweringSet::from_folder(&folder().join("inferred/lower"))
+        .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn every_rule_has_a_kept_proof() {
+    let proofs = ProofCache::read(&folder().join("proofs.txt")).expect("the file is well formed");
+    let options = Options { ask: false, ..Options::default() };
+    let (report, _) = lowering::prove_rules(&rules(), &options, 2, &proofs, |_, _| {})
+        .expect("no solver is asked");
+    let open: Vec<_> = report.rules.iter().filter(|r| r.standing != Standing::Proven).collect();
+    assert!(open.is_empty(), "run `egraft verify rules --update`: {open:#?}");
+}
+
+#[test]
+fn both_sides_agree_on_random_operands() {
+    let mut random = SmallRng::seed_from_u64(7);
+    for rule in &rules().rules {
+        let (clif, machine) =
+            lowering::terms(rule).expect("found rules have no variables but values");
+        for _ in 0..20 {
+            let leaves: [u128; 4] = std::array::from_fn(|_| random.random());
+            let both = (clif.value(&mut Concrete, &leaves), machine.value(&mut Concrete, &leaves));
+            assert_eq!(both.0, both.1, "{rule}");
+        }
+    }
+}
+
+/// The rules with no more than AVX2 or Armv8.0, each with stock's code.
+#[test]
+fn stock_needs_more_instructions() {
+    for target in [Target::X64, Target::A64] {
+        let stock = Stock::new(target, true);
+        let mut rules_of_target = 0;
+        for rule in &rules().rules {
+            let (clif, machine) =
+                lowering::terms(rule).expect("found rules have no variables but values");
+            if machine.root().target() != target {
+                continue;
+            }
+            rules_of_target += 1;
+            let code = stock.compile(&clif).expect("stock lowers what was found");
+            assert!(code.len() >= machine.instructions(), "{rule}: {}", code.join("; "));
+        }
+        assert!(rules_of_target >= FLOOR, "{target:?}: {rules_of_target}");
+    }
+}
