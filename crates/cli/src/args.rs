@@ -362,6 +362,9 @@ pub(crate) struct DeriveArgs {
     /// Most seconds for one choice of types and numbers
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) seconds: u64,
+    /// Also write a Markdown table of all goals, each with both its sides and whether it is derived
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
     /// Go on after the first choice of types and numbers at which a goal is not derived
     #[arg(long)]
     pub(crate) all: bool,

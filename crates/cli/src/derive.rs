@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use egraft_infer::{DeriveOptions, GoalResult, derive_all, shares};
 use egraft_rules::{FILE_LIMIT, RuleSet, Source};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ pub(crate) fn derive(args: &DeriveArgs) -> Result<ExitCode> {
     let results = derive_all(&rules, &goals, options, |_| bar.inc(1));
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
+    if let Some(path) = &args.table {
+        output::write_file(path, table(&goals, &results, rules.rules.len()).as_bytes())?;
+    }
     if args.json {
         output::json(&json!({
             "rules": rules.rules.len(), "seconds": seconds,
@@ -63,6 +67,34 @@ fn print(results: &[GoalResult], rules: usize, seconds: f64) -> Result<()> {
     }
     line(table)?;
     line(format_args!("\nfrom {rules} rules in {seconds:.1} s"))
+}
+
+/// A section for each file of goals, with a row for each goal.
+fn table(goals: &RuleSet, results: &[GoalResult], rules: usize) -> String {
+    let mut text = format!(
+        "# Which goals follow from the rules\n\n\
+         Written by `egraft rules derive --table`, from {rules} rules; not edited by hand.\n\
+         What the goals are: [isle-rules/README.md](../isle-rules/README.md).\n"
+    );
+    let shares = shares(results);
+    let mut file = "";
+    for (goal, result) in goals.rules.iter().zip(results) {
+        if file != result.file {
+            file = &result.file;
+            let share = shares.iter().find(|share| share.file == file);
+            let (derived, of) = share.map_or((0, 0), |share| (share.derived, share.goals));
+            let stem =
+                Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
+            let _ = write!(
+                text,
+                "\n## {stem}: {derived} of {of}\n\n| goal | spelled out | is | derived |\n|---|---|---|---|\n"
+            );
+        }
+        let derived = if result.found.derived { "yes" } else { "**no**" };
+        let (lhs, rhs) = (goal.lhs_text(), goal.rhs_text());
+        let _ = writeln!(text, "| {} | `{lhs}` | `{rhs}` | {derived} |", goal.name);
+    }
+    text
 }
 
 /// Why a goal is not derived, and on which values.

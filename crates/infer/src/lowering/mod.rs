@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The most rules that are kept of one machine term.
-const RULES_PER_TERM: usize = 2;
+const RULES_PER_TERM: usize = 1;
 
 /// The most candidates of one machine term that are looked at.
 const TRIES: usize = 6;
