@@ -29,6 +29,9 @@ use wide::Family;
 /// Ops in the largest wide term for which a smaller one is taken by itself.
 const JOINED: usize = 3;
 
+/// A draft is given up when its proof takes as long as this many of the longest queries.
+const QUERY_TIMES_PER_RULE: u32 = 20;
+
 /// Parts of the search that can be run by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LanePart {
@@ -116,7 +119,8 @@ pub fn run(
     mut say: impl FnMut(&str, &[LaneFile]),
 ) -> Result<LaneReport, SolverError> {
     let start = Instant::now();
-    let solver = Options { timeout_ms: options.query_ms, ..Options::default() };
+    let rule_time = Duration::from_millis(u64::from(options.query_ms)) * QUERY_TIMES_PER_RULE;
+    let solver = Options { timeout_ms: options.query_ms, rule_time, ..Options::default() };
     let prover = || Prover::new(solver.clone(), ProofCache::default());
     let provers = (0..rayon::current_num_threads()).map(|_| prover()).collect();
     let mut keeper = Keeper::new(known, provers);
