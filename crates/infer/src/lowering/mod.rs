@@ -33,6 +33,7 @@ use egraft_verify::smt::SolverError;
 use egraft_verify::{Equality, Options, ProofCache, Prover};
 use rayon::prelude::*;
 use sample::Samples;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,9 @@ const RULES_PER_TERM: usize = 1;
 
 /// The most candidates of one machine term that are looked at.
 const TRIES: usize = 6;
+
+/// The most rules of one machine op: those of the fewest instructions, then of the fewest CLIF ops.
+const RULES_PER_OP: usize = 6;
 
 /// The most byte movers of one machine op that become rules: those that save most.
 const MOVES_PER_OP: usize = 6;
@@ -82,6 +86,8 @@ pub struct Counts {
     pub refuted: usize,
     /// A solver did not know.
     pub unknown: usize,
+    /// Rules that were proven, beyond those kept of one machine op.
+    pub further_rules: usize,
     /// Byte movers that save instructions too, beyond those kept.
     pub further_moves: usize,
     /// Machine terms that were not looked at, for want of time.
@@ -200,6 +206,14 @@ pub fn infer(
     all.rules.sort_by_key(|rule| {
         (rule.machine.root().name(), rule.machine.instructions(), rule.clif.ops(), rule.clif.isle())
     });
+    let mut of_op: BTreeMap<&str, usize> = BTreeMap::new();
+    all.rules.retain(|rule| {
+        let count = of_op.entry(rule.machine.root().name()).or_default();
+        *count += 1;
+        *count <= RULES_PER_OP
+    });
+    all.counts.further_rules = all.counts.rules - all.rules.len();
+    all.counts.rules = all.rules.len();
     Ok(all)
 }
 
@@ -215,7 +229,7 @@ fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machin
         .collect();
     saved.sort_by(|(a, x, _), (b, y, _)| (b, x.isle()).cmp(&(a, y.isle())));
     let all = saved.len();
-    let mut of_op: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    let mut of_op: BTreeMap<&str, usize> = BTreeMap::new();
     saved.retain(|(_, machine, _)| {
         let count = of_op.entry(machine.root().name()).or_default();
         *count += 1;

@@ -138,7 +138,8 @@ pub fn table(target: Target, inferred: &Inferred) -> String {
          | refuted by the solver | {} |\n\
          | not decided in time | {} |\n\
          | machine terms not looked at for want of time | {} |\n\
-         | further shuffles of the same ops that save instructions too | {} |\n\n\
+         | further shuffles of the same ops that save instructions too | {} |\n\
+         | further proven rules of the same ops | {} |\n\n\
          Registers in our code are numbered for each instruction on its own: 0 is the result.\n\
          Moves between registers and frame code count on neither side.\n\n\
          | rule | CLIF | our code | stock's code | ours | stock |\n|---|---|---|---|---|---|\n",
@@ -154,6 +155,7 @@ pub fn table(target: Target, inferred: &Inferred) -> String {
         counts.unknown,
         counts.not_sifted,
         counts.further_moves,
+        counts.further_rules,
     );
     let mut rows: Vec<_> = names(&inferred.rules).into_iter().zip(&inferred.rules).collect();
     rows.sort_by_key(|(_, rule)| std::cmp::Reverse(rule.saved()));

@@ -4,7 +4,7 @@ use super::term::{BinOp, Kind, Term, Terms};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// From this width on, in bits, products are first looked at as unknown functions.
-const ABSTRACT_WIDTH: u32 = 24;
+const ABSTRACT_WIDTH: u32 = 8;
 
 impl Terms {
     /// `root` where all of `facts` hold: each fact that occurs in it is replaced by its value.
