@@ -221,6 +221,7 @@ pub fn infer(
 fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machine, Clif)>, usize) {
     let mut saved: Vec<(usize, Machine, Clif)> = movers
         .into_par_iter()
+        .filter(|(machine, term)| machine.reads() & !term.reads() == 0)
         .filter_map(|(machine, term)| {
             let code = stock_of(stocks, &machine).compile(&term)?;
             let saved = code.len().checked_sub(machine.instructions())?;
@@ -241,8 +242,12 @@ fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machin
 
 /// Stock with as many features as the machine term needs.
 fn stock_of<'a>(stocks: &'a [Stock; 2], machine: &Machine) -> &'a Stock {
-    let extended = machine.features().into_iter().any(goal::is_extra);
-    &stocks[usize::from(extended)]
+    &stocks[usize::from(needs_extensions(machine))]
+}
+
+/// Whether a term needs more than AVX2 or Armv8.0.
+pub fn needs_extensions(machine: &Machine) -> bool {
+    machine.features().into_iter().any(goal::is_extra)
 }
 
 struct Sift<'a> {
@@ -262,7 +267,9 @@ impl Sift<'_> {
         let stock = stock_of(self.stocks, machine);
         let mut known: Vec<&Clif> = Vec::new();
         let mut kept = 0;
-        for term in terms.iter().take(TRIES) {
+        // Machine ops may read what their result does not depend on; a rule has no operand to give.
+        let bound = |term: &&Clif| machine.reads() & !term.reads() == 0;
+        for term in terms.iter().filter(bound).take(TRIES) {
             into.counts.compiled += 1;
             let Some(code) = stock.compile(term) else {
                 into.counts.not_lowered += 1;

@@ -83,6 +83,15 @@ impl Clif {
         }
     }
 
+    /// The leaves that it reads, as a bit each.
+    pub fn reads(&self) -> u8 {
+        match self {
+            Clif::Leaf(at) => 1 << at,
+            Clif::Op { args, .. } => args.iter().fold(0, |all, arg| all | arg.reads()),
+            _ => 0,
+        }
+    }
+
     /// One more than the greatest leaf, and 0 if there is none.
     pub fn leaves(&self) -> u8 {
         match self {
@@ -207,6 +216,15 @@ impl Machine {
                 let args: Vec<D::Bits> = args.iter().map(|arg| arg.value(d, leaves)).collect();
                 machine::apply(d, *op, *imm, &args).expect("terms are well formed")
             }
+        }
+    }
+
+    /// The leaves that it reads, as a bit each.
+    pub fn reads(&self) -> u8 {
+        match self {
+            Machine::Leaf(at) => 1 << at,
+            Machine::Op { args, .. } => args.iter().fold(0, |all, arg| all | arg.reads()),
+            Machine::Splat(..) => 0,
         }
     }
 

@@ -292,7 +292,12 @@ impl Prover {
             Some(solver) => solver,
             none => none.insert(Solver::start(self.options.solver, self.options.timeout_ms)?),
         };
-        Ok(match solver.ask(&query, self.patience_ms)? {
+        let answer = match solver.ask(&query, self.patience_ms) {
+            // It was started anew; one query is lost.
+            Err(SolverError::Broken { .. }) => Answer::Unknown("the solver broke off".to_owned()),
+            other => other?,
+        };
+        Ok(match answer {
             Answer::Unsat => {
                 self.keep(hash, self.options.solver.name());
                 Equality::Proven
