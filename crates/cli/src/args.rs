@@ -389,6 +389,9 @@ pub(crate) struct VerifyArgs {
     /// Milliseconds that one operand may take
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pub(crate) timeout: u32,
+    /// Modules side by side, each with a solver
+    #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
+    pub(crate) jobs: usize,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -7,6 +7,7 @@ use crate::output::{self, Table, line};
 use anyhow::{Context, Result, bail};
 use egraft::{Effort, Optimized};
 use egraft_validate::{Checked, Failed, Options, Validator};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,16 +55,27 @@ pub(crate) fn validate(args: &VerifyArgs) -> Result<ExitCode> {
     let start = Instant::now();
     let files = modules(&args.files)?;
     let bar = output::progress(files.len() as u64, "verifying");
-    let mut validator = Validator::new(Options { operand_ms: args.timeout, ..Options::default() });
-    let mut functions = Vec::new();
-    for file in &files {
-        bar.set_message(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        module(args, file, &mut validator, &mut functions)?;
-        bar.inc(1);
-    }
+    let options = Options { operand_ms: args.timeout, ..Options::default() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs).build()?;
+    let found: Vec<Vec<Validated>> = pool.install(|| {
+        // One at a time: some modules take as long as all others together.
+        let files = files.par_iter().with_max_len(1);
+        let all = files.map_init(
+            || Validator::new(options),
+            |validator, file| {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                bar.set_message(name.into_owned());
+                let functions = module(args, file, validator);
+                bar.inc(1);
+                functions
+            },
+        );
+        all.collect::<Result<_>>()
+    })?;
+    let functions: Vec<Validated> = found.into_iter().flatten().collect();
     bar.finish_and_clear();
     let mut total = Checked::default();
-    for step in functions.iter().flat_map(|function: &Validated| &function.steps) {
+    for step in functions.iter().flat_map(|function| &function.steps) {
         total.add(step.checked.clone());
     }
     let report = Report { functions, total, seconds: start.elapsed().as_secs_f64() };
@@ -97,12 +109,8 @@ fn modules(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Validates the functions of one module that Egraft takes.
-fn module(
-    args: &VerifyArgs,
-    file: &Path,
-    validator: &mut Validator,
-    functions: &mut Vec<Validated>,
-) -> Result<()> {
+fn module(args: &VerifyArgs, file: &Path, validator: &mut Validator) -> Result<Vec<Validated>> {
+    let mut functions = Vec::new();
     let wasm = input::read_module(file)?;
     let config = input::config(None, &args.code)?;
     let effort = Effort::from_level(args.code.effort)?;
@@ -142,7 +150,7 @@ fn module(
             });
         }
     }
-    Ok(())
+    Ok(functions)
 }
 
 fn print(report: &Report) -> Result<()> {

@@ -2,7 +2,7 @@
 //! `lanes RULES OUT [SECONDS [DRAFTS [PART...]]]`.
 //!
 //! Rules under RULES and those that OUT has already are not found again. SECONDS bounds each step,
-//! DRAFTS the drafts of a step and size. Without a PART all parts are run.
+//! DRAFTS the drafts of a step. Without a PART all parts are run.
 
 use egraft_infer::lanes::{LaneOptions, LanePart, run};
 use egraft_rules::{RuleSet, Source};

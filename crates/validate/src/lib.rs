@@ -54,7 +54,7 @@ impl Validator {
     /// Checks that `after`, which rewriting made of `before`, does the same.
     ///
     /// # Errors
-    /// [`SolverError`] if the solver does not start or breaks off.
+    /// [`SolverError`] if the solver does not start.
     pub fn rewriting(
         &mut self,
         before: &Function,
@@ -70,7 +70,7 @@ impl Validator {
     /// Checks that the machine code of `selection` does what its CLIF does.
     ///
     /// # Errors
-    /// [`SolverError`] if the solver does not start or breaks off.
+    /// [`SolverError`] if the solver does not start.
     pub fn selection(&mut self, selection: &Selection) -> Result<Checked, SolverError> {
         let queries = self.prover.queries;
         self.prover.begin();

@@ -107,7 +107,7 @@ impl Prover {
     /// Whether `before` and `after` are equal; joins what it proves.
     ///
     /// # Errors
-    /// [`SolverError`] if the solver does not start or breaks off.
+    /// [`SolverError`] if the solver does not start.
     pub(crate) fn equal(
         &mut self,
         values: &mut Values,

@@ -91,53 +91,55 @@ impl Keeper {
         let judged: Vec<Judged> =
             window.par_iter().map(|draft| judge(&deriver, parse(draft))).collect();
         drop(deriver);
-        let mut new: Vec<(&Draft, Rule, Option<bool>)> = Vec::new();
+        let mut new: Vec<(&Draft, Rule)> = Vec::new();
         for (draft, judged) in window.iter().zip(judged) {
             match judged {
                 Judged::Illegal => self.counts.illegal += 1,
                 Judged::Refuted => self.counts.refuted += 1,
                 Judged::Derived => self.counts.derived += 1,
-                Judged::New(rule) => new.push((draft, *rule, None)),
+                Judged::New(rule) => new.push((draft, *rule)),
             }
         }
-        // Rules are taken as if they were proven, and again without those that were not.
+        let start = Instant::now();
+        let rules: Vec<&Rule> = new.iter().map(|(_, rule)| rule).collect();
+        let is_proven = prove(&mut self.provers, &rules)?;
+        self.counts.proof_ms += start.elapsed().as_millis();
+        let mut failed = Vec::new();
+        let mut proven: Vec<(&Draft, Rule)> = Vec::new();
+        for ((draft, rule), is_proven) in new.into_iter().zip(is_proven) {
+            match is_proven {
+                true => proven.push((draft, rule)),
+                false => failed.push(draft.clone()),
+            }
+        }
+        self.counts.unproven += failed.len();
+        self.take(&proven, kept);
+        Ok(failed)
+    }
+
+    /// Takes the proven drafts that earlier ones do not derive; as many are compared with the same set
+    /// as there are threads.
+    fn take(&mut self, proven: &[(&Draft, Rule)], kept: &mut Vec<Draft>) {
         let before = self.set.rules.len();
-        let taken = loop {
-            self.set.rules.truncate(before);
-            let mut taken = Vec::new();
-            for (at, (_, rule, proven)) in new.iter().enumerate() {
-                let derived = || Deriver::new(&self.set, Keeper::options()).derive(rule).derived;
-                if *proven == Some(false) || (!taken.is_empty() && derived()) {
+        for group in proven.chunks(rayon::current_num_threads()) {
+            let deriver = Deriver::new(&self.set, Keeper::options());
+            let is_first = self.set.rules.len() == before;
+            let derived: Vec<bool> = group
+                .par_iter()
+                .map(|(_, rule)| !is_first && deriver.derive(rule).derived)
+                .collect();
+            drop(deriver);
+            for ((draft, rule), derived) in group.iter().zip(derived) {
+                if derived {
+                    self.counts.derived += 1;
                     continue;
                 }
-                let mut rule = rule.clone();
-                rule.id = RuleId(u16::try_from(self.set.rules.len()).unwrap_or(u16::MAX));
-                self.set.rules.push(rule);
-                taken.push(at);
+                let id = RuleId(u16::try_from(self.set.rules.len()).unwrap_or(u16::MAX));
+                self.set.rules.push(Rule { id, ..rule.clone() });
+                self.counts.kept += 1;
+                kept.push((*draft).clone());
             }
-            let open: Vec<usize> =
-                taken.iter().copied().filter(|at| new[*at].2.is_none()).collect();
-            let start = Instant::now();
-            let rules: Vec<&Rule> = open.iter().map(|at| &new[*at].1).collect();
-            let proven = prove(&mut self.provers, &rules)?;
-            self.counts.proof_ms += start.elapsed().as_millis();
-            for (at, proven) in open.iter().zip(&proven) {
-                new[*at].2 = Some(*proven);
-            }
-            if proven.iter().all(|proven| *proven) {
-                break taken;
-            }
-        };
-        let failed: Vec<Draft> = new
-            .iter()
-            .filter(|(_, _, proven)| *proven == Some(false))
-            .map(|(draft, ..)| (*draft).clone())
-            .collect();
-        self.counts.unproven += failed.len();
-        self.counts.kept += taken.len();
-        self.counts.derived += new.len() - failed.len() - taken.len();
-        kept.extend(taken.iter().map(|at| new[*at].0.clone()));
-        Ok(failed)
+        }
     }
 
     /// The rules that were there, and those kept.

@@ -30,7 +30,7 @@ use wide::Family;
 const JOINED: usize = 3;
 
 /// A draft is given up when its proof takes as long as this many of the longest queries.
-const QUERY_TIMES_PER_RULE: u32 = 20;
+const QUERY_TIMES_PER_RULE: u32 = 10;
 
 /// Parts of the search that can be run by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,13 +74,13 @@ pub struct LaneOptions {
     pub time: Duration,
     /// Ops in the largest narrow term.
     pub size: usize,
-    /// Most drafts that are taken up of a step and a size of the right side; the smallest come first.
+    /// Most drafts that are taken up of a step; the smallest come first.
     pub drafts: usize,
 }
 
 impl Default for LaneOptions {
     fn default() -> LaneOptions {
-        LaneOptions { query_ms: 1_000, time: Duration::from_secs(600), size: 5, drafts: 300 }
+        LaneOptions { query_ms: 1_000, time: Duration::from_secs(600), size: 5, drafts: 1_500 }
     }
 }
 
@@ -171,18 +171,11 @@ pub fn run(
     Ok(LaneReport { files, terms, counts, rules })
 }
 
-/// The first `most` drafts of each size of the right side.
-fn first(drafts: Vec<Draft>, most: usize) -> Vec<Draft> {
-    let mut taken: FxHashMap<usize, usize> = FxHashMap::default();
-    let mut ranked: Vec<(usize, Draft)> = Vec::new();
-    for draft in drafts {
-        let taken = taken.entry(draft.sizes.1).or_default();
-        *taken += 1;
-        ranked.push((*taken, draft));
-    }
-    // Sizes take turns, so that a limit of time leaves none out.
-    ranked.sort_by_key(|(rank, draft)| (*rank, draft.sizes.1));
-    ranked.into_iter().filter(|(rank, _)| *rank <= most).map(|(_, draft)| draft).collect()
+/// The first `most` drafts, the smallest rules first.
+fn first(mut drafts: Vec<Draft>, most: usize) -> Vec<Draft> {
+    drafts.sort_by_key(|draft| (draft.sizes.0 + draft.sizes.1, draft.rank));
+    drafts.truncate(most);
+    drafts
 }
 
 /// Drafts of a family.

@@ -292,12 +292,7 @@ impl Prover {
             Some(solver) => solver,
             none => none.insert(Solver::start(self.options.solver, self.options.timeout_ms)?),
         };
-        let answer = match solver.ask(&query, self.patience_ms) {
-            // It was started anew; one query is lost.
-            Err(SolverError::Broken { .. }) => Answer::Unknown("the solver broke off".to_owned()),
-            other => other?,
-        };
-        Ok(match answer {
+        Ok(match solver.ask(&query, self.patience_ms)? {
             Answer::Unsat => {
                 self.keep(hash, self.options.solver.name());
                 Equality::Proven
@@ -329,6 +324,18 @@ impl Prover {
         instance: Instance,
     ) -> Result<Option<InstanceProof>, SolverError> {
         let cases = cases(rule, &instance);
+        let whole = match cases {
+            // One proof is kept for a whole instance, none for its cases.
+            Some(_) if self.cases_left == MOST_CASES => AllCases::of(rule, &instance),
+            _ => None,
+        };
+        if let Some(AllCases { name, parts }) = &whole
+            && self.cache.has(name)
+        {
+            self.used.insert(name.clone());
+            let verdict = Verdict::Proven;
+            return Ok(Some(InstanceProof { instance, parts: *parts, queries: 1, verdict }));
+        }
         // Cases are more, but easier.
         let share = if cases.is_some() { HASTE } else { 1 };
         let mut last = None;
@@ -350,25 +357,18 @@ impl Prover {
         let Some(proof) = last else { return Ok(None) };
         let Some(cases) = cases else { return Ok(Some(proof)) };
         // What a solver cannot say of all numbers, it may say of each.
-        let verdict = self.by_cases(rule, &instance, cases)?;
+        let verdict = self.by_cases(rule, cases, whole)?;
         Ok(Some(InstanceProof { verdict, ..proof }))
     }
 
-    /// Proves an instance once for each value that a number of it may have.
-    ///
-    /// Keeps one proof for all cases of a whole instance, and none for its cases.
+    /// Proves an instance once for each value that a number of it may have, and keeps that under the
+    /// name of the whole instance, if it is one.
     fn by_cases(
         &mut self,
         rule: &Rule,
-        instance: &Instance,
         cases: Vec<Instance>,
+        whole: Option<AllCases>,
     ) -> Result<Verdict, SolverError> {
-        let is_whole = self.cases_left == MOST_CASES;
-        let name = is_whole.then(|| name_of_all_cases(rule, instance)).flatten();
-        if let Some(name) = name.as_ref().filter(|name| self.cache.has(name)) {
-            self.used.insert(name.clone());
-            return Ok(Verdict::Proven);
-        }
         if !self.options.ask {
             return Ok(Verdict::Unknown("no proof is kept of it".to_owned()));
         }
@@ -388,7 +388,7 @@ impl Prover {
                 Some(other) => return Ok(other),
             }
         }
-        if let (Some(name), Verdict::Proven) = (name, &worst) {
+        if let (Some(AllCases { name, .. }), Verdict::Proven) = (whole, &worst) {
             self.used = used;
             self.keep(name, &format!("{} by cases", self.options.solver.name()));
         }
@@ -453,19 +453,30 @@ fn claims(terms: &mut Terms, encoded: &Encoded<Terms>) -> Vec<Term> {
     claims
 }
 
-/// The name in the proof cache of an instance that was proven case by case: by the text that says
-/// that some claim of it fails, with functions on floats by name.
-fn name_of_all_cases(rule: &Rule, instance: &Instance) -> Option<String> {
-    let mut terms = Terms::new(FloatMode { ieee: false, canonical_nan: false });
-    let encoded = encode::encode(&mut terms, &mut Symbols::default(), rule, instance)?;
-    let mut fails = terms.truth(false);
-    for claim in claims(&mut terms, &encoded) {
-        let wrong = terms.negate(claim);
-        fails = terms.either(fails, wrong);
+/// An instance that may be proven case by case.
+struct AllCases {
+    /// Its name in the proof cache: by the text that says that some claim of it fails, with
+    /// functions on floats by name.
+    name: String,
+    /// Its claims.
+    parts: usize,
+}
+
+impl AllCases {
+    fn of(rule: &Rule, instance: &Instance) -> Option<AllCases> {
+        let mut terms = Terms::new(FloatMode { ieee: false, canonical_nan: false });
+        let encoded = encode::encode(&mut terms, &mut Symbols::default(), rule, instance)?;
+        let claims = claims(&mut terms, &encoded);
+        let parts = claims.len();
+        let mut fails = terms.truth(false);
+        for claim in claims {
+            let wrong = terms.negate(claim);
+            fails = terms.either(fails, wrong);
+        }
+        let mut asserted = encoded.facts;
+        asserted.push(fails);
+        Some(AllCases { name: Query::new(&terms, &asserted).hash_of_cases(), parts })
     }
-    let mut asserted = encoded.facts;
-    asserted.push(fails);
-    Some(Query::new(&terms, &asserted).hash_of_cases())
 }
 
 /// Whether two terms are equal.

@@ -3,9 +3,13 @@
 use super::query::Query;
 use easy_smt::{Context, ContextBuilder, SExpr, SExprData};
 use std::io;
+use std::time::{Duration, Instant};
 
 /// How many queries a process answers before it is replaced: what it was told takes memory.
 const QUERIES_PER_PROCESS: usize = 400;
+
+/// The least age at which a process is replaced before its next query.
+const LEAST_AGE: Duration = Duration::from_secs(5);
 
 /// Which solver.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -27,27 +31,14 @@ impl SolverKind {
     }
 }
 
-/// A solver could not be used.
+/// A solver cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum SolverError {
-    /// It could not be started.
-    #[error("`{program}` cannot be started ({source}); `scripts/setup` installs it")]
-    Start {
-        /// The program.
-        program: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// It ended, or said what cannot be understood.
-    #[error("`{program}` broke off ({source}); its query is kept in the error: {query}")]
-    Broken {
-        /// The program.
-        program: &'static str,
-        /// The first lines of the query.
-        query: String,
-        /// Why.
-        source: io::Error,
-    },
+#[error("`{program}` cannot be started ({source}); `scripts/setup` installs it")]
+pub struct SolverError {
+    /// The program.
+    program: &'static str,
+    /// Why.
+    source: io::Error,
 }
 
 /// What a solver said of a query.
@@ -67,6 +58,7 @@ pub struct Solver {
     timeout_ms: u32,
     context: Context,
     answered: usize,
+    begun: Instant,
 }
 
 impl std::fmt::Debug for Solver {
@@ -79,29 +71,42 @@ impl Solver {
     /// Starts a solver that gives each query `timeout_ms` milliseconds.
     ///
     /// # Errors
-    /// [`SolverError::Start`] if the program is not there.
+    /// [`SolverError`] if the program is not there.
     pub fn start(kind: SolverKind, timeout_ms: u32) -> Result<Solver, SolverError> {
         let context = start(kind, timeout_ms)
-            .map_err(|source| SolverError::Start { program: kind.name(), source })?;
-        Ok(Solver { kind, timeout_ms, context, answered: 0 })
+            .map_err(|source| SolverError { program: kind.name(), source })?;
+        Ok(Solver { kind, timeout_ms, context, answered: 0, begun: Instant::now() })
+    }
+
+    /// The age at which a process that gives a query `timeout_ms` milliseconds is replaced.
+    fn age(timeout_ms: u32) -> Duration {
+        LEAST_AGE.max(4 * Duration::from_millis(timeout_ms.into()))
+    }
+
+    /// The age at which such a process ends itself, whatever it is doing: solvers look at the time of
+    /// a query only now and then, and never in some of their steps.
+    fn end(timeout_ms: u32) -> Duration {
+        Solver::age(timeout_ms) + LEAST_AGE + 2 * Duration::from_millis(timeout_ms.into())
     }
 
     /// What the solver says of `query` in at most `timeout_ms` milliseconds, or in the time it was
-    /// started with if that is less (cvc5: always that).
+    /// started with if that is less (cvc5: always that). If it breaks off, that is unknown.
     ///
     /// # Errors
-    /// [`SolverError`] if it broke off; it is started anew for the next query.
+    /// [`SolverError`] if it must be started anew and cannot be.
     pub fn ask(&mut self, query: &Query, timeout_ms: u32) -> Result<Answer, SolverError> {
-        if self.answered >= QUERIES_PER_PROCESS {
+        let is_old = self.begun.elapsed() > Solver::age(self.timeout_ms);
+        if is_old || self.answered >= QUERIES_PER_PROCESS {
             self.restart()?;
         }
         self.answered += 1;
-        self.converse(query, timeout_ms.min(self.timeout_ms)).map_err(|source| {
-            // The broken one is of no use; if no other can be had, the next query will say so.
-            let _ = self.restart();
-            let query = query.text.lines().take(3).collect::<Vec<_>>().join(" ");
-            SolverError::Broken { program: self.kind.name(), query, source }
-        })
+        match self.converse(query, timeout_ms.min(self.timeout_ms)) {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.restart()?;
+                Ok(Answer::Unknown(format!("{} broke off: {error}", self.kind.name())))
+            }
+        }
     }
 
     fn restart(&mut self) -> Result<(), SolverError> {
@@ -128,7 +133,7 @@ impl Solver {
         match said.as_str() {
             "unsat" => Ok(Answer::Unsat),
             "sat" => self.values(query).map(Answer::Sat),
-            "unknown" | "timeout" => Ok(Answer::Unknown(format!("no answer in {timeout_ms} ms"))),
+            "unknown" => Ok(Answer::Unknown(format!("no answer in {timeout_ms} ms"))),
             other => Err(io::Error::other(other.to_owned())),
         }
     }
@@ -147,10 +152,18 @@ impl Solver {
 }
 
 fn start(kind: SolverKind, timeout_ms: u32) -> io::Result<Context> {
-    let limit = format!("--tlimit-per={timeout_ms}");
-    let args: Vec<&str> = match kind {
-        SolverKind::Z3 => vec!["-in", "-smt2"],
-        SolverKind::Cvc5 => vec!["--quiet", "--incremental", "--lang=smt2", &limit],
+    let end = Solver::end(timeout_ms);
+    let args: Vec<String> = match kind {
+        SolverKind::Z3 => {
+            vec!["-in".to_owned(), "-smt2".to_owned(), format!("-T:{}", end.as_secs())]
+        }
+        SolverKind::Cvc5 => vec![
+            "--quiet".to_owned(),
+            "--incremental".to_owned(),
+            "--lang=smt2".to_owned(),
+            format!("--tlimit-per={timeout_ms}"),
+            format!("--tlimit={}", end.as_millis()),
+        ],
     };
     let mut context = ContextBuilder::new().solver(kind.name()).solver_args(args).build()?;
     let quiet = context.atom("(set-option :print-success false)");
@@ -173,5 +186,23 @@ fn value(context: &Context, said: SExpr) -> Option<u128> {
             context.get_atom(*number)?.strip_prefix("bv")?.parse().ok()
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_solver_that_broke_off_is_started_anew() {
+        let query = |text: &str| Query { text: text.to_owned(), symbols: Vec::new() };
+        let mut solver = Solver::start(SolverKind::Z3, 1_000).expect("a solver");
+        let said = solver.ask(&query("(exit)"), 1_000).expect("a new solver");
+        assert!(
+            matches!(&said, Answer::Unknown(why) if why.starts_with("z3 broke off")),
+            "{said:?}"
+        );
+        let said = solver.ask(&query("(assert false)"), 1_000).expect("the new solver");
+        assert_eq!(said, Answer::Unsat);
     }
 }
