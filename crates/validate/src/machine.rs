@@ -315,10 +315,23 @@ pub(crate) fn vectors(v: &mut Values, mnemonic: M, x: &[Id], byte: Option<i64>) 
         (M::Vroundsd, [a, b], Some(mode)) => lowest(v, rounding(mode)?, Ty::F64, *a, *b),
         (M::Vcmpps, [a, b], Some(cc)) => imm(v, Op::Fcmp, S, predicate(cc)? as u128, &[*a, *b]),
         (M::Vcmppd, [a, b], Some(cc)) => imm(v, Op::Fcmp, D, predicate(cc)? as u128, &[*a, *b]),
+        (M::Vcmpss, [a, b], Some(cc)) => compared(v, Ty::F32, predicate(cc)?, *a, *b),
+        (M::Vcmpsd, [a, b], Some(cc)) => compared(v, Ty::F64, predicate(cc)?, *a, *b),
         (M::Vminps, [a, b], _) => x86_extremum(v, S, FloatCc::Lt, *a, *b),
         (M::Vminpd, [a, b], _) => x86_extremum(v, D, FloatCc::Lt, *a, *b),
         (M::Vmaxps, [a, b], _) => x86_extremum(v, S, FloatCc::Gt, *a, *b),
         (M::Vmaxpd, [a, b], _) => x86_extremum(v, D, FloatCc::Gt, *a, *b),
+        (M::Vminss, [a, b], _) => x86_extremum_of_lowest(v, Ty::F32, FloatCc::Lt, *a, *b),
+        (M::Vminsd, [a, b], _) => x86_extremum_of_lowest(v, Ty::F64, FloatCc::Lt, *a, *b),
+        (M::Vmaxss, [a, b], _) => x86_extremum_of_lowest(v, Ty::F32, FloatCc::Gt, *a, *b),
+        (M::Vmaxsd, [a, b], _) => x86_extremum_of_lowest(v, Ty::F64, FloatCc::Gt, *a, *b),
+        (M::Vpsllvd, [a, by], _) => shifted_each(v, Op::Ishl, L, *a, *by),
+        (M::Vpsllvq, [a, by], _) => shifted_each(v, Op::Ishl, Q, *a, *by),
+        (M::Vpsrlvd, [a, by], _) => shifted_each(v, Op::Ushr, L, *a, *by),
+        (M::Vpsrlvq, [a, by], _) => shifted_each(v, Op::Ushr, Q, *a, *by),
+        (M::Vpsravd, [a, by], _) => shifted_each(v, Op::Sshr, L, *a, *by),
+        (M::Vcvtsi2ss, [a, b], _) => from_integer(v, Ty::F32, *a, *b),
+        (M::Vcvtsi2sd, [a, b], _) => from_integer(v, Ty::F64, *a, *b),
         (M::Vcvtdq2ps, [a], _) => convert(v, Op::FcvtFromSint, S, L, *a),
         (M::Vcvttps2dq, [a], _) => convert(v, Op::X86Cvtt2dq, L, S, *a),
         (M::Vcvtps2pd, [a], _) => convert(v, Op::FvpromoteLow, D, S, *a),
@@ -374,6 +387,52 @@ fn predicate(byte: i64) -> Option<FloatCc> {
 fn x86_extremum(v: &mut Values, ty: Ty, cc: FloatCc, a: Id, b: Id) -> Made {
     let first = imm(v, Op::Fcmp, ty, cc as u128, &[a, b])?;
     op(v, Op::Bitselect, Ty::I8X16, &[first, a, b])
+}
+
+/// The lesser or greater of the lowest floats, the second where neither is, and above them the rest of `a`.
+fn x86_extremum_of_lowest(v: &mut Values, ty: Ty, cc: FloatCc, a: Id, b: Id) -> Made {
+    on_lowest(v, ty, a, &[a, b], |v, x| {
+        let first = imm(v, Op::Fcmp, ty, cc as u128, x)?;
+        op(v, Op::Select, ty, &[first, x[0], x[1]])
+    })
+}
+
+/// All bits set or none, by the lowest floats, above the rest of `a`.
+fn compared(v: &mut Values, ty: Ty, cc: FloatCc, a: Id, b: Id) -> Made {
+    on_lowest(v, ty, a, &[a, b], |v, x| {
+        let holds = imm(v, Op::Fcmp, ty, cc as u128, x)?;
+        let (all, none) = (v.constant_of(ty.bits(), ty.mask()), v.constant_of(ty.bits(), 0));
+        op(v, Op::Select, int(ty.bits()), &[holds, all, none])
+    })
+}
+
+/// The integer `b` as a float, above the rest of `a`.
+fn from_integer(v: &mut Values, ty: Ty, a: Id, b: Id) -> Made {
+    let from = int(v.width(b));
+    let made = convert(v, Op::FcvtFromSint, ty, from, b)?;
+    imm(v, Op::Insertlane, lanes(ty.bits()), 0, &[a, made])
+}
+
+/// Lanes shifted by those of `by`, as far as their sign or nothing is left.
+fn shifted_each(v: &mut Values, kind: Op, ty: Ty, a: Id, by: Id) -> Made {
+    let lane_ty = int(ty.lane_bits());
+    let last = v.constant_of(lane_ty.bits(), u128::from(ty.lane_bits() - 1));
+    let zero = v.constant_of(lane_ty.bits(), 0);
+    let mut made = a;
+    for lane in 0..u128::from(ty.lanes()) {
+        let x = imm(v, Op::Extractlane, ty, lane, &[a])?;
+        let by = imm(v, Op::Extractlane, ty, lane, &[by])?;
+        let shifted = if kind == Op::Sshr {
+            let by = op(v, Op::Umin, lane_ty, &[by, last])?;
+            op(v, kind, lane_ty, &[x, by])?
+        } else {
+            let is_less = imm(v, Op::Icmp, lane_ty, IntCc::Ule as u128, &[by, last])?;
+            let shifted = op(v, kind, lane_ty, &[x, by])?;
+            op(v, Op::Select, lane_ty, &[is_less, shifted, zero])?
+        };
+        made = imm(v, Op::Insertlane, ty, lane, &[made, shifted])?;
+    }
+    Ok(made)
 }
 
 /// The op of the lowest float of `b` above the rest of `a`.

@@ -231,54 +231,65 @@ impl Prover {
         }
         let wrong = terms.negate(claim);
         let near = facts.near(terms, wrong);
-        let all = facts.all.len();
-        let first = self.ask(terms, wrong, &near, queries)?;
-        if near.len() == all || matches!(first, Equality::Proven) {
-            return Ok(first);
+        let mut ways = vec![near];
+        if ways[0].len() < facts.all.len() {
+            ways.push(facts.all.clone());
         }
-        let everything = facts.all.clone();
-        self.ask(terms, wrong, &everything, queries)
+        // What is known of any way spares asking the ways before it.
+        let known = self.any_way(terms, wrong, &ways, false, queries)?;
+        match known {
+            Equality::Unknown(_) if self.options.ask => {
+                self.any_way(terms, wrong, &ways, true, queries)
+            }
+            known => Ok(known),
+        }
     }
 
-    fn ask(
+    /// Whether `wrong` cannot hold under some of these choices of facts, tried in turn; gives the last
+    /// answer if none is a proof.
+    fn any_way(
         &mut self,
         terms: &mut Terms,
         wrong: Term,
-        facts: &[Term],
+        ways: &[Vec<Term>],
+        ask: bool,
         queries: &mut usize,
     ) -> Result<Equality, SolverError> {
-        let wrong = terms.under_facts(wrong, facts);
-        if terms.as_bool(wrong) == Some(false) {
-            return Ok(Equality::Proven);
+        let mut last = Equality::Unknown(String::new());
+        for facts in ways {
+            let wrong = terms.under_facts(wrong, facts);
+            if terms.as_bool(wrong) == Some(false) {
+                return Ok(Equality::Proven);
+            }
+            let mut asserted = facts.clone();
+            asserted.push(wrong);
+            asserted.extend(terms.lemmas(&asserted));
+            for asserted in terms.without_products(&asserted).into_iter().chain([asserted]) {
+                let query = Query::new(terms, &asserted);
+                last = if ask { self.decide(query, queries)? } else { self.recall(query, queries) };
+                if last == Equality::Proven {
+                    return Ok(last);
+                }
+            }
         }
-        let mut asserted = facts.to_vec();
-        asserted.push(wrong);
-        asserted.extend(terms.lemmas(&asserted));
-        if let Some(simpler) = terms.without_products(&asserted)
-            && self.decide(terms, &simpler, queries)? == Equality::Proven
-        {
-            return Ok(Equality::Proven);
-        }
-        self.decide(terms, &asserted, queries)
+        Ok(last)
     }
 
-    /// Whether all of `asserted` cannot hold: by the cache, or by the solver.
-    fn decide(
-        &mut self,
-        terms: &Terms,
-        asserted: &[Term],
-        queries: &mut usize,
-    ) -> Result<Equality, SolverError> {
-        let query = Query::new(terms, asserted);
+    /// What the cache knows of a query.
+    fn recall(&mut self, query: Query, queries: &mut usize) -> Equality {
         let hash = query.hash();
+        if !self.cache.has(&hash) {
+            return Equality::Unknown("no proof is kept of it".to_owned());
+        }
         *queries += 1;
-        if self.cache.has(&hash) {
-            self.used.insert(hash);
-            return Ok(Equality::Proven);
-        }
-        if !self.options.ask {
-            return Ok(Equality::Unknown("no proof is kept of it".to_owned()));
-        }
+        self.used.insert(hash);
+        Equality::Proven
+    }
+
+    /// What the solver says of a query.
+    fn decide(&mut self, query: Query, queries: &mut usize) -> Result<Equality, SolverError> {
+        *queries += 1;
+        let hash = query.hash();
         if let Some(patience) = self.open.get(&hash)
             && *patience >= self.patience_ms
         {
