@@ -29,7 +29,7 @@ pub enum Engine {
 
 impl Engine {
     /// All of Egraft.
-    pub const EGRAFT: Engine = Engine::Egraft(Stage::Wide);
+    pub const EGRAFT: Engine = Engine::Egraft(Stage::Wider);
 }
 
 impl fmt::Display for Engine {

@@ -85,10 +85,15 @@ fn counts_are_those_of_the_instructions_shown() {
             let count =
                 |key: &str| -> u64 { loops.iter().map(|found| found[key].as_u64().unwrap()).sum() };
             assert_eq!(count("instructions") as usize, insts.len(), "{side}");
-            let widths = count("scalar") + count("vector128") + count("vector256");
+            let widths =
+                count("scalar") + count("vector128") + count("vector256") + count("vector512");
             assert_eq!(widths as usize, insts.len());
-            let wide = insts.iter().filter(|inst| inst["text"].as_str().unwrap().contains("ymm"));
-            assert_eq!(count("vector256") as usize, wide.count());
+            let of_width = |register: &str| {
+                let texts = insts.iter().map(|inst| inst["text"].as_str().unwrap());
+                texts.filter(|text| text.contains(register)).count()
+            };
+            assert_eq!(count("vector512") as usize, of_width("zmm"));
+            assert!(count("vector256") as usize <= of_width("ymm"));
             let cycles: f64 = insts.iter().map(|inst| inst["cycles"].as_f64().unwrap()).sum();
             let total: f64 = loops.iter().map(|found| found["cycles"].as_f64().unwrap()).sum();
             assert!((cycles - total).abs() < 1e-6, "{cycles} and {total}");

@@ -118,20 +118,23 @@ pub enum Stage {
     Registers,
     /// Several turns at once, and loops of few turns as straight code.
     Unrolling,
-    /// 256 bits. Everything there is.
-    #[default]
+    /// 256 bits.
     Wide,
+    /// 512 bits, where the target has AVX-512. Everything there is.
+    #[default]
+    Wider,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 6] = [
+    pub const ALL: [Stage; 7] = [
         Stage::Rules,
         Stage::Selection,
         Stage::Addressing,
         Stage::Registers,
         Stage::Unrolling,
         Stage::Wide,
+        Stage::Wider,
     ];
 
     /// What Egraft's own backend does up to here.
@@ -145,8 +148,13 @@ impl Stage {
             gains: egraft_x64::Gains {
                 registers: self >= Stage::Registers,
                 copies: self >= Stage::Unrolling,
+                ..egraft_x64::Gains::default()
             },
-            pack: self >= Stage::Wide,
+            widest: match self {
+                Stage::Wider => egraft_x64::Widest::Bits512,
+                Stage::Wide => egraft_x64::Widest::Bits256,
+                _ => egraft_x64::Widest::Bits128,
+            },
             ..Default::default()
         }
     }
@@ -161,6 +169,7 @@ impl fmt::Display for Stage {
             Stage::Registers => "registers",
             Stage::Unrolling => "unrolling",
             Stage::Wide => "wide",
+            Stage::Wider => "wider",
         })
     }
 }

@@ -175,11 +175,13 @@ pub struct Gains {
     pub registers: bool,
     /// Several turns at once.
     pub copies: bool,
+    /// How many vectors of wasm will be one: what a turn should have side by side.
+    pub vectors: u32,
 }
 
 impl Default for Gains {
     fn default() -> Gains {
-        Gains { registers: true, copies: true }
+        Gains { registers: true, copies: true, vectors: 2 }
     }
 }
 
@@ -356,7 +358,10 @@ impl Plan {
         if columns && stores && !pairs && !any {
             return Err(Declined::Columns);
         }
-        let copies = if columns || !gains.copies { 1 } else { copies(func, &needed, pairs) };
+        let copies = match columns || !gains.copies {
+            true => 1,
+            false => copies(func, &needed, i64::from(gains.vectors) / if pairs { 2 } else { 1 }),
+        };
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
@@ -484,12 +489,12 @@ fn redirect(func: &mut Function, inst: Inst, from: Block, to: Block) {
     }
 }
 
-/// How many turns the fast loop makes at once: two where one has no `pairs` of vectors, more if it is
+/// How many turns the fast loop makes at once: as many as there are to be side by side, more if it is
 /// short.
-fn copies(func: &Function, needed: &Needed, pairs: bool) -> i64 {
+fn copies(func: &Function, needed: &Needed, least: i64) -> i64 {
     let renames = |inst: &Inst| is_renaming(func.dfg.insts[*inst].opcode());
     let work = needed.insts.iter().filter(|inst| !renames(inst)).count();
-    let mut copies = if pairs { 1 } else { 2 };
+    let mut copies = least;
     while copies < MAX_COPIES && work * (copies as usize) < ENOUGH {
         copies *= 2;
     }

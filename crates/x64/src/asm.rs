@@ -35,6 +35,8 @@ pub(crate) enum Arg {
     Reg(Register),
     Imm(i64),
     Mem(Addr),
+    /// A mask register, behind all operands.
+    Mask(Register),
 }
 
 /// Emits instructions.
@@ -105,6 +107,7 @@ impl Assembler {
                     inst.set_op_kind(at, OpKind::Register);
                     inst.set_op_register(at, reg);
                 }
+                Arg::Mask(reg) => inst.set_op_mask(reg),
                 Arg::Imm(value) => {
                     let kind = match info.op_kind(at) {
                         K::imm8 => OpKind::Immediate8,

@@ -53,6 +53,12 @@ pub(crate) fn emit(
     Ok((buffer, marks))
 }
 
+/// The mask register.
+fn mask(reg: PReg) -> Register {
+    debug_assert_eq!(reg.class(), RegClass::Vector);
+    Register::K0 + reg.hw_enc() as u32
+}
+
 /// Allocations of one instruction's operands, taken in their order.
 struct Allocs<'a>(std::slice::Iter<'a, Allocation>);
 
@@ -291,6 +297,7 @@ impl Emitter<'_> {
                 register(allocs.reg())
             }
             Opnd::Pointer(reg) => register(reg),
+            Opnd::Mask(_) => Ok(Arg::Mask(mask(allocs.reg()))),
             Opnd::Imm(value) => Ok(Arg::Imm(value)),
             Opnd::Mem(mem) => Ok(Arg::Mem(self.address(mem, allocs))),
         }
@@ -325,10 +332,14 @@ impl Emitter<'_> {
         let (code, args) = match (from.as_reg(), to.as_reg()) {
             (Some(from), Some(to)) => match to.class() {
                 RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), Arg::Reg(gpr64(from))]),
-                _ => {
-                    let code = match self.vcode.wide {
-                        true => Code::VEX_Vmovaps_ymm_ymmm256,
-                        false => Code::VEX_Vmovaps_xmm_xmmm128,
+                RegClass::Vector => {
+                    (Code::VEX_Kmovq_kr_km64, [Arg::Reg(mask(to)), Arg::Reg(mask(from))])
+                }
+                RegClass::Float => {
+                    let code = match self.vcode.vector_bytes {
+                        64 => Code::EVEX_Vmovaps_zmm_k1z_zmmm512,
+                        32 => Code::VEX_Vmovaps_ymm_ymmm256,
+                        _ => Code::VEX_Vmovaps_xmm_xmmm128,
                     };
                     (code, [self.vector(to), self.vector(from)])
                 }
@@ -338,10 +349,12 @@ impl Emitter<'_> {
                 let slot = Arg::Mem(self.spill_slot(slot));
                 match to.class() {
                     RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), slot]),
-                    _ => {
-                        let code = match self.vcode.wide {
-                            true => Code::VEX_Vmovups_ymm_ymmm256,
-                            false => Code::VEX_Vmovups_xmm_xmmm128,
+                    RegClass::Vector => (Code::VEX_Kmovq_kr_km64, [Arg::Reg(mask(to)), slot]),
+                    RegClass::Float => {
+                        let code = match self.vcode.vector_bytes {
+                            64 => Code::EVEX_Vmovups_zmm_k1z_zmmm512,
+                            32 => Code::VEX_Vmovups_ymm_ymmm256,
+                            _ => Code::VEX_Vmovups_xmm_xmmm128,
                         };
                         (code, [self.vector(to), slot])
                     }
@@ -352,10 +365,12 @@ impl Emitter<'_> {
                 let slot = Arg::Mem(self.spill_slot(slot));
                 match from.class() {
                     RegClass::Int => (Code::Mov_rm64_r64, [slot, Arg::Reg(gpr64(from))]),
-                    _ => {
-                        let code = match self.vcode.wide {
-                            true => Code::VEX_Vmovups_ymmm256_ymm,
-                            false => Code::VEX_Vmovups_xmmm128_xmm,
+                    RegClass::Vector => (Code::VEX_Kmovq_m64_kr, [slot, Arg::Reg(mask(from))]),
+                    RegClass::Float => {
+                        let code = match self.vcode.vector_bytes {
+                            64 => Code::EVEX_Vmovups_zmmm512_k1z_zmm,
+                            32 => Code::VEX_Vmovups_ymmm256_ymm,
+                            _ => Code::VEX_Vmovups_xmmm128_xmm,
                         };
                         (code, [slot, self.vector(from)])
                     }
@@ -369,13 +384,17 @@ impl Emitter<'_> {
 
     /// All of a vector register that the function uses.
     fn vector(&self, reg: PReg) -> Arg {
-        let first = if self.vcode.wide { Register::YMM0 } else { Register::XMM0 };
+        let first = match self.vcode.vector_bytes {
+            64 => Register::ZMM0,
+            32 => Register::YMM0,
+            _ => Register::XMM0,
+        };
         Arg::Reg(first + reg.hw_enc() as u32)
     }
 
     /// Other code may mix in instructions without VEX, which are slow while upper halves are in use.
     fn clear_uppers(&mut self) {
-        if self.vcode.wide {
+        if self.vcode.vector_bytes > 16 {
             self.asm.put(Code::VEX_Vzeroupper, &[]);
         }
     }
@@ -451,7 +470,7 @@ pub(crate) fn body(vcode: &VCode, allocated: &Allocated) -> crate::frame::Body {
     crate::frame::Body {
         outgoing: vcode.outgoing_args.next_multiple_of(16),
         spill_slots: allocated.spill_slots,
-        wide: vcode.wide,
+        vector_bytes: vcode.vector_bytes,
         written: allocated.written,
         calls: vcode.calls,
     }

@@ -1,5 +1,6 @@
 //! Which extensions of the instruction set may be used, from the ISA's own flags.
 
+use crate::Widest;
 use crate::error::Unsupported;
 use cranelift_codegen::isa::TargetIsa;
 
@@ -9,7 +10,13 @@ pub(crate) struct Features {
     pub(crate) lzcnt: bool,
     pub(crate) popcnt: bool,
     pub(crate) fma: bool,
+    /// AVX-512 with its parts for bytes, words and short vectors (F, BW, DQ, VL): x86-64-v4.
+    pub(crate) avx512: bool,
 }
+
+/// What Cranelift says of AVX-512. It knows no BW, but every processor with DQ and VL has that and F:
+/// they came together with Skylake, and AVX10 has all.
+const AVX512: [&str; 2] = ["has_avx512dq", "has_avx512vl"];
 
 impl Features {
     /// Reads the flags of `isa`.
@@ -31,6 +38,16 @@ impl Features {
                 return Err(Unsupported::new("target", format!("a processor without {name}")));
             }
         }
-        Ok(Features { lzcnt: has("has_lzcnt"), popcnt: has("has_popcnt"), fma: has("has_fma") })
+        Ok(Features {
+            lzcnt: has("has_lzcnt"),
+            popcnt: has("has_popcnt"),
+            fma: has("has_fma"),
+            avx512: AVX512.iter().all(|name| has(name)),
+        })
+    }
+
+    /// The widest vectors there are.
+    pub(crate) fn widest(&self) -> Widest {
+        if self.avx512 { Widest::Bits512 } else { Widest::Bits256 }
     }
 }

@@ -17,8 +17,7 @@ use cranelift_codegen::settings::ProbestackStrategy;
 use iced_x86::{Code, Register};
 use regalloc2::{PReg, PRegSet};
 
-/// Bytes of the largest spill slot, and what the caller's stack is aligned to.
-const WIDE_SLOT: u32 = 32;
+/// What the caller's stack is aligned to.
 const STACK_ALIGN: u32 = 16;
 /// Saved frame pointer and return address.
 const SETUP_AREA: u32 = 16;
@@ -61,7 +60,9 @@ pub(crate) struct Frame {
     pub(crate) outgoing: u32,
     stack_slots: u32,
     spill_bytes: u32,
-    aligned: bool,
+    /// What the frame is aligned to: the bytes of the largest spill slot, if that is more than the
+    /// caller's alignment.
+    align: u32,
     saved: Vec<PReg>,
     calls: bool,
     unwind: bool,
@@ -96,7 +97,7 @@ impl Frame {
             outgoing: body.outgoing,
             stack_slots: stack_slots.bytes,
             spill_bytes: body.spill_slots.saturating_mul(8),
-            aligned: body.wide && body.spill_slots > 0,
+            align: if body.spill_slots > 0 { body.vector_bytes } else { STACK_ALIGN },
             saved: CALLEE_SAVED.into_iter().filter(|&reg| body.written.contains(reg)).collect(),
             calls: body.calls,
             unwind: flags.unwind_info(),
@@ -116,13 +117,13 @@ impl Frame {
 
     /// Offset from `rsp` of the first spill slot.
     fn spills(&self) -> u32 {
-        let align = if self.aligned { WIDE_SLOT } else { 8 };
+        let align = if self.align > STACK_ALIGN { self.align } else { 8 };
         (self.outgoing + self.stack_slots).next_multiple_of(align)
     }
 
     /// What aligning may take.
     fn slack(&self) -> u32 {
-        if self.aligned { WIDE_SLOT - STACK_ALIGN } else { 0 }
+        self.align - STACK_ALIGN
     }
 
     /// From `rsp` to `rbp`, at most.
@@ -175,8 +176,8 @@ impl Frame {
             });
         }
         adjust(asm, true, size - self.slack());
-        if self.aligned {
-            asm.put(Code::And_rm64_imm8, &[rsp, Arg::Imm(-i64::from(WIDE_SLOT))]);
+        if self.align > STACK_ALIGN {
+            asm.put(Code::And_rm64_imm8, &[rsp, Arg::Imm(-i64::from(self.align))]);
         }
         for (at, &reg) in self.saved.iter().enumerate() {
             asm.put(Code::Mov_rm64_r64, &[self.saved_slot(at), Arg::Reg(gpr64(reg))]);
@@ -218,8 +219,8 @@ impl Frame {
 pub(crate) struct Body {
     pub(crate) outgoing: u32,
     pub(crate) spill_slots: u32,
-    /// Whether it uses vectors of 256 bits.
-    pub(crate) wide: bool,
+    /// Bytes of the widest vector registers in use.
+    pub(crate) vector_bytes: u32,
     pub(crate) written: PRegSet,
     pub(crate) calls: bool,
 }

@@ -36,9 +36,13 @@ use cranelift_codegen::isa::TargetIsa;
 pub use egraft_loops::{Declined, Gains};
 use egraft_loops::{Pair, Versioned, Which};
 use faults::FaultPlaces;
+use pack::Level;
 use regalloc::Allocated;
 use select::Selected;
 use work::Work;
+
+/// Bytes of a vector of wasm.
+const WASM_VECTOR: u32 = 16;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +55,8 @@ pub struct Options {
     pub unroll: bool,
     /// What second versions gain.
     pub gains: Gains,
-    /// Whether pairs of 128-bit instructions become 256 bits wide.
-    pub pack: bool,
+    /// What pairs of instructions may become, as far as the target has it.
+    pub widest: Widest,
     /// Whether to list the code with the tile behind each instruction.
     pub listing: bool,
 }
@@ -64,8 +68,39 @@ impl Default for Options {
             version: Version::Paying,
             unroll: true,
             gains: Gains::default(),
-            pack: true,
+            widest: Widest::Bits512,
             listing: false,
+        }
+    }
+}
+
+/// The widest vectors that code may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Widest {
+    /// Those of wasm.
+    Bits128,
+    /// Those of AVX2.
+    Bits256,
+    /// Those of AVX-512, on targets with its parts F, BW, DQ and VL.
+    Bits512,
+}
+
+impl Widest {
+    /// The next narrower ones.
+    fn below(self) -> Option<Widest> {
+        match self {
+            Widest::Bits128 => None,
+            Widest::Bits256 => Some(Widest::Bits128),
+            Widest::Bits512 => Some(Widest::Bits256),
+        }
+    }
+
+    /// How many of wasm's vectors are one.
+    fn vectors(self) -> u32 {
+        match self {
+            Widest::Bits128 => 1,
+            Widest::Bits256 => 2,
+            Widest::Bits512 => 4,
         }
     }
 }
@@ -118,14 +153,20 @@ pub fn compile(
     let (context, fault_places) = prepared(func, isa, options)?;
     let stack_slots = frame::StackSlots::new(&context.func)?;
     let ready = Ready { func: &context.func, isa, features, abi: &abi, fault_places, stack_slots };
-    let mut best = ready.allocated(options, Vec::new())?;
+    let mut widest = options.widest.min(features.widest());
+    let mut best = ready.allocated(&Options { widest, ..*options }, Vec::new())?;
     // Wide code may spill where narrow code does not.
-    let work = best.work();
-    if best.selected.vcode.wide && work.spills_much() {
-        let poor = std::mem::take(&mut best.poor);
-        let narrow = ready.allocated(&Options { pack: false, ..*options }, poor)?;
-        if narrow.work().is_less_than(&work) {
-            best = narrow;
+    let mut work = best.work();
+    while best.selected.vcode.vector_bytes > WASM_VECTOR
+        && work.spills_much()
+        && let Some(below) = widest.below()
+    {
+        widest = below;
+        let poor = best.poor.clone();
+        let narrow = ready.allocated(&Options { widest, ..*options }, poor)?;
+        let less = narrow.work();
+        if less.is_less_than(&work) {
+            (best, work) = (narrow, less);
         }
     }
     let versions = options.listing.then(|| best.versions());
@@ -205,7 +246,7 @@ impl Ready<'_> {
         let (func, versioned, mut selected) = self.versions(options, &mut poor)?;
         let allocated = match regalloc::allocate(&selected.vcode) {
             // Better narrow than not at all; but it is a bug of packing.
-            Err(error) if options.pack => {
+            Err(error) if options.widest > Widest::Bits128 => {
                 debug_assert!(false, "packed code has no allocation: {error}");
                 selected = self.select(&func, &versioned)?;
                 regalloc::allocate(&selected.vcode)?
@@ -222,21 +263,25 @@ impl Ready<'_> {
         poor: &mut Vec<Block>,
     ) -> Result<(Function, Versioned, Selected), Unsupported> {
         let mut func = self.func.clone();
+        let gains = Gains { vectors: options.widest.vectors().max(2), ..options.gains };
         loop {
             let versioned = match options.version {
                 Version::Never => Versioned::default(),
-                Version::Paying => {
-                    egraft_loops::version(&mut func, Which::PayingBut(poor), options.gains)
-                }
-                Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
+                Version::Paying => egraft_loops::version(&mut func, Which::PayingBut(poor), gains),
+                Version::Always => egraft_loops::version(&mut func, Which::All, gains),
             };
             debug_assert!(
                 cranelift_codegen::verify_function(&func, self.isa).is_ok(),
                 "versions of loops are valid"
             );
             let mut selected = self.select(&func, &versioned)?;
-            if options.pack {
-                pack::pack(&mut selected.vcode, &mut selected.constants);
+            let Selected { vcode, constants, .. } = &mut selected;
+            for (widest, level) in
+                [(Widest::Bits256, Level::Bits256), (Widest::Bits512, Level::Bits512)]
+            {
+                if options.widest >= widest {
+                    pack::pack(vcode, constants, level);
+                }
             }
             let longer = versioned.loops.iter().filter(|pair| !selected.is_shorter(pair));
             let before = poor.len();

@@ -10,10 +10,8 @@ use regalloc2::{
     PRegSet, ProgPoint, RegClass, RegallocOptions, VReg,
 };
 
-/// 8-byte spill slots of a vector register.
-const VECTOR_SPILL_SLOTS: usize = 2;
-/// The same where some are 256 bits wide.
-const WIDE_SPILL_SLOTS: usize = 4;
+/// Bytes of a spill slot; vector registers take several.
+const SLOT: usize = 8;
 
 /// The function as regalloc2 reads it: instructions numbered through.
 struct Flat<'a> {
@@ -119,9 +117,9 @@ impl Function for Flat<'_> {
 
     fn spillslot_size(&self, class: RegClass) -> usize {
         match class {
-            RegClass::Int => 1,
-            _ if self.vcode.wide => WIDE_SPILL_SLOTS,
-            _ => VECTOR_SPILL_SLOTS,
+            // Masks are of the third class, which regalloc2 names for vectors.
+            RegClass::Int | RegClass::Vector => 1,
+            RegClass::Float => self.vcode.vector_bytes as usize / SLOT,
         }
     }
 }

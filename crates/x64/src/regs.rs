@@ -9,6 +9,11 @@ pub(crate) const fn gpr(enc: usize) -> PReg {
     PReg::new(enc, RegClass::Int)
 }
 
+/// Mask register number `enc`, of the class that is left.
+pub(crate) const fn mask(enc: usize) -> PReg {
+    PReg::new(enc, RegClass::Vector)
+}
+
 /// Vector register number `enc`.
 pub(crate) const fn xmm(enc: usize) -> PReg {
     PReg::new(enc, RegClass::Float)
@@ -29,6 +34,9 @@ pub(crate) const R11: PReg = gpr(11);
 /// Registers that a callee preserves, in the order in which they are saved.
 pub(crate) const CALLEE_SAVED: [PReg; 5] = [gpr(3), gpr(12), gpr(13), gpr(14), gpr(15)];
 
+/// Mask registers; the first one means that there is no mask.
+const MASKS: std::ops::Range<usize> = 1..8;
+
 /// Registers that a call destroys.
 pub(crate) fn call_clobbers() -> PRegSet {
     let mut set = PRegSet::empty();
@@ -37,6 +45,9 @@ pub(crate) fn call_clobbers() -> PRegSet {
     }
     for enc in 0..16 {
         set.add(xmm(enc));
+    }
+    for enc in MASKS {
+        set.add(mask(enc));
     }
     set
 }
@@ -49,7 +60,7 @@ pub(crate) fn machine_env() -> MachineEnv {
         preferred_regs_by_class: [
             set(&[RSI, RDI, RAX, RCX, RDX, R8, R9, R10, R11]),
             set(&vectors(0..8)),
-            PRegSet::empty(),
+            set(&MASKS.map(mask).collect::<Vec<_>>()),
         ],
         non_preferred_regs_by_class: [set(&CALLEE_SAVED), set(&vectors(8..16)), PRegSet::empty()],
         fixed_stack_slots: vec![],
@@ -90,6 +101,10 @@ pub(crate) fn part(reg: PReg, kind: K) -> Option<Register> {
         K::ymm_or_mem | K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4 => {
             (RegClass::Float, Register::YMM0 + enc)
         }
+        K::zmm_or_mem | K::zmm_reg | K::zmm_rm | K::zmm_vvvv => {
+            (RegClass::Float, Register::ZMM0 + enc)
+        }
+        K::k_reg | K::k_rm | K::k_vvvv | K::k_or_mem => (RegClass::Vector, Register::K0 + enc),
         _ => return None,
     };
     (reg.class() == class).then_some(register)

@@ -142,6 +142,9 @@ pub enum Opnd {
     Imm(i64),
     /// The stack or frame pointer.
     Pointer(PReg),
+    /// The mask register by which the instruction chooses lanes; it has no place among its operands
+    /// and comes behind all of them.
+    Mask(VReg),
 }
 
 /// Operands of one instruction.
@@ -241,7 +244,7 @@ impl Inst {
             Kind::X86 { code, ops, implicit } => {
                 let memory = ops.iter().any(|op| matches!(op, Opnd::Mem(_)));
                 for (at, op) in ops.iter().enumerate() {
-                    let any = !memory && takes_memory(*code, at);
+                    let any = !memory && !matches!(op, Opnd::Mask(_)) && takes_memory(*code, at);
                     operand(op, any, first, out);
                 }
                 for op in implicit {
@@ -314,7 +317,9 @@ impl Inst {
 fn operand(op: &Opnd, any: bool, first: usize, out: &mut Vec<Operand>) {
     match *op {
         Opnd::Use(vreg) if any => out.push(Operand::any_use(vreg)),
-        Opnd::Use(vreg) | Opnd::UseReg(vreg) => out.push(Operand::reg_use(vreg)),
+        Opnd::Use(vreg) | Opnd::UseReg(vreg) | Opnd::Mask(vreg) => {
+            out.push(Operand::reg_use(vreg));
+        }
         Opnd::UseFixed(vreg, preg) => out.push(Operand::reg_fixed_use(vreg, preg)),
         Opnd::Def(vreg) => out.push(Operand::reg_def(vreg)),
         Opnd::DefFixed(vreg, preg) => out.push(Operand::reg_fixed_def(vreg, preg)),
@@ -346,7 +351,7 @@ pub struct Block {
 }
 
 /// A whole function on virtual registers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct VCode {
     pub blocks: Vec<Block>,
     pub vregs: usize,
@@ -354,8 +359,14 @@ pub struct VCode {
     pub outgoing_args: u32,
     /// Whether it calls anything.
     pub calls: bool,
-    /// Whether some vector registers hold 256 bits.
-    pub wide: bool,
+    /// Bytes of the widest vector registers in use: 16, 32 or 64.
+    pub vector_bytes: u32,
+}
+
+impl Default for VCode {
+    fn default() -> VCode {
+        VCode { blocks: Vec::new(), vregs: 0, outgoing_args: 0, calls: false, vector_bytes: 16 }
+    }
 }
 
 impl VCode {

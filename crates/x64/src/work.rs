@@ -1,13 +1,16 @@
-//! How much work machine code does: instructions, weighted by loops.
+//! How much work machine code does: instructions, weighted by loops, in halves of one.
 
 use crate::listing::Version;
 use crate::pack;
 use crate::regalloc::{Allocated, Step};
 use crate::vcode::{Inst, Kind, Opnd, VCode};
-use iced_x86::Code;
 
-/// A move to or from the stack, in instructions.
-const STACK_MOVE: u64 = 2;
+/// An instruction.
+const INST: u64 = 2;
+/// One of 512 bits: processors have fewer units for these, or take two steps.
+const WIDEST_INST: u64 = 3;
+/// A move to or from the stack.
+const STACK_MOVE: u64 = 2 * INST;
 /// What part of the work is much for the stack, in percent.
 const MUCH_STACK: u64 = 30;
 /// In percent of other work.
@@ -39,16 +42,18 @@ impl Work {
                         let count = instructions(inst);
                         compute += count;
                         unpacked += match (inst.tile == pack::TILE, count) {
-                            (true, 1) => 2,
+                            (true, INST) => 2 * INST,
+                            (true, WIDEST_INST) => 4 * INST,
                             (true, _) => 0,
                             (false, count) => count,
                         };
-                        stack += allocations.iter().filter(|one| one.is_stack()).count() as u64;
+                        let slots = allocations.iter().filter(|one| one.is_stack()).count();
+                        stack += INST * slots as u64;
                     }
                     Step::Move { from, to } if from.is_stack() || to.is_stack() => {
                         stack += STACK_MOVE;
                     }
-                    Step::Move { .. } => compute += 1,
+                    Step::Move { .. } => compute += INST,
                 }
             }
             let fast = versions.iter().find(|version| version.fast.index() == index);
@@ -78,21 +83,11 @@ pub(crate) fn loop_weight(level: u32) -> u64 {
     16_u64.pow(level.min(6))
 }
 
-/// One, or two if it moves data between the halves of a 256-bit register.
+/// What an instruction counts; twice if it moves data between the halves of a register.
 pub(crate) fn instructions(inst: &Inst) -> u64 {
-    let Kind::X86 { code, ops, .. } = &inst.kind else { return 1 };
+    let Kind::X86 { code, ops, .. } = &inst.kind else { return INST };
     let from_memory = ops.iter().any(|op| matches!(op, Opnd::Mem(_)));
-    let crosses = matches!(
-        code,
-        Code::VEX_Vextracti128_xmmm128_ymm_imm8
-            | Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8
-            | Code::VEX_Vpermq_ymm_ymmm256_imm8
-            | Code::VEX_Vpmovsxbw_ymm_xmmm128
-            | Code::VEX_Vpmovsxwd_ymm_xmmm128
-            | Code::VEX_Vpmovsxdq_ymm_xmmm128
-            | Code::VEX_Vpmovzxbw_ymm_xmmm128
-            | Code::VEX_Vpmovzxwd_ymm_xmmm128
-            | Code::VEX_Vpmovzxdq_ymm_xmmm128
-    );
-    1 + u64::from(crosses && !from_memory)
+    let is_widest = code.op_code().l() == 2;
+    let one = if is_widest { WIDEST_INST } else { INST };
+    if pack::crosses(*code) && !from_memory { 2 * one } else { one }
 }

@@ -76,6 +76,7 @@ pub(super) struct Counts {
     pub(super) scalar: usize,
     pub(super) vector128: usize,
     pub(super) vector256: usize,
+    pub(super) vector512: usize,
     pub(super) loads: usize,
     pub(super) stores: usize,
     pub(super) stack: usize,
@@ -446,6 +447,7 @@ impl Counts {
                 Width::Scalar => counts.scalar += 1,
                 Width::Bits128 => counts.vector128 += 1,
                 Width::Bits256 => counts.vector256 += 1,
+                Width::Bits512 => counts.vector512 += 1,
             }
             counts.loads += usize::from(inst.loads);
             counts.stores += usize::from(inst.stores);

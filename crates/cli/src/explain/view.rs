@@ -58,7 +58,8 @@ fn summary(section: &Section, taken: bool, width: usize) -> Result<()> {
     if section.loops.is_empty() {
         return Ok(());
     }
-    let counts = [">at", ">insts", ">scalar", ">v128", ">v256", ">loads", ">stores", ">stack"];
+    let counts =
+        [">at", ">insts", ">scalar", ">v128", ">v256", ">v512", ">loads", ">stores", ">stack"];
     let cycles = [">turns", ">cycles", ">a turn"];
     let mca: &[&str] = match section.loops.iter().any(|found| found.llvm_mca.is_some()) {
         true => &[">mca", ">a turn", ">block"],
@@ -115,6 +116,7 @@ fn cells(found: &LoopReport) -> Vec<String> {
         counts.scalar.to_string(),
         counts.vector128.to_string(),
         counts.vector256.to_string(),
+        counts.vector512.to_string(),
         counts.loads.to_string(),
         counts.stores.to_string(),
         counts.stack.to_string(),

@@ -92,6 +92,7 @@ impl Pair<'_> {
                         false => Ok(id),
                     }));
                 }
+                Opnd::Mask(_) => sources.push(Err("masks are not followed".to_owned())),
                 Opnd::Pointer(preg) => {
                     sources.push(Ok(self.values.function(&format!("pointer {preg}"), &[], 64)));
                 }

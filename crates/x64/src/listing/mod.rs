@@ -66,6 +66,8 @@ pub enum Width {
     Bits128,
     /// Vectors of 256 bits.
     Bits256,
+    /// Vectors of 512 bits.
+    Bits512,
 }
 
 /// A natural loop.
@@ -245,6 +247,7 @@ fn width(inst: &Instruction, text: &str) -> Width {
         .filter(|at| inst.op_kind(*at) == OpKind::Register)
         .map(|at| inst.op_register(at));
     let widest = registers.map(|register| match register {
+        _ if register.is_zmm() => Width::Bits512,
         _ if register.is_ymm() => Width::Bits256,
         _ if register.is_xmm() => Width::Bits128,
         _ => Width::Scalar,

@@ -1,16 +1,193 @@
-//! Which 128-bit instructions have a 256-bit form that does the same to each half.
+//! Which instructions have a form of twice the width that does the same to each half.
 
-use iced_x86::{Code, EncodingKind, Mnemonic};
+use super::{Level, masks};
+use iced_x86::{Code, EncodingKind, Mnemonic, OpCodeOperandKind as K};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The 256-bit form of `code`, if that computes each 128-bit half as `code` does (Intel SDM volume 2:
-/// most of AVX2 works within 128-bit lanes).
-pub(super) fn wide(code: Code) -> Option<Code> {
-    WIDE.get(&code).copied()
+impl Level {
+    /// The wide form of `code`, if that computes each half as `code` does: most of AVX2 works within
+    /// 128-bit lanes, and AVX-512 does to each half of a register what AVX2 does to all of it (Intel
+    /// SDM volume 2).
+    pub(super) fn wide(self, code: Code) -> Option<Code> {
+        match self {
+            Level::Bits256 => WIDE_256.get(&code).copied(),
+            Level::Bits512 => WIDE_512.get(&code).copied().or_else(|| masks::masked(code)),
+        }
+    }
+
+    /// Whether an operand of this kind is a whole wide register.
+    pub(super) fn is_wide(self, kind: K) -> bool {
+        match self {
+            Level::Bits256 => is_ymm(kind),
+            Level::Bits512 => is_zmm(kind),
+        }
+    }
+
+    /// Bytes of a wide register.
+    pub(super) const fn bytes(self) -> u32 {
+        match self {
+            Level::Bits256 => 32,
+            Level::Bits512 => 64,
+        }
+    }
+
+    /// Puts a register into the upper half of another.
+    pub(super) const fn insert(self) -> Code {
+        match self {
+            Level::Bits256 => Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8,
+            Level::Bits512 => Code::EVEX_Vinserti64x4_zmm_k1z_zmm_ymmm256_imm8,
+        }
+    }
+
+    /// Takes the upper half of a register out.
+    pub(super) const fn extract(self) -> Code {
+        match self {
+            Level::Bits256 => Code::VEX_Vextracti128_xmmm128_ymm_imm8,
+            Level::Bits512 => Code::EVEX_Vextracti64x4_ymmm256_k1z_zmm_imm8,
+        }
+    }
+
+    /// Loads a half.
+    pub(super) const fn load_half(self) -> Code {
+        match self {
+            Level::Bits256 => Code::VEX_Vmovups_xmm_xmmm128,
+            Level::Bits512 => Code::VEX_Vmovups_ymm_ymmm256,
+        }
+    }
+
+    /// Loads both halves.
+    pub(super) const fn load(self) -> Code {
+        match self {
+            Level::Bits256 => Code::VEX_Vmovups_ymm_ymmm256,
+            Level::Bits512 => Code::EVEX_Vmovups_zmm_k1z_zmmm512,
+        }
+    }
+
+    /// Whether `code` loads or moves a half and does nothing else.
+    pub(super) fn is_load_of_half(self, code: Code) -> bool {
+        use Code::*;
+        match self {
+            Level::Bits256 => matches!(code, VEX_Vmovups_xmm_xmmm128 | VEX_Vmovdqu_xmm_xmmm128),
+            Level::Bits512 => matches!(code, VEX_Vmovups_ymm_ymmm256 | VEX_Vmovdqu_ymm_ymmm256),
+        }
+    }
+
+    /// What stores both halves, if `code` stores one and does nothing else.
+    pub(super) fn store_of_both(self, code: Code) -> Option<Code> {
+        use Code::*;
+        Some(match (self, code) {
+            (Level::Bits256, VEX_Vmovups_xmmm128_xmm) => VEX_Vmovups_ymmm256_ymm,
+            (Level::Bits256, VEX_Vmovdqu_xmmm128_xmm) => VEX_Vmovdqu_ymmm256_ymm,
+            (Level::Bits512, VEX_Vmovups_ymmm256_ymm) => EVEX_Vmovups_zmmm512_k1z_zmm,
+            (Level::Bits512, VEX_Vmovdqu_ymmm256_ymm) => EVEX_Vmovdqu32_zmmm512_k1z_zmm,
+            _ => return None,
+        })
+    }
+
+    /// The load that does for adjacent memory what two of `code` do for its halves.
+    pub(super) fn load_of_both(self, code: Code) -> Option<Code> {
+        if self.is_load_of_half(code) {
+            return self.wide(code);
+        }
+        Some(self.widenings().iter().find(|widening| widening.low == code)?.whole)
+    }
+
+    /// The all-zeros or all-ones idiom that fills a wide register.
+    pub(super) fn idiom(self, code: Code) -> Option<Code> {
+        match (self, code) {
+            // What writes the lower bits of a register clears all above.
+            (Level::Bits512, Code::VEX_Vpxor_ymm_ymm_ymmm256) => Some(code),
+            _ => self.wide(code),
+        }
+    }
+
+    /// The form of a broadcast that fills a wide register.
+    pub(super) fn broadcast(self, code: Code) -> Option<Code> {
+        use Code::*;
+        Some(match (self, code) {
+            (Level::Bits256, VEX_Vpbroadcastb_xmm_xmmm8) => VEX_Vpbroadcastb_ymm_xmmm8,
+            (Level::Bits256, VEX_Vpbroadcastw_xmm_xmmm16) => VEX_Vpbroadcastw_ymm_xmmm16,
+            (Level::Bits256, VEX_Vpbroadcastd_xmm_xmmm32) => VEX_Vpbroadcastd_ymm_xmmm32,
+            (Level::Bits256, VEX_Vpbroadcastq_xmm_xmmm64) => VEX_Vpbroadcastq_ymm_xmmm64,
+            (Level::Bits256, VEX_Vbroadcastss_xmm_xmm) => VEX_Vbroadcastss_ymm_xmm,
+            (Level::Bits256, VEX_Vbroadcastss_xmm_m32) => VEX_Vbroadcastss_ymm_m32,
+            (Level::Bits512, VEX_Vpbroadcastb_ymm_xmmm8) => EVEX_Vpbroadcastb_zmm_k1z_xmmm8,
+            (Level::Bits512, VEX_Vpbroadcastw_ymm_xmmm16) => EVEX_Vpbroadcastw_zmm_k1z_xmmm16,
+            (Level::Bits512, VEX_Vpbroadcastd_ymm_xmmm32) => EVEX_Vpbroadcastd_zmm_k1z_xmmm32,
+            (Level::Bits512, VEX_Vpbroadcastq_ymm_xmmm64) => EVEX_Vpbroadcastq_zmm_k1z_xmmm64,
+            (Level::Bits512, VEX_Vbroadcastss_ymm_xmm | VEX_Vbroadcastss_ymm_m32) => {
+                EVEX_Vbroadcastss_zmm_k1z_xmmm32
+            }
+            _ => return None,
+        })
+    }
+
+    /// The widenings of halves and wholes.
+    pub(super) fn widenings(self) -> &'static [Widening] {
+        match self {
+            Level::Bits256 => &WIDENINGS_256,
+            Level::Bits512 => &WIDENINGS_512,
+        }
+    }
+
+    /// The immediate of the wide form of `code` that does to each half what these do; in most forms
+    /// one immediate is for both halves, in some each bit is for one lane (Intel SDM volume 2).
+    pub(super) fn immediate(self, code: Code, lo: i64, hi: i64) -> Option<i64> {
+        use Code::*;
+        let lanes = match code {
+            VEX_Vpblendd_xmm_xmm_xmmm128_imm8 | VEX_Vblendps_xmm_xmm_xmmm128_imm8 => 4,
+            VEX_Vblendpd_xmm_xmm_xmmm128_imm8
+            | VEX_Vpermilpd_xmm_xmmm128_imm8
+            | VEX_Vshufpd_xmm_xmm_xmmm128_imm8 => 2,
+            VEX_Vpermilpd_ymm_ymmm256_imm8 | VEX_Vshufpd_ymm_ymm_ymmm256_imm8 => 4,
+            _ => return (lo == hi).then_some(lo),
+        };
+        let mask = (1 << lanes) - 1;
+        Some((lo & mask) | (hi & mask) << lanes)
+    }
 }
 
-static WIDE: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
+fn is_xmm(kind: K) -> bool {
+    matches!(kind, K::xmm_or_mem | K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4)
+}
+
+fn is_ymm(kind: K) -> bool {
+    matches!(kind, K::ymm_or_mem | K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4)
+}
+
+fn is_zmm(kind: K) -> bool {
+    matches!(kind, K::zmm_or_mem | K::zmm_reg | K::zmm_rm | K::zmm_vvvv)
+}
+
+/// What an operand of an instruction is, but for its width.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Form {
+    /// A register of the instruction's width.
+    Whole,
+    /// The same, or memory that it writes.
+    Store,
+    Xmm,
+    Other(u32),
+}
+
+/// The mnemonic and the operands, those of registers of its width known by `is_whole`.
+fn forms(code: Code, is_whole: fn(K) -> bool) -> (Mnemonic, Vec<Form>) {
+    let info = code.op_code();
+    let form = |at: u32| {
+        let kind = info.op_kind(at);
+        let memory = matches!(kind, K::xmm_or_mem | K::ymm_or_mem | K::zmm_or_mem);
+        match kind {
+            kind if is_whole(kind) && at == 0 && memory => Form::Store,
+            kind if is_whole(kind) => Form::Whole,
+            kind if is_xmm(kind) => Form::Xmm,
+            kind => Form::Other(kind as u32),
+        }
+    };
+    (code.mnemonic(), (0..info.op_count()).map(form).collect())
+}
+
+static WIDE_256: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
     let forms = |length: u32| {
         Code::values().filter(move |code| {
             let info = code.op_code();
@@ -20,8 +197,7 @@ static WIDE: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
     // Two forms of one instruction differ in the length bit and the widths of operands alone.
     let key = |code: Code| {
         let info = code.op_code();
-        let store = info.op_kind(0) as u32 == iced_x86::OpCodeOperandKind::xmm_or_mem as u32
-            || info.op_kind(0) as u32 == iced_x86::OpCodeOperandKind::ymm_or_mem as u32;
+        let store = matches!(info.op_kind(0), K::xmm_or_mem | K::ymm_or_mem);
         let form = (info.op_code(), info.op_count(), info.w(), store, info.group_index());
         (code.mnemonic(), info.table() as u32, info.mandatory_prefix() as u32, form)
     };
@@ -31,6 +207,47 @@ static WIDE: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
         .collect();
     forms(1).filter_map(|code| narrow.get(&key(code)).map(|narrow| (*narrow, code))).collect()
 });
+
+static WIDE_512: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
+    let of = |encoding: EncodingKind, length: u32| {
+        Code::values().filter(move |code| {
+            let info = code.op_code();
+            info.encoding() == encoding && info.l() == length
+        })
+    };
+    // Instructions that write masks, or were left out of AVX-512, have no form of these operands.
+    let wide: HashMap<_, _> =
+        of(EncodingKind::EVEX, 2).map(|code| (forms(code, is_zmm), code)).collect();
+    let lanewise = of(EncodingKind::VEX, 1)
+        .filter(|code| is_lanewise(code.mnemonic()) || is_within_halves(*code));
+    let pair = |code: Code| {
+        let (mnemonic, operands) = forms(code, is_ymm);
+        Some((code, *wide.get(&(name_in_evex(mnemonic), operands))?))
+    };
+    lanewise.filter_map(pair).collect()
+});
+
+/// Whether what crosses 128-bit lanes stays within 256 bits in the 512-bit form.
+fn is_within_halves(code: Code) -> bool {
+    code == Code::VEX_Vpermq_ymm_ymmm256_imm8
+}
+
+/// The mnemonic that an instruction has in AVX-512, where lanes can be masked and so have a width.
+fn name_in_evex(mnemonic: Mnemonic) -> Mnemonic {
+    use Mnemonic::*;
+    match mnemonic {
+        Vpand => Vpandd,
+        Vpandn => Vpandnd,
+        Vpor => Vpord,
+        Vpxor => Vpxord,
+        Vmovdqu => Vmovdqu32,
+        Vmovdqa => Vmovdqa32,
+        // The upper bits of their immediate scale, and are zero here.
+        Vroundps => Vrndscaleps,
+        Vroundpd => Vrndscalepd,
+        same => same,
+    }
+}
 
 fn is_lanewise(mnemonic: Mnemonic) -> bool {
     use Mnemonic::*;
@@ -207,8 +424,8 @@ impl Widening {
     }
 }
 
-/// The instructions that widen the low and the high eight bytes of a register, and the one that
-/// widens all sixteen. The high half is unpacked with zeros, or moved down and then widened.
+/// The instructions that widen the lower and the upper half of a register, and the one that widens
+/// all of it. The upper half is unpacked with zeros, or moved down and then widened.
 #[derive(Debug)]
 pub(super) struct Widening {
     pub(super) low: Code,
@@ -217,11 +434,12 @@ pub(super) struct Widening {
     pub(super) whole: Code,
 }
 
-pub(super) static WIDENINGS: [Widening; 6] = {
+const fn widening(low: Code, high: Option<Code>, whole: Code) -> Widening {
+    Widening { low, high, whole }
+}
+
+static WIDENINGS_256: [Widening; 6] = {
     use Code::*;
-    const fn widening(low: Code, high: Option<Code>, whole: Code) -> Widening {
-        Widening { low, high, whole }
-    }
     [
         widening(
             VEX_Vpmovzxbw_xmm_xmmm64,
@@ -244,31 +462,28 @@ pub(super) static WIDENINGS: [Widening; 6] = {
     ]
 };
 
-/// The immediate of the 256-bit form of `code` that does to each half what these do; in most forms
-/// one immediate is for both halves, in some each bit is for one lane (Intel SDM volume 2).
-pub(super) fn immediate(code: Code, lo: i64, hi: i64) -> Option<i64> {
-    let lanes = match code {
-        Code::VEX_Vpblendd_xmm_xmm_xmmm128_imm8 | Code::VEX_Vblendps_xmm_xmm_xmmm128_imm8 => 4,
-        Code::VEX_Vblendpd_xmm_xmm_xmmm128_imm8
-        | Code::VEX_Vpermilpd_xmm_xmmm128_imm8
-        | Code::VEX_Vshufpd_xmm_xmm_xmmm128_imm8 => 2,
-        _ => return (lo == hi).then_some(lo),
-    };
-    let mask = (1 << lanes) - 1;
-    Some((lo & mask) | (hi & mask) << lanes)
-}
+static WIDENINGS_512: [Widening; 6] = {
+    use Code::*;
+    [
+        widening(VEX_Vpmovzxbw_ymm_xmmm128, None, EVEX_Vpmovzxbw_zmm_k1z_ymmm256),
+        widening(VEX_Vpmovzxwd_ymm_xmmm128, None, EVEX_Vpmovzxwd_zmm_k1z_ymmm256),
+        widening(VEX_Vpmovzxdq_ymm_xmmm128, None, EVEX_Vpmovzxdq_zmm_k1z_ymmm256),
+        widening(VEX_Vpmovsxbw_ymm_xmmm128, None, EVEX_Vpmovsxbw_zmm_k1z_ymmm256),
+        widening(VEX_Vpmovsxwd_ymm_xmmm128, None, EVEX_Vpmovsxwd_zmm_k1z_ymmm256),
+        widening(VEX_Vpmovsxdq_ymm_xmmm128, None, EVEX_Vpmovsxdq_zmm_k1z_ymmm256),
+    ]
+};
 
-/// The form of a broadcast that fills 256 bits.
-pub(super) fn broadcast(code: Code) -> Option<Code> {
-    Some(match code {
-        Code::VEX_Vpbroadcastb_xmm_xmmm8 => Code::VEX_Vpbroadcastb_ymm_xmmm8,
-        Code::VEX_Vpbroadcastw_xmm_xmmm16 => Code::VEX_Vpbroadcastw_ymm_xmmm16,
-        Code::VEX_Vpbroadcastd_xmm_xmmm32 => Code::VEX_Vpbroadcastd_ymm_xmmm32,
-        Code::VEX_Vpbroadcastq_xmm_xmmm64 => Code::VEX_Vpbroadcastq_ymm_xmmm64,
-        Code::VEX_Vbroadcastss_xmm_xmm => Code::VEX_Vbroadcastss_ymm_xmm,
-        Code::VEX_Vbroadcastss_xmm_m32 => Code::VEX_Vbroadcastss_ymm_m32,
-        _ => return None,
-    })
+/// Whether `code` moves data between the halves of a register.
+pub(crate) fn crosses(code: Code) -> bool {
+    let levels = [Level::Bits256, Level::Bits512];
+    code == Code::VEX_Vpermq_ymm_ymmm256_imm8
+        || code == Code::EVEX_Vpermq_zmm_k1z_zmmm512b64_imm8
+        || levels.iter().any(|level| {
+            code == level.insert()
+                || code == level.extract()
+                || level.widenings().iter().any(|widening| widening.whole == code)
+        })
 }
 
 /// Whether `code`, of 256 bits, narrows lanes of two registers into one, within 128 bits.
@@ -282,23 +497,14 @@ pub(super) fn is_narrowing(code: Code) -> bool {
     )
 }
 
-/// The load that does for adjacent memory what two of `code` do for its halves.
-pub(super) fn load_of_both(code: Code) -> Option<Code> {
-    Some(match code {
-        Code::VEX_Vmovdqu_xmm_xmmm128 => Code::VEX_Vmovdqu_ymm_ymmm256,
-        Code::VEX_Vmovups_xmm_xmmm128 => Code::VEX_Vmovups_ymm_ymmm256,
-        code => WIDENINGS.iter().find(|widening| widening.low == code)?.whole,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::OpCodeOperandKind as K;
 
     #[test]
     fn immediates_of_lanes_are_side_by_side() {
         use Code::*;
+        let immediate = |code, lo, hi| Level::Bits256.immediate(code, lo, hi);
         assert_eq!(immediate(VEX_Vpblendd_xmm_xmm_xmmm128_imm8, 0x8, 0x3), Some(0x38));
         assert_eq!(immediate(VEX_Vshufpd_xmm_xmm_xmmm128_imm8, 1, 2), Some(0b1001));
         assert_eq!(immediate(VEX_Vpblendw_xmm_xmm_xmmm128_imm8, 0x81, 0x81), Some(0x81));
@@ -308,6 +514,7 @@ mod tests {
     #[test]
     fn forms_differ_in_width_alone() {
         use Code::*;
+        let wide = |code| Level::Bits256.wide(code);
         assert_eq!(wide(VEX_Vpaddw_xmm_xmm_xmmm128), Some(VEX_Vpaddw_ymm_ymm_ymmm256));
         assert_eq!(wide(VEX_Vpsllw_xmm_xmm_imm8), Some(VEX_Vpsllw_ymm_ymm_imm8));
         assert_eq!(wide(VEX_Vpsllw_xmm_xmm_xmmm128), Some(VEX_Vpsllw_ymm_ymm_xmmm128));
@@ -319,7 +526,7 @@ mod tests {
         assert_eq!(wide(VEX_Vmovups_xmm_xmmm128), Some(VEX_Vmovups_ymm_ymmm256));
         assert_eq!(wide(VEX_Vpmovzxbw_xmm_xmmm64), None);
         assert_eq!(wide(VEX_Vptest_xmm_xmmm128), None);
-        for (narrow, wide) in WIDE.iter() {
+        for (narrow, wide) in WIDE_256.iter() {
             let (narrow, wide) = (narrow.op_code(), wide.op_code());
             for at in 0..narrow.op_count() {
                 let fits = match (narrow.op_kind(at), wide.op_kind(at)) {
@@ -332,6 +539,24 @@ mod tests {
                 };
                 assert!(fits, "{narrow:?} {wide:?}");
             }
+        }
+    }
+
+    #[test]
+    fn forms_of_512_bits_have_the_same_operands() {
+        use Code::*;
+        let wide = |code| Level::Bits512.wide(code);
+        assert_eq!(wide(VEX_Vpaddw_ymm_ymm_ymmm256), Some(EVEX_Vpaddw_zmm_k1z_zmm_zmmm512));
+        assert_eq!(wide(VEX_Vpand_ymm_ymm_ymmm256), Some(EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32));
+        assert_eq!(wide(VEX_Vpsllw_ymm_ymm_imm8), Some(EVEX_Vpsllw_zmm_k1z_zmmm512_imm8));
+        assert_eq!(wide(VEX_Vpsllw_ymm_ymm_xmmm128), Some(EVEX_Vpsllw_zmm_k1z_zmm_xmmm128));
+        assert_eq!(wide(VEX_Vmovups_ymm_ymmm256), Some(EVEX_Vmovups_zmm_k1z_zmmm512));
+        assert_eq!(wide(VEX_Vmovdqu_ymmm256_ymm), Some(EVEX_Vmovdqu32_zmmm512_k1z_zmm));
+        assert_eq!(wide(VEX_Vpermq_ymm_ymmm256_imm8), Some(EVEX_Vpermq_zmm_k1z_zmmm512b64_imm8));
+        assert_eq!(wide(VEX_Vpcmpeqb_ymm_ymm_ymmm256), Some(EVEX_Vpcmpeqb_kr_k1_zmm_zmmm512));
+        assert_eq!(wide(VEX_Vphaddw_ymm_ymm_ymmm256), None);
+        for (narrow, wide) in WIDE_512.iter() {
+            assert!(narrow.op_code().l() == 1 && wide.op_code().l() == 2, "{narrow:?} {wide:?}");
         }
     }
 }

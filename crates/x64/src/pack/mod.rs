@@ -1,4 +1,5 @@
-//! Pairs of equal 128-bit instructions become one instruction of 256 bits.
+//! Pairs of equal 128-bit instructions become one instruction of 256 bits; then, where there is
+//! AVX-512, pairs of these one of 512.
 //!
 //! Works on selected machine code, where nearly all of AVX2 does to each half of a register what the
 //! 128-bit form does to the whole: so two instructions of one kind in a block, that do not depend on
@@ -17,17 +18,19 @@
 
 mod facts;
 mod lanes;
+mod masks;
 mod order;
 mod rebuild;
 mod seeds;
 
+pub(crate) use lanes::crosses;
 pub(crate) use rebuild::TILE;
 
 use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, x86};
 use iced_x86::Code;
-use lanes::{WIDENINGS, Widening, broadcast, immediate, is_narrowing, load_of_both, wide};
+use lanes::{Widening, is_narrowing};
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -47,8 +50,10 @@ const PARAM_REACH: usize = 12;
 /// How deep trials may nest.
 const MAX_TRIALS: usize = 2;
 
-/// Costs in quarters of an instruction, before loops weigh in.
+/// Costs in quarters of an instruction, before loops weigh in. What a pack saves where it is of 256
+/// bits, and where it is of 512, for which processors have fewer units.
 const INST: i64 = 4;
+const WIDEST_INST: i64 = 2;
 /// To put two registers together.
 const JOIN: i64 = 5;
 /// To load the upper half where it was loaded anyway.
@@ -59,11 +64,21 @@ const UNFOLD: i64 = 8;
 const SPLIT: i64 = 5;
 const SPLIT_STORE: i64 = 2;
 
+/// What becomes of what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Level {
+    /// Two of 128 bits become one of 256.
+    Bits256,
+    /// Two of 256 bits become one of 512.
+    Bits512,
+}
+
 /// Packs what pays.
-pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants) {
+pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants, level: Level) {
     let facts = Facts::new(vcode);
     let insts = vcode.blocks.iter().map(|block| block.insts.len()).sum::<usize>();
     let mut packer = Packer {
+        level,
         vregs: vcode.vregs,
         vcode,
         facts,
@@ -202,6 +217,7 @@ struct Merge {
 }
 
 struct Packer<'a> {
+    level: Level,
     vcode: &'a VCode,
     facts: Facts,
     vregs: usize,
@@ -232,6 +248,12 @@ struct Packer<'a> {
 impl<'a> Packer<'a> {
     fn new_reg(&mut self) -> VReg {
         let reg = VReg::new(self.vregs, RegClass::Float);
+        self.vregs += 1;
+        reg
+    }
+
+    fn new_mask(&mut self) -> VReg {
+        let reg = VReg::new(self.vregs, RegClass::Vector);
         self.vregs += 1;
         reg
     }
@@ -366,14 +388,15 @@ impl<'a> Packer<'a> {
         let Def::Inst(place) = self.facts.def(reg) else { return None };
         let (narrow, ops) = x86(self.inst(place))?;
         let (code, from) = match (narrow, ops) {
-            (
-                Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
-                &[_, Opnd::Mem(Mem::Constant(constant))],
-            ) => (Code::VEX_Vmovups_ymm_ymmm256, Wide::Constants(constant, constant)),
-            (code, &[_, Opnd::Use(from) | Opnd::UseReg(from)]) => {
-                (broadcast(code)?, Wide::Scalar(from))
+            (code, &[_, Opnd::Mem(Mem::Constant(constant))])
+                if self.level.is_load_of_half(code) =>
+            {
+                (self.level.load(), Wide::Constants(constant, constant))
             }
-            (code, &[_, Opnd::Mem(_)]) => (broadcast(code)?, Wide::Memory(place)),
+            (code, &[_, Opnd::Use(from) | Opnd::UseReg(from)]) => {
+                (self.level.broadcast(code)?, Wide::Scalar(from))
+            }
+            (code, &[_, Opnd::Mem(_)]) => (self.level.broadcast(code)?, Wide::Memory(place)),
             _ => return None,
         };
         let ops = vec![Wide::Def, from];
@@ -397,7 +420,7 @@ impl<'a> Packer<'a> {
         if let (Kind::Idiom { code, .. }, Kind::Idiom { code: same, .. }) =
             (&self.inst(one).kind, &self.inst(other).kind)
         {
-            let code = wide(*code).filter(|_| code == same)?;
+            let code = self.level.idiom(*code).filter(|_| code == same)?;
             return Some(self.push(lo, hi, How::Idiom { lo: one, hi: other, code }));
         }
         if let Some((code, from)) = self.widening(one, other) {
@@ -406,7 +429,9 @@ impl<'a> Packer<'a> {
         }
         let (narrow, one_ops) = x86(self.inst(one))?;
         let (same, other_ops) = x86(self.inst(other))?;
-        if let Some(widening) = WIDENINGS.iter().find(|widening| widening.low == narrow)
+        if self.level == Level::Bits256
+            && let Some(widening) =
+                self.level.widenings().iter().find(|widening| widening.low == narrow)
             && narrow == same
             && let (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(too) | Opnd::UseReg(too)) =
                 (one_ops[1], other_ops[1])
@@ -421,14 +446,15 @@ impl<'a> Packer<'a> {
             }
             return Some(pack);
         }
-        if let Some(code) = load_of_both(narrow)
+        if let Some(code) = self.level.load_of_both(narrow)
             && narrow == same
             && self.can_merge(one, other)
         {
             let ops = vec![Wide::Def, Wide::Memory(one)];
             return Some(self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops }));
         }
-        let code = wide(narrow).filter(|_| narrow == same && one_ops.len() == other_ops.len())?;
+        let alike = narrow == same && one_ops.len() == other_ops.len();
+        let code = self.level.wide(narrow).filter(|_| alike)?;
         if is_narrowing(code)
             && let Some(pairs) = self.pays_to_narrow_along(one, other, depth)
         {
@@ -445,7 +471,9 @@ impl<'a> Packer<'a> {
             match (one_ops[at], other_ops[at]) {
                 (Opnd::Def(_), Opnd::Def(_)) => at == 0,
                 (Opnd::Mod { .. }, Opnd::Mod { .. }) => at == 0,
-                (Opnd::Imm(one), Opnd::Imm(other)) => immediate(narrow, one, other).is_some(),
+                (Opnd::Imm(one), Opnd::Imm(other)) => {
+                    self.level.immediate(narrow, one, other).is_some()
+                }
                 (Opnd::Use(one) | Opnd::UseReg(one), Opnd::Use(other) | Opnd::UseReg(other)) => {
                     both || one == other
                 }
@@ -467,7 +495,7 @@ impl<'a> Packer<'a> {
                     Wide::Mod(self.source(from, other, depth + 1))
                 }
                 (Opnd::Imm(one), Opnd::Imm(other)) => {
-                    Wide::Imm(immediate(narrow, one, other).unwrap_or(one))
+                    Wide::Imm(self.level.immediate(narrow, one, other).unwrap_or(one))
                 }
                 (Opnd::Use(from) | Opnd::UseReg(from), Opnd::Use(other) | Opnd::UseReg(other)) => {
                     if self.is_wide_operand(code, at) {
@@ -531,11 +559,9 @@ impl<'a> Packer<'a> {
     }
 
     fn is_wide_operand(&self, code: Code, at: usize) -> bool {
-        use iced_x86::OpCodeOperandKind as K;
-        matches!(
-            code.op_code().op_kind(at as u32),
-            K::ymm_or_mem | K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4
-        )
+        let info = code.op_code();
+        // What a blend chooses by is no operand of its form with a mask.
+        at >= info.op_count() as usize || self.level.is_wide(info.op_kind(at as u32))
     }
 
     fn unfold(&mut self, place: Place) -> VReg {
@@ -550,7 +576,7 @@ impl<'a> Packer<'a> {
     fn widening(&self, one: Place, other: Place) -> Option<(Code, VReg)> {
         let (low, low_ops) = x86(self.inst(one))?;
         let (high, high_ops) = x86(self.inst(other))?;
-        let widening = WIDENINGS.iter().find(|widening| widening.low == low)?;
+        let widening = self.level.widenings().iter().find(|widening| widening.low == low)?;
         let reg = |op: Option<&Opnd>| match op {
             Some(Opnd::Use(reg) | Opnd::UseReg(reg)) => Some(*reg),
             _ => None,
@@ -560,7 +586,11 @@ impl<'a> Packer<'a> {
             Def::Inst(place) => Some(self.inst(place)),
             _ => None,
         };
-        let whole = if Some(high) == widening.high {
+        let whole = if self.level == Level::Bits512 {
+            let up = reg(high_ops.get(1)).filter(|_| high == low)?;
+            let (moved, ops) = x86(made(up)?)?;
+            moved == Level::Bits256.extract() && reg(ops.get(1)) == Some(from)
+        } else if Some(high) == widening.high {
             let zero = made(reg(high_ops.get(2))?)?;
             let is_zero =
                 matches!(zero.kind, Kind::Idiom { code: Code::VEX_Vpxor_xmm_xmm_xmmm128, .. });
@@ -659,13 +689,17 @@ impl<'a> Packer<'a> {
     /// What the packs and joins from these on save, in weighted quarters of an instruction.
     fn gain(&self, packs: usize, joins: usize) -> i64 {
         let mut gain = 0;
+        let inst = match self.level {
+            Level::Bits256 => INST,
+            Level::Bits512 => WIDEST_INST,
+        };
         for (at, pack) in self.packs.iter().enumerate().skip(packs) {
             match &pack.how {
                 How::Insts { lo, hi, .. } if lo == hi => {}
-                How::Insts { lo, .. } => gain += INST * self.facts.weight(lo.0),
+                How::Insts { lo, .. } => gain += inst * self.facts.weight(lo.0),
                 // Signed, it takes as many instructions as before.
                 How::Lows { widening, .. } if widening.high.is_none() => {}
-                How::Lows { lo, .. } => gain += INST * self.facts.weight(lo.0),
+                How::Lows { lo, .. } => gain += inst * self.facts.weight(lo.0),
                 How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
                 How::Narrow { .. } | How::Params { .. } => {}
             }
@@ -678,7 +712,7 @@ impl<'a> Packer<'a> {
         }
         for step in &self.journal {
             if let Step::Merge([place, _]) = step {
-                gain += INST * self.facts.weight(place.0);
+                gain += inst * self.facts.weight(place.0);
             }
         }
         for join in &self.joins[joins..] {
@@ -693,10 +727,7 @@ impl<'a> Packer<'a> {
         let loaded = |reg: VReg| match self.facts.def(reg) {
             Def::Inst(place) => matches!(
                 x86(self.inst(place)),
-                Some((
-                    Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128,
-                    [_, Opnd::Mem(_)]
-                ))
+                Some((code, [_, Opnd::Mem(_)])) if self.level.is_load_of_half(code)
             ),
             _ => false,
         };

@@ -2,10 +2,12 @@
 
 use super::facts::{Place, x86};
 use super::lanes::Widening;
+use super::masks::{self, Lanes};
 use super::{How, Join, Pack, Packer, Source, Wide, after};
 use crate::vcode::{Block, Edge, Inst, Kind, Mem, Opnd, Opnds, VCode};
 use cranelift_codegen::ir::{ConstantData, RelSourceLoc};
 use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
+use egraft_loops::Access;
 use iced_x86::Code;
 use regalloc2::{OperandKind, RegClass, VReg};
 use rustc_hash::FxHashMap;
@@ -47,8 +49,9 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
     }
     sunk.values_mut().for_each(|places| places.sort_unstable());
     let out = Vec::new();
+    let masks = masks(&mut packer);
     let mut rebuilder =
-        Rebuilder { packer, constants, halves, late_halves, joins, sunk, loaded, out };
+        Rebuilder { packer, constants, halves, masks, late_halves, joins, sunk, loaded, out };
     let count = rebuilder.packer.vcode.blocks.len();
     let blocks = (0..count).map(|block| rebuilder.block(block)).collect();
     let packer = rebuilder.packer;
@@ -57,10 +60,20 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
         vregs: packer.vregs,
         outgoing_args: packer.vcode.outgoing_args,
         calls: packer.vcode.calls,
-        wide: true,
+        vector_bytes: packer.level.bytes(),
     };
     drop_unread(&mut vcode);
     vcode
+}
+
+/// A register for each comparison that makes a mask.
+fn masks(packer: &mut Packer<'_>) -> Vec<Option<VReg>> {
+    let is_mask = |pack: &Pack| match &pack.how {
+        How::Insts { code, .. } => masks::comparison(*code).is_some(),
+        _ => false,
+    };
+    let are_masks: Vec<bool> = packer.packs.iter().map(is_mask).collect();
+    are_masks.into_iter().map(|is_mask| is_mask.then(|| packer.new_mask())).collect()
 }
 
 /// Drops instructions on vectors whose results nothing reads: what only narrow ones read.
@@ -82,7 +95,7 @@ fn drop_unread(vcode: &mut VCode) {
                     let mut made = made.peekable();
                     !inst.has_effect()
                         && made.peek().is_some()
-                        && made.all(|op| op.class() == RegClass::Float && !read[op.vreg().vreg()])
+                        && made.all(|op| op.class() != RegClass::Int && !read[op.vreg().vreg()])
                 }
                 _ => false,
             };
@@ -95,6 +108,12 @@ fn drop_unread(vcode: &mut VCode) {
         kept.reverse();
         block.insts = kept;
     }
+}
+
+/// An access to as many bytes again, behind those of `inst`.
+fn both(inst: &Inst) -> Inst {
+    let access = inst.access.map(|access| Access { bytes: 2 * access.bytes, ..access });
+    Inst { access, ..inst.clone() }
 }
 
 /// The upper half of a pack where it is taken out.
@@ -110,6 +129,8 @@ struct Rebuilder<'a, 'c> {
     constants: &'c mut VCodeConstants,
     /// A register for the upper half of each pack that needs one.
     halves: Vec<Option<Half>>,
+    /// A register for the mask of each pack that is a comparison of 512 bits.
+    masks: Vec<Option<VReg>>,
     /// Packs whose halves are taken out where a block begins.
     late_halves: FxHashMap<usize, Vec<usize>>,
     /// What is to be put together behind each point.
@@ -162,7 +183,7 @@ impl Rebuilder<'_, '_> {
             && let Some(Opnd::Mem(mem)) = ops.iter().find(|op| matches!(op, Opnd::Mem(_)))
         {
             let ops = smallvec![Opnd::Def(reg), Opnd::Mem(*mem)];
-            self.put_as(inst, Code::VEX_Vmovups_xmm_xmmm128, ops);
+            self.put_as(inst, self.packer.level.load_half(), ops);
             let joins = self.loaded.remove(&place).unwrap_or_default();
             self.put_together(joins, inst.srcloc);
         }
@@ -172,12 +193,9 @@ impl Rebuilder<'_, '_> {
                 && let Some((code, [Opnd::Mem(mem), _])) = x86(first)
             {
                 let wide = self.packer.packs[merge.pack].to;
-                let code = match code {
-                    Code::VEX_Vmovups_xmmm128_xmm => Code::VEX_Vmovups_ymmm256_ymm,
-                    _ => Code::VEX_Vmovdqu_ymmm256_ymm,
-                };
+                let code = self.packer.level.store_of_both(code).unwrap_or(code);
                 let ops = smallvec![Opnd::Mem(*mem), Opnd::UseReg(wide)];
-                self.put_as(first, code, ops);
+                self.put_as(&both(first), code, ops);
             }
             return;
         }
@@ -186,7 +204,7 @@ impl Rebuilder<'_, '_> {
         {
             let wide = self.packer.packs[pack].to;
             let ops = smallvec![Opnd::Mem(*mem), Opnd::UseReg(wide), Opnd::Imm(1)];
-            return self.put_as(inst, Code::VEX_Vextracti128_xmmm128_ymm_imm8, ops);
+            return self.put_as(inst, self.packer.level.extract(), ops);
         }
         let Some(pack) = self.packer.pack_at(place) else {
             let mut inst = inst.clone();
@@ -197,14 +215,31 @@ impl Rebuilder<'_, '_> {
         let to = *to;
         match how {
             How::Insts { lo, hi, code, ops } if *lo.max(hi) == place => {
-                let (code, ops) = (*code, ops.clone());
+                let (mut code, ops, merged) = (*code, ops.clone(), lo != hi);
                 let from = ops.iter().find_map(|op| match op {
-                    Wide::Memory(place) => Some(self.packer.inst(*place)),
+                    Wide::Memory(place) if merged => Some(both(self.packer.inst(*place))),
+                    Wide::Memory(place) => Some(self.packer.inst(*place).clone()),
                     _ => None,
                 });
-                let ops: Opnds = ops.iter().map(|op| self.operand(op, to)).collect();
+                let ops = match masks::blend(code) {
+                    Some(lanes) => {
+                        let (blend, ops) = self.blend(lanes, &ops, to, inst.srcloc);
+                        code = blend;
+                        ops
+                    }
+                    None => ops.iter().map(|op| self.operand(op, to)).collect(),
+                };
+                if let Some(comparison) = masks::comparison(code) {
+                    let mask = self.masks[pack].expect("every comparison has a mask");
+                    let mut ops = ops;
+                    ops[0] = Opnd::Def(mask);
+                    self.put(inst.srcloc, code, ops);
+                    let ops = smallvec![Opnd::Def(to), Opnd::UseReg(mask)];
+                    self.put(inst.srcloc, comparison.lanes.to_vector, ops);
+                    return self.take_half(pack, inst.srcloc);
+                }
                 match from {
-                    Some(from) => self.put_as(from, code, ops),
+                    Some(from) => self.put_as(&from, code, ops),
                     None => self.put(inst.srcloc, code, ops),
                 }
                 self.take_half(pack, inst.srcloc);
@@ -235,6 +270,40 @@ impl Rebuilder<'_, '_> {
                 self.take_half(pack, inst.srcloc);
             }
             _ => {}
+        }
+    }
+
+    /// A blend by a mask: that of a comparison, or one made of what the blend chooses by.
+    fn blend(
+        &mut self,
+        lanes: &'static Lanes,
+        ops: &[Wide],
+        to: VReg,
+        srcloc: RelSourceLoc,
+    ) -> (Code, Opnds) {
+        let [rest @ .., by] = ops else { unreachable!("a blend has operands") };
+        let compared = match by {
+            Wide::Use(Source::Pack(pack)) => {
+                self.masks[*pack].zip(self.compared(*pack)).filter(|(_, by)| by.are_lanes_of(lanes))
+            }
+            _ => None,
+        };
+        let mut operands: Opnds = rest.iter().map(|op| self.operand(op, to)).collect();
+        let (mask, lanes) = compared.unwrap_or_else(|| {
+            let mask = self.packer.new_mask();
+            let by = self.operand(by, to);
+            self.put(srcloc, lanes.to_mask, smallvec![Opnd::Def(mask), by]);
+            (mask, lanes)
+        });
+        operands.push(Opnd::Mask(mask));
+        (lanes.blend, operands)
+    }
+
+    /// The lanes of the comparison that a pack is.
+    fn compared(&self, pack: usize) -> Option<&'static Lanes> {
+        match &self.packer.packs[pack].how {
+            How::Insts { code, .. } => masks::comparison(*code).map(|found| found.lanes),
+            _ => None,
         }
     }
 
@@ -346,7 +415,7 @@ impl Rebuilder<'_, '_> {
         if let Some(Half { reg: half, .. }) = self.halves[pack] {
             let wide = self.packer.packs[pack].to;
             let ops = smallvec![Opnd::Def(half), Opnd::UseReg(wide), Opnd::Imm(1)];
-            self.put(srcloc, Code::VEX_Vextracti128_xmmm128_ymm_imm8, ops);
+            self.put(srcloc, self.packer.level.extract(), ops);
         }
     }
 
@@ -359,11 +428,11 @@ impl Rebuilder<'_, '_> {
                 && self.packer.facts.uses(join.hi).len() <= 1
                 && join.lo != join.hi
                 && let Kind::X86 { code, ops, .. } = &mut last.kind
-                && matches!(*code, Code::VEX_Vmovups_xmm_xmmm128 | Code::VEX_Vmovdqu_xmm_xmmm128)
+                && self.packer.level.is_load_of_half(*code)
                 && let [Opnd::Def(to), Opnd::Mem(mem)] = ops[..]
                 && to == join.hi
             {
-                *code = Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8;
+                *code = self.packer.level.insert();
                 *ops =
                     smallvec![Opnd::Def(join.to), Opnd::UseReg(lo), Opnd::Mem(mem), Opnd::Imm(1)];
                 continue;
@@ -371,7 +440,7 @@ impl Rebuilder<'_, '_> {
             let hi = self.reg(join.hi);
             let ops =
                 smallvec![Opnd::Def(join.to), Opnd::UseReg(lo), Opnd::UseReg(hi), Opnd::Imm(1)];
-            self.put(srcloc, Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8, ops);
+            self.put(srcloc, self.packer.level.insert(), ops);
         }
     }
 

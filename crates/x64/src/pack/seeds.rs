@@ -15,10 +15,10 @@ impl Packer<'_> {
                 continue;
             }
             let stored = |at: usize| match x86(self.inst((block, at)))? {
-                (
-                    Code::VEX_Vmovups_xmmm128_xmm | Code::VEX_Vmovdqu_xmmm128_xmm,
-                    &[Opnd::Mem(_), Opnd::Use(reg) | Opnd::UseReg(reg)],
-                ) => Some(((block, at), reg)),
+                (code, &[Opnd::Mem(_), Opnd::Use(reg) | Opnd::UseReg(reg)]) => {
+                    self.level.store_of_both(code)?;
+                    Some(((block, at), reg))
+                }
                 _ => None,
             };
             let stores: Vec<(Place, VReg)> =
