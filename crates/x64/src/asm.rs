@@ -4,6 +4,7 @@
 //! the next instruction.
 
 use crate::error::Unsupported;
+use crate::evex;
 use crate::listing::Marks;
 use crate::vcode::{BlockId, Cc};
 use cranelift_codegen::ir::{ExternalName, TrapCode};
@@ -96,6 +97,12 @@ impl Assembler {
 
     /// Emits `code` with `args`.
     pub(crate) fn put(&mut self, code: Code, args: &[Arg]) {
+        // AVX names the first sixteen vector registers only.
+        let is_late = |arg: &Arg| matches!(arg, Arg::Reg(reg) if reg.is_vector_register() && reg.number() >= 16);
+        let code = match args.iter().any(is_late) {
+            true => evex::of_same_width(code).unwrap_or(code),
+            false => code,
+        };
         let info = code.op_code();
         let mut inst = Instruction::default();
         inst.set_code(code);

@@ -11,7 +11,7 @@ use crate::vcode::{BlockId, Call, Callee, Cc, Cond, Inst, Kind, Mem, Opnd, VCode
 use cranelift_codegen::ir::{ExternalName, RelSourceLoc};
 use cranelift_codegen::isa::x64::Inst as CraneInst;
 use cranelift_codegen::{MachBuffer, MachLabel, VCodeConstants};
-use iced_x86::{Code, Register};
+use iced_x86::{Code, OpCodeOperandKind, Register};
 use regalloc2::{Allocation, PReg, RegClass};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -52,6 +52,9 @@ pub(crate) fn emit(
     }
     Ok((buffer, marks))
 }
+
+/// The function of three bits that is always one, in `vpternlog`.
+const ALL_ONES: i64 = 0xff;
 
 /// The mask register.
 fn mask(reg: PReg) -> Register {
@@ -210,9 +213,11 @@ impl Emitter<'_> {
             Kind::Idiom { code, .. } => {
                 let to = allocs.reg();
                 let info = code.op_code();
-                let args: SmallVec<[Arg; 4]> = (0..info.op_count())
-                    .filter_map(|at| part(to, info.op_kind(at)).map(Arg::Reg))
-                    .collect();
+                let arg = |at| match info.op_kind(at) {
+                    OpCodeOperandKind::imm8 => Some(Arg::Imm(ALL_ONES)),
+                    kind => part(to, kind).map(Arg::Reg),
+                };
+                let args: SmallVec<[Arg; 4]> = (0..info.op_count()).filter_map(arg).collect();
                 self.asm.put(*code, &args);
             }
             Kind::Args(_) => {}

@@ -50,4 +50,9 @@ impl Features {
     pub(crate) fn widest(&self) -> Widest {
         if self.avx512 { Widest::Bits512 } else { Widest::Bits256 }
     }
+
+    /// How many vector registers there are.
+    pub(crate) fn vector_registers(&self) -> usize {
+        if self.avx512 { 32 } else { 16 }
+    }
 }

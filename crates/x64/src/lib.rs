@@ -12,6 +12,7 @@ mod abi;
 mod asm;
 mod emit;
 mod error;
+mod evex;
 mod faults;
 mod features;
 mod frame;

@@ -3,11 +3,13 @@
 //! In builds with debug assertions regalloc2's own checker judges every allocation.
 
 use crate::error::Unsupported;
+use crate::evex;
 use crate::regs::machine_env;
 use crate::vcode::{Inst, Kind, VCode};
+use iced_x86::EncodingKind;
 use regalloc2::{
-    Allocation, Block, Edit, Function, Inst as InstIndex, InstRange, Operand, OperandKind, Output,
-    PRegSet, ProgPoint, RegClass, RegallocOptions, VReg,
+    Allocation, Block, Edit, Function, Inst as InstIndex, InstRange, Operand, OperandConstraint,
+    OperandKind, Output, PRegSet, ProgPoint, RegClass, RegallocOptions, VReg,
 };
 
 /// Bytes of a spill slot; vector registers take several.
@@ -22,6 +24,28 @@ struct Flat<'a> {
     operand_ends: Vec<u32>,
     succs: Vec<Vec<Block>>,
     preds: Vec<Vec<Block>>,
+}
+
+/// Vector registers that AVX names.
+const AVX_REGISTERS: usize = 16;
+
+/// Whether an instruction has a form for vector registers beyond those of AVX.
+fn takes_all_registers(inst: &Inst) -> bool {
+    match &inst.kind {
+        Kind::X86 { code, .. } | Kind::Idiom { code, .. } => {
+            code.op_code().encoding() != EncodingKind::VEX || evex::of_same_width(*code).is_some()
+        }
+        _ => true,
+    }
+}
+
+/// Keeps a vector operand in the registers of AVX.
+fn limit(operand: &mut Operand) {
+    use OperandConstraint::{Any, Limit, Reg};
+    if operand.class() == RegClass::Float && matches!(operand.constraint(), Any | Reg) {
+        let limit = Limit(AVX_REGISTERS);
+        *operand = Operand::new(operand.vreg(), limit, operand.kind(), operand.pos());
+    }
 }
 
 impl<'a> Flat<'a> {
@@ -39,7 +63,11 @@ impl<'a> Flat<'a> {
         for (index, block) in vcode.blocks.iter().enumerate() {
             let start = flat.insts.len() as u32;
             for inst in &block.insts {
+                let first = flat.operands.len();
                 inst.operands(&mut flat.operands);
+                if vcode.vector_registers > AVX_REGISTERS && !takes_all_registers(inst) {
+                    flat.operands[first..].iter_mut().for_each(limit);
+                }
                 flat.operand_ends.push(flat.operands.len() as u32);
                 flat.insts.push(inst);
             }
@@ -171,7 +199,7 @@ impl Allocated {
 /// [`Unsupported`] if regalloc2 finds no allocation.
 pub(crate) fn allocate(vcode: &VCode) -> Result<Allocated, Unsupported> {
     let flat = Flat::new(vcode);
-    let env = machine_env();
+    let env = machine_env(vcode.vector_registers);
     // Always: what comes here may have been rewritten, and code that is not in SSA form would be
     // allocated to something wrong.
     let options = RegallocOptions { validate_ssa: true, ..Default::default() };

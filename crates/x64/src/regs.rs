@@ -43,7 +43,7 @@ pub(crate) fn call_clobbers() -> PRegSet {
     for reg in [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11] {
         set.add(reg);
     }
-    for enc in 0..16 {
+    for enc in 0..32 {
         set.add(xmm(enc));
     }
     for enc in MASKS {
@@ -52,17 +52,23 @@ pub(crate) fn call_clobbers() -> PRegSet {
     set
 }
 
-/// What regalloc2 may allocate.
-pub(crate) fn machine_env() -> MachineEnv {
+/// What regalloc2 may allocate, with so many vector registers.
+pub(crate) fn machine_env(vectors_in_all: usize) -> MachineEnv {
     let set = |regs: &[PReg]| regs.iter().fold(PRegSet::empty(), |set, &reg| set.with(reg));
     let vectors = |range: std::ops::Range<usize>| range.map(xmm).collect::<Vec<_>>();
+    // Those that take longer encodings come last.
+    let first = vectors_in_all / 2;
     MachineEnv {
         preferred_regs_by_class: [
             set(&[RSI, RDI, RAX, RCX, RDX, R8, R9, R10, R11]),
-            set(&vectors(0..8)),
+            set(&vectors(0..first)),
             set(&MASKS.map(mask).collect::<Vec<_>>()),
         ],
-        non_preferred_regs_by_class: [set(&CALLEE_SAVED), set(&vectors(8..16)), PRegSet::empty()],
+        non_preferred_regs_by_class: [
+            set(&CALLEE_SAVED),
+            set(&vectors(first..vectors_in_all)),
+            PRegSet::empty(),
+        ],
         fixed_stack_slots: vec![],
         scratch_by_class: [None, None, None],
     }

@@ -361,11 +361,20 @@ pub struct VCode {
     pub calls: bool,
     /// Bytes of the widest vector registers in use: 16, 32 or 64.
     pub vector_bytes: u32,
+    /// How many vector registers there are.
+    pub vector_registers: usize,
 }
 
 impl Default for VCode {
     fn default() -> VCode {
-        VCode { blocks: Vec::new(), vregs: 0, outgoing_args: 0, calls: false, vector_bytes: 16 }
+        VCode {
+            blocks: Vec::new(),
+            vregs: 0,
+            outgoing_args: 0,
+            calls: false,
+            vector_bytes: 16,
+            vector_registers: 16,
+        }
     }
 }
 

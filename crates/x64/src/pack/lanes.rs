@@ -1,6 +1,7 @@
 //! Which instructions have a form of twice the width that does the same to each half.
 
 use super::{Level, masks};
+use crate::evex::{self, is_ymm, is_zmm};
 use iced_x86::{Code, EncodingKind, Mnemonic, OpCodeOperandKind as K};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -96,9 +97,13 @@ impl Level {
     /// The all-zeros or all-ones idiom that fills a wide register.
     pub(super) fn idiom(self, code: Code) -> Option<Code> {
         match (self, code) {
+            (Level::Bits256, _) => self.wide(code),
             // What writes the lower bits of a register clears all above.
-            (Level::Bits512, Code::VEX_Vpxor_ymm_ymm_ymmm256) => Some(code),
-            _ => self.wide(code),
+            (_, Code::VEX_Vpxor_ymm_ymm_ymmm256) => Some(code),
+            (_, Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256) => {
+                Some(Code::EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8)
+            }
+            _ => None,
         }
     }
 
@@ -148,45 +153,6 @@ impl Level {
     }
 }
 
-fn is_xmm(kind: K) -> bool {
-    matches!(kind, K::xmm_or_mem | K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4)
-}
-
-fn is_ymm(kind: K) -> bool {
-    matches!(kind, K::ymm_or_mem | K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4)
-}
-
-fn is_zmm(kind: K) -> bool {
-    matches!(kind, K::zmm_or_mem | K::zmm_reg | K::zmm_rm | K::zmm_vvvv)
-}
-
-/// What an operand of an instruction is, but for its width.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Form {
-    /// A register of the instruction's width.
-    Whole,
-    /// The same, or memory that it writes.
-    Store,
-    Xmm,
-    Other(u32),
-}
-
-/// The mnemonic and the operands, those of registers of its width known by `is_whole`.
-fn forms(code: Code, is_whole: fn(K) -> bool) -> (Mnemonic, Vec<Form>) {
-    let info = code.op_code();
-    let form = |at: u32| {
-        let kind = info.op_kind(at);
-        let memory = matches!(kind, K::xmm_or_mem | K::ymm_or_mem | K::zmm_or_mem);
-        match kind {
-            kind if is_whole(kind) && at == 0 && memory => Form::Store,
-            kind if is_whole(kind) => Form::Whole,
-            kind if is_xmm(kind) => Form::Xmm,
-            kind => Form::Other(kind as u32),
-        }
-    };
-    (code.mnemonic(), (0..info.op_count()).map(form).collect())
-}
-
 static WIDE_256: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
     let forms = |length: u32| {
         Code::values().filter(move |code| {
@@ -209,44 +175,14 @@ static WIDE_256: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
 });
 
 static WIDE_512: LazyLock<HashMap<Code, Code>> = LazyLock::new(|| {
-    let of = |encoding: EncodingKind, length: u32| {
-        Code::values().filter(move |code| {
-            let info = code.op_code();
-            info.encoding() == encoding && info.l() == length
-        })
-    };
-    // Instructions that write masks, or were left out of AVX-512, have no form of these operands.
-    let wide: HashMap<_, _> =
-        of(EncodingKind::EVEX, 2).map(|code| (forms(code, is_zmm), code)).collect();
-    let lanewise = of(EncodingKind::VEX, 1)
-        .filter(|code| is_lanewise(code.mnemonic()) || is_within_halves(*code));
-    let pair = |code: Code| {
-        let (mnemonic, operands) = forms(code, is_ymm);
-        Some((code, *wide.get(&(name_in_evex(mnemonic), operands))?))
-    };
-    lanewise.filter_map(pair).collect()
+    let within = |code: &Code| is_lanewise(code.mnemonic()) || is_within_halves(*code);
+    let pair = |code: Code| Some((code, evex::of_512_bits(code)?));
+    Code::values().filter(within).filter_map(pair).collect()
 });
 
 /// Whether what crosses 128-bit lanes stays within 256 bits in the 512-bit form.
 fn is_within_halves(code: Code) -> bool {
     code == Code::VEX_Vpermq_ymm_ymmm256_imm8
-}
-
-/// The mnemonic that an instruction has in AVX-512, where lanes can be masked and so have a width.
-fn name_in_evex(mnemonic: Mnemonic) -> Mnemonic {
-    use Mnemonic::*;
-    match mnemonic {
-        Vpand => Vpandd,
-        Vpandn => Vpandnd,
-        Vpor => Vpord,
-        Vpxor => Vpxord,
-        Vmovdqu => Vmovdqu32,
-        Vmovdqa => Vmovdqa32,
-        // The upper bits of their immediate scale, and are zero here.
-        Vroundps => Vrndscaleps,
-        Vroundpd => Vrndscalepd,
-        same => same,
-    }
 }
 
 fn is_lanewise(mnemonic: Mnemonic) -> bool {

@@ -61,6 +61,7 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
         outgoing_args: packer.vcode.outgoing_args,
         calls: packer.vcode.calls,
         vector_bytes: packer.level.bytes(),
+        vector_registers: packer.vcode.vector_registers,
     };
     drop_unread(&mut vcode);
     vcode

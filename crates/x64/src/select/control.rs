@@ -50,7 +50,7 @@ pub(crate) fn select(
         features,
         abi,
         stack_slots,
-        vcode: VCode::default(),
+        vcode: VCode { vector_registers: features.vector_registers(), ..VCode::default() },
         constants: VCodeConstants::default(),
         constant_ids: FxHashMap::default(),
         regs: SecondaryMap::new(),
