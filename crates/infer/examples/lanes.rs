@@ -1,10 +1,11 @@
 //! Finds rules by enumeration of terms over single lanes and writes them:
-//! `lanes RULES OUT [SECONDS [DRAFTS [PART...]]]`.
+//! `lanes RULES OUT [SECONDS [DRAFTS [STEP...]]]`.
 //!
 //! Rules under RULES and those that OUT has already are not found again. SECONDS bounds each step,
-//! DRAFTS the drafts of a step. Without a PART all parts are run.
+//! DRAFTS the drafts of a step. Without a STEP all steps are run; `pair` names all steps on pairs,
+//! `pair_naive` one of them.
 
-use egraft_infer::lanes::{LaneOptions, LanePart, run};
+use egraft_infer::lanes::{LaneOptions, run};
 use egraft_rules::{RuleSet, Source};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,15 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         options.drafts = drafts.parse()?;
     }
     let named = rest.get(2..).unwrap_or_default();
-    let parts: Vec<LanePart> = LanePart::ALL
-        .into_iter()
-        .filter(|part| named.is_empty() || named.iter().any(|name| name == part.name()))
-        .collect();
+    let steps: Vec<&str> = named.iter().map(String::as_str).collect();
     let mut sources = Source::in_folder(Path::new(rules))?;
     sources.extend(Source::in_folder(Path::new(out))?);
     let start = Instant::now();
     let mut failed = None;
-    let report = run(RuleSet::parse(&sources)?, &parts, options, |line, files| {
+    let report = run(RuleSet::parse(&sources)?, &steps, options, |line, files| {
         println!("{line}");
         for file in files {
             let written = std::fs::write(Path::new(out).join(&file.name), &file.text);

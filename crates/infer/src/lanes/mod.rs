@@ -32,9 +32,9 @@ const JOINED: usize = 3;
 /// A draft is given up when its proof takes as long as this many of the longest queries.
 const QUERY_TIMES_PER_RULE: u32 = 10;
 
-/// Parts of the search that can be run by themselves.
+/// Parts of the search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LanePart {
+enum LanePart {
     /// Sums of adjacent lanes.
     Adjacent,
     /// Ops done lane by lane on scalars.
@@ -49,11 +49,11 @@ pub enum LanePart {
 
 impl LanePart {
     /// All parts, in the order in which they are run.
-    pub const ALL: [LanePart; 5] =
+    const ALL: [LanePart; 5] =
         [LanePart::Adjacent, LanePart::Rebuilt, LanePart::Wide, LanePart::Amount, LanePart::Pair];
 
     /// Its name in files.
-    pub const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             LanePart::Adjacent => "adjacent",
             LanePart::Rebuilt => "rebuilt",
@@ -106,7 +106,8 @@ pub struct LaneReport {
     pub rules: RuleSet,
 }
 
-/// Searches the parts; `known` are the rules that need not be found again.
+/// Runs the steps whose names begin with one of `steps`, or all if there are none; `known` are the rules
+/// that need not be found again. The name of a step is that of its part, and what it makes.
 ///
 /// Calls `say` after each step, with a line and the files that the step made.
 ///
@@ -114,7 +115,7 @@ pub struct LaneReport {
 /// [`SolverError`] if the solver cannot be had.
 pub fn run(
     known: RuleSet,
-    parts: &[LanePart],
+    steps: &[&str],
     options: LaneOptions,
     mut say: impl FnMut(&str, &[LaneFile]),
 ) -> Result<LaneReport, SolverError> {
@@ -145,8 +146,14 @@ pub fn run(
         files.extend(made);
         Ok(())
     };
-    for part in parts {
+    let is_wanted =
+        |step: &str| steps.is_empty() || steps.iter().any(|name| step.starts_with(name));
+    for part in LanePart::ALL {
         let name = part.name();
+        let made = ["extended", "naive", "short", "equal"].map(|made| format!("{name}_{made}"));
+        if !is_wanted(name) && !made.iter().any(|step| is_wanted(step)) {
+            continue;
+        }
         let family = match part {
             LanePart::Adjacent => {
                 step(name, "Sums of adjacent lanes.", adjacent::sums())?;
@@ -162,10 +169,18 @@ pub fn run(
         };
         let found = search(family, options);
         terms += found.terms;
-        step(&format!("{name}_extended"), "Wide lanes spelled more shortly.", found.joined)?;
-        step(&format!("{name}_naive"), "Naive forms in wide lanes made short.", found.naive)?;
         let short = first(found.short, options.drafts / 2);
-        step(&format!("{name}_short"), "Short forms of one function made one.", short)?;
+        let scopes = [
+            ("Wide lanes spelled more shortly.", found.joined),
+            ("Naive forms in wide lanes made short.", found.naive),
+            ("Short forms of one function made one.", short),
+            ("Small terms that are equal.", found.equal),
+        ];
+        for (name, (scope, drafts)) in made.iter().zip(scopes) {
+            if is_wanted(name) {
+                step(name, scope, drafts)?;
+            }
+        }
     }
     let (counts, rules) = (keeper.counts, keeper.set().clone());
     Ok(LaneReport { files, terms, counts, rules })
@@ -184,6 +199,7 @@ struct Drafts {
     joined: Vec<Draft>,
     short: Vec<Draft>,
     naive: Vec<Draft>,
+    equal: Vec<Draft>,
 }
 
 /// Enumerates a family and pairs up what computes the same.
@@ -238,7 +254,7 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
             size = 2;
         }
     }
-    let mut levels = Vec::new();
+    let (mut levels, mut equal) = (Vec::new(), Vec::new());
     for ops in [Ops::Short, Ops::AnyWidth, Ops::Scalar] {
         let size = match (ops, family) {
             (Ops::Scalar, Family::Pair) => 1,
@@ -249,9 +265,18 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
         let search = Search { leaves, ops, amounts, bounds, size, wanted: &wanted, first: &first };
         let found = narrow::search(&mut terms, &search);
         count += found.count;
+        equal.push((ops, found.equal));
         levels.push((ops, found.by_function));
     }
-    let mut drafts = Drafts { terms: count, joined: vec![], short: vec![], naive: vec![] };
+    let mut drafts =
+        Drafts { terms: count, joined: vec![], short: vec![], naive: vec![], equal: vec![] };
+    for (ops, pairs) in &equal {
+        let shape = if *ops == Ops::Scalar { Shape::Scalar } else { Shape::Vector };
+        for (left, right) in pairs {
+            let sizes = (terms.size(*left), terms.size(*right));
+            drafts.equal.extend(draft(&terms, shape, Half::Low, *left, *right, sizes, "_equal"));
+        }
+    }
     for (left, right) in &forms.joined {
         let sizes = (terms.size(*left), terms.size(*right));
         if sizes.0 > JOINED || sizes.0 < sizes.1 {
@@ -294,7 +319,7 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
                 drafts.short.extend(draft(&terms, shape, Half::Low, best, other, sizes, ""));
             }
             for other in short.iter().skip(1).filter(|_| size > 1) {
-                let sizes = (simplest, size);
+                let sizes = (simplest + terms.size(*other) - size, size);
                 drafts.short.extend(draft(&terms, shape, Half::Low, *other, best, sizes, ""));
             }
             for (rank, form) in same.iter().enumerate() {
@@ -313,7 +338,8 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
             }
         }
     }
-    for list in [&mut drafts.joined, &mut drafts.short, &mut drafts.naive] {
+    let Drafts { joined, short, naive, equal, .. } = &mut drafts;
+    for list in [joined, short, naive, equal] {
         list.sort_by_key(|draft| (draft.rank, draft.sizes.1, draft.sizes.0));
         for (at, draft) in list.iter_mut().enumerate() {
             draft.name = format!("lanes_{}_{}_{at}", family.name(), draft.name);

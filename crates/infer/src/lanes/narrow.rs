@@ -7,8 +7,14 @@ use super::element::{FIRST, Num, Root, SAMPLES, TermId, Terms, fingerprint};
 use egraft_ir::{IntCc, Op};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Forms that are kept of one function and size.
+/// Shortest forms that are kept of one function.
 const FORMS: usize = 4;
+
+/// Forms with one op more that are kept of one function.
+const LONGER_FORMS: usize = 8;
+
+/// Ops in the largest term that is noted beside an earlier one of its function.
+const EQUAL: usize = 2;
 
 /// Most terms that are kept of one size.
 const KEPT: usize = 60_000;
@@ -67,6 +73,8 @@ pub(super) struct Search<'w> {
 pub(super) struct Found {
     /// By fingerprint.
     pub(super) by_function: FxHashMap<u64, Vec<TermId>>,
+    /// Small terms, each with an earlier one that is equal.
+    pub(super) equal: Vec<(TermId, TermId)>,
     /// Terms looked at.
     pub(super) count: usize,
 }
@@ -74,7 +82,7 @@ pub(super) struct Found {
 struct Enumerator<'t, 'w> {
     terms: &'t mut Terms,
     search: &'w Search<'w>,
-    seen: FxHashSet<u64>,
+    seen: FxHashMap<u64, TermId>,
     found: Found,
 }
 
@@ -92,20 +100,34 @@ impl Enumerator<'_, '_> {
         }
         self.terms.compute(&term, SAMPLES, &mut values);
         let print = fingerprint(&values);
+        let size = 1 + args.iter().map(|arg| self.terms.size(*arg)).sum::<usize>();
         let mut id = None;
-        if let Some(kept) = keep
-            && kept.len() < KEPT
-            && self.seen.insert(print)
-        {
-            let new = self.terms.push(term, Some(Box::new(values)));
-            kept.push(new);
-            id = Some(new);
+        if let Some(kept) = keep {
+            match self.seen.get(&print) {
+                Some(&earlier) if size <= EQUAL => {
+                    let new = self.terms.push(term, None);
+                    self.found.equal.push((new, earlier));
+                    id = Some(new);
+                }
+                None if kept.len() < KEPT => {
+                    let new = self.terms.push(term, Some(Box::new(values)));
+                    kept.push(new);
+                    self.seen.insert(print, new);
+                    id = Some(new);
+                }
+                _ => {}
+            }
         }
         if self.search.wanted.contains(&print) {
             let forms = self.found.by_function.entry(print).or_default();
-            let size = 1 + args.iter().map(|arg| self.terms.size(*arg)).sum::<usize>();
             let shortest = forms.first().map_or(size, |form| self.terms.size(*form));
-            if forms.len() < FORMS && size <= shortest {
+            let most = match size - shortest {
+                0 => FORMS,
+                1 => LONGER_FORMS,
+                _ => 0,
+            };
+            let alike = forms.iter().filter(|form| self.terms.size(**form) == size).count();
+            if alike < most {
                 let id = id.unwrap_or_else(|| self.terms.push(term, None));
                 self.found.by_function.entry(print).or_default().push(id);
             }
@@ -144,11 +166,11 @@ pub(super) fn search(terms: &mut Terms, search: &Search<'_>) -> Found {
         let num = number(terms, num);
         fixed.push((Root::Op(op), Some(num)));
     }
-    let mut run = Enumerator { terms, search, seen: FxHashSet::default(), found: Found::default() };
+    let mut run = Enumerator { terms, search, seen: FxHashMap::default(), found: Found::default() };
     let mut sizes: Vec<Vec<TermId>> = vec![search.leaves.clone()];
     for leaf in &search.leaves {
         let print = fingerprint(&run.terms.values(*leaf)[..]);
-        run.seen.insert(print);
+        run.seen.insert(print, *leaf);
         if search.wanted.contains(&print) {
             run.found.by_function.entry(print).or_default().push(*leaf);
         }

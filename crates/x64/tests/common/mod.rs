@@ -49,6 +49,43 @@ pub fn config() -> Config {
     config
 }
 
+/// The same without AVX-512, where that changes anything.
+pub fn config_of_avx2() -> Option<Config> {
+    const FLAGS: [&str; 12] = [
+        "has_cmpxchg16b",
+        "has_sse3",
+        "has_ssse3",
+        "has_sse41",
+        "has_sse42",
+        "has_popcnt",
+        "has_avx",
+        "has_avx2",
+        "has_fma",
+        "has_bmi1",
+        "has_bmi2",
+        "has_lzcnt",
+    ];
+    let features = if cfg!(target_os = "linux") { has_avx512() } else { false };
+    features.then(|| {
+        let mut config = config();
+        config.target("x86_64-unknown-linux-gnu").unwrap();
+        for flag in FLAGS {
+            // SAFETY: every processor with AVX-512 has these.
+            unsafe { config.cranelift_flag_enable(flag) };
+        }
+        config
+    })
+}
+
+fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::is_x86_feature_detected!("avx512dq") && std::is_x86_feature_detected!("avx512vl")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Compiles `wasm` with this backend, none of whose code may be refused by the seam.
 pub fn compile(config: &Config, engine: &Engine, wasm: &[u8]) -> (Module, Backend) {
     compile_with(config, engine, wasm, Options::default())
