@@ -429,7 +429,7 @@ pub(crate) struct MeasureArgs {
     #[arg(required = true)]
     pub(crate) directory: Option<PathBuf>,
     /// The engines; the first is the one to compare with. stock; egraft; egraft:STAGE, with only a
-    /// part of Egraft (rules, selection, addressing, registers, unrolling, wide); native:TARGET, the
+    /// part of Egraft (rules, selection, addressing, registers, unrolling, wide, wider); native:TARGET, the
     /// descriptor's native build for that target, whose code runs unchecked; a peer's name; all, which
     /// is stock, egraft, and every native and peer that runs here
     #[arg(long, value_delimiter = ',', value_name = "ENGINES", default_value = "stock,egraft")]

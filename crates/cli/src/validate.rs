@@ -20,7 +20,7 @@ const LISTED: usize = 20;
 /// Steps of Egraft's own backend that nothing looks at here.
 const UNSEEN: [&str; 3] = [
     "Cranelift's mid-end and unrolling",
-    "packing to 256 bits",
+    "packing to wider vectors",
     "register allocation and emission",
 ];
 

@@ -4,10 +4,19 @@ use egraft_infer::upstream::translate;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The platform of the compiler that builds this.
+fn host() -> String {
+    let out = Command::new("rustc").arg("-vV").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("host: "));
+    line.expect("`rustc -vV` names its host").to_owned()
+}
+
 /// The `src` folder of the Cranelift that this workspace builds.
 fn cranelift() -> PathBuf {
+    // Packages of other platforms need not be there.
     let out = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--offline"])
+        .args(["metadata", "--format-version=1", "--offline", "--filter-platform", &host()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -98,7 +98,10 @@ impl Assembler {
     /// Emits `code` with `args`.
     pub(crate) fn put(&mut self, code: Code, args: &[Arg]) {
         // AVX names the first sixteen vector registers only.
-        let is_late = |arg: &Arg| matches!(arg, Arg::Reg(reg) if reg.is_vector_register() && reg.number() >= 16);
+        let is_late = |arg: &Arg| match arg {
+            Arg::Reg(reg) => reg.is_vector_register() && reg.number() >= 16,
+            _ => false,
+        };
         let code = match args.iter().any(is_late) {
             true => evex::of_same_width(code).unwrap_or(code),
             false => code,

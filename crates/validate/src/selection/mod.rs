@@ -6,7 +6,7 @@
 //! parameter in their low bits and anything above, unless selection says zeros, which every edge then
 //! has to prove.
 //!
-//! Does not look at packing to 256 bits, register allocation and emission.
+//! Does not look at packing, register allocation and emission.
 
 mod flags;
 mod memory;
