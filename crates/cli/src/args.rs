@@ -65,6 +65,11 @@ pub(crate) enum Command {
     },
 }
 
+/// Threads that this machine runs at once.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+}
+
 /// How to compile: shared by several commands.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CodeArgs {
@@ -311,7 +316,7 @@ pub(crate) struct VerifyRulesArgs {
     #[arg(long, value_name = "S", default_value_t = 600)]
     pub(crate) rule_timeout: u64,
     /// Solvers side by side
-    #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
+    #[arg(long, value_name = "N", default_value_t = cores())]
     pub(crate) jobs: usize,
     /// Print JSON
     #[arg(long)]
@@ -390,7 +395,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pub(crate) timeout: u32,
     /// Modules side by side, each with a solver
-    #[arg(long, value_name = "N", default_value_t = std::thread::available_parallelism().map_or(1, |n| n.get()))]
+    #[arg(long, value_name = "N", default_value_t = cores())]
     pub(crate) jobs: usize,
     /// Print JSON
     #[arg(long)]
@@ -429,9 +434,9 @@ pub(crate) struct MeasureArgs {
     #[arg(required = true)]
     pub(crate) directory: Option<PathBuf>,
     /// The engines; the first is the one to compare with. stock; egraft; egraft:STAGE, with only a
-    /// part of Egraft (rules, selection, addressing, registers, unrolling, wide, wider); native:TARGET, the
-    /// descriptor's native build for that target, whose code runs unchecked; a peer's name; all, which
-    /// is stock, egraft, and every native and peer that runs here
+    /// part of Egraft (rules, selection, addressing, registers, unrolling, wide, wider);
+    /// native:TARGET, the descriptor's native build for that target, whose code runs unchecked; a
+    /// peer's name; all, which is stock, egraft, and every native and peer that runs here
     #[arg(long, value_delimiter = ',', value_name = "ENGINES", default_value = "stock,egraft")]
     pub(crate) engines: Vec<String>,
     /// Folder with peers' descriptors; bench/peers if there is such a folder

@@ -6,6 +6,7 @@
 use crate::error::Unsupported;
 use crate::evex;
 use crate::listing::Marks;
+use crate::regs::AVX_VECTORS;
 use crate::vcode::{BlockId, Cc};
 use cranelift_codegen::ir::{ExternalName, TrapCode};
 use cranelift_codegen::isa::x64::Inst as CraneInst;
@@ -99,7 +100,7 @@ impl Assembler {
     pub(crate) fn put(&mut self, code: Code, args: &[Arg]) {
         // AVX names the first sixteen vector registers only.
         let is_late = |arg: &Arg| match arg {
-            Arg::Reg(reg) => reg.is_vector_register() && reg.number() >= 16,
+            Arg::Reg(reg) => reg.is_vector_register() && reg.number() >= AVX_VECTORS,
             _ => false,
         };
         let code = match args.iter().any(is_late) {

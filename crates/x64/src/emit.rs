@@ -6,8 +6,8 @@ use crate::error::Unsupported;
 use crate::frame::{Frame, adjust};
 use crate::listing::{Marks, Version};
 use crate::regalloc::{Allocated, Step};
-use crate::regs::{gpr64, part};
-use crate::vcode::{BlockId, Call, Callee, Cc, Cond, Inst, Kind, Mem, Opnd, VCode};
+use crate::regs::{gpr64, mask_register, part};
+use crate::vcode::{BlockId, Call, Callee, Cc, Cond, Inst, Kind, Mem, Opnd, VCode, WASM_VECTOR};
 use cranelift_codegen::ir::{ExternalName, RelSourceLoc};
 use cranelift_codegen::isa::x64::Inst as CraneInst;
 use cranelift_codegen::{MachBuffer, MachLabel, VCodeConstants};
@@ -55,12 +55,6 @@ pub(crate) fn emit(
 
 /// The function of three bits that is always one, in `vpternlog`.
 const ALL_ONES: i64 = 0xff;
-
-/// The mask register.
-fn mask(reg: PReg) -> Register {
-    debug_assert_eq!(reg.class(), RegClass::Vector);
-    Register::K0 + reg.hw_enc() as u32
-}
 
 /// Allocations of one instruction's operands, taken in their order.
 struct Allocs<'a>(std::slice::Iter<'a, Allocation>);
@@ -302,7 +296,7 @@ impl Emitter<'_> {
                 register(allocs.reg())
             }
             Opnd::Pointer(reg) => register(reg),
-            Opnd::Mask(_) => Ok(Arg::Mask(mask(allocs.reg()))),
+            Opnd::Mask(_) => Ok(Arg::Mask(mask_register(allocs.reg()))),
             Opnd::Imm(value) => Ok(Arg::Imm(value)),
             Opnd::Mem(mem) => Ok(Arg::Mem(self.address(mem, allocs))),
         }
@@ -334,72 +328,48 @@ impl Emitter<'_> {
         if from == to {
             return;
         }
-        let (code, args) = match (from.as_reg(), to.as_reg()) {
-            (Some(from), Some(to)) => match to.class() {
-                RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), Arg::Reg(gpr64(from))]),
-                RegClass::Vector => {
-                    (Code::VEX_Kmovq_kr_km64, [Arg::Reg(mask(to)), Arg::Reg(mask(from))])
-                }
-                RegClass::Float => {
-                    let code = match self.vcode.vector_bytes {
-                        64 => Code::EVEX_Vmovaps_zmm_k1z_zmmm512,
-                        32 => Code::VEX_Vmovaps_ymm_ymmm256,
-                        _ => Code::VEX_Vmovaps_xmm_xmmm128,
-                    };
-                    (code, [self.vector(to), self.vector(from)])
-                }
-            },
-            (None, Some(to)) => {
-                let slot = from.as_stack().expect("a register or a slot").index();
-                let slot = Arg::Mem(self.spill_slot(slot));
-                match to.class() {
-                    RegClass::Int => (Code::Mov_r64_rm64, [Arg::Reg(gpr64(to)), slot]),
-                    RegClass::Vector => (Code::VEX_Kmovq_kr_km64, [Arg::Reg(mask(to)), slot]),
-                    RegClass::Float => {
-                        let code = match self.vcode.vector_bytes {
-                            64 => Code::EVEX_Vmovups_zmm_k1z_zmmm512,
-                            32 => Code::VEX_Vmovups_ymm_ymmm256,
-                            _ => Code::VEX_Vmovups_xmm_xmmm128,
-                        };
-                        (code, [self.vector(to), slot])
-                    }
-                }
+        let reg = from.as_reg().or(to.as_reg()).expect("regalloc2 makes no moves between slots");
+        let [between, load, store] = match (reg.class(), self.vcode.vector_bytes) {
+            (RegClass::Int, _) => [Code::Mov_r64_rm64, Code::Mov_r64_rm64, Code::Mov_rm64_r64],
+            (RegClass::Vector, _) => {
+                [Code::VEX_Kmovq_kr_km64, Code::VEX_Kmovq_kr_km64, Code::VEX_Kmovq_m64_kr]
             }
-            (Some(from), None) => {
-                let slot = to.as_stack().expect("a register or a slot").index();
-                let slot = Arg::Mem(self.spill_slot(slot));
-                match from.class() {
-                    RegClass::Int => (Code::Mov_rm64_r64, [slot, Arg::Reg(gpr64(from))]),
-                    RegClass::Vector => (Code::VEX_Kmovq_m64_kr, [slot, Arg::Reg(mask(from))]),
-                    RegClass::Float => {
-                        let code = match self.vcode.vector_bytes {
-                            64 => Code::EVEX_Vmovups_zmmm512_k1z_zmm,
-                            32 => Code::VEX_Vmovups_ymmm256_ymm,
-                            _ => Code::VEX_Vmovups_xmmm128_xmm,
-                        };
-                        (code, [slot, self.vector(from)])
-                    }
-                }
-            }
-            (None, None) => unreachable!("regalloc2 makes no moves between slots"),
+            (RegClass::Float, 64) => [
+                Code::EVEX_Vmovaps_zmm_k1z_zmmm512,
+                Code::EVEX_Vmovups_zmm_k1z_zmmm512,
+                Code::EVEX_Vmovups_zmmm512_k1z_zmm,
+            ],
+            (RegClass::Float, 32) => [
+                Code::VEX_Vmovaps_ymm_ymmm256,
+                Code::VEX_Vmovups_ymm_ymmm256,
+                Code::VEX_Vmovups_ymmm256_ymm,
+            ],
+            (RegClass::Float, _) => [
+                Code::VEX_Vmovaps_xmm_xmmm128,
+                Code::VEX_Vmovups_xmm_xmmm128,
+                Code::VEX_Vmovups_xmmm128_xmm,
+            ],
         };
+        let code = match (from.as_reg(), to.as_reg()) {
+            (Some(_), Some(_)) => between,
+            (None, _) => load,
+            (Some(_), None) => store,
+        };
+        let arg = |at: u32, allocation: Allocation| match allocation.as_reg() {
+            Some(reg) => Arg::Reg(part(reg, code.op_code().op_kind(at)).expect("of its class")),
+            None => {
+                let slot = allocation.as_stack().expect("a register or a slot");
+                Arg::Mem(self.spill_slot(slot.index()))
+            }
+        };
+        let args = [arg(0, to), arg(1, from)];
         self.asm.set_tile("move");
         self.asm.put(code, &args);
     }
 
-    /// All of a vector register that the function uses.
-    fn vector(&self, reg: PReg) -> Arg {
-        let first = match self.vcode.vector_bytes {
-            64 => Register::ZMM0,
-            32 => Register::YMM0,
-            _ => Register::XMM0,
-        };
-        Arg::Reg(first + reg.hw_enc() as u32)
-    }
-
     /// Other code may mix in instructions without VEX, which are slow while upper halves are in use.
     fn clear_uppers(&mut self) {
-        if self.vcode.vector_bytes > 16 {
+        if self.vcode.vector_bytes > WASM_VECTOR {
             self.asm.put(Code::VEX_Vzeroupper, &[]);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::Widest;
 use crate::error::Unsupported;
+use crate::regs::{AVX_VECTORS, AVX512_VECTORS};
 use cranelift_codegen::isa::TargetIsa;
 
 /// Extensions beyond the baseline, which is AVX2 with BMI1 and BMI2.
@@ -53,6 +54,6 @@ impl Features {
 
     /// How many vector registers there are.
     pub(crate) fn vector_registers(&self) -> usize {
-        if self.avx512 { 32 } else { 16 }
+        if self.avx512 { AVX512_VECTORS } else { AVX_VECTORS }
     }
 }

@@ -40,10 +40,8 @@ use faults::FaultPlaces;
 use pack::Level;
 use regalloc::Allocated;
 use select::Selected;
+use vcode::WASM_VECTOR;
 use work::Work;
-
-/// Bytes of a vector of wasm.
-const WASM_VECTOR: u32 = 16;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -96,11 +94,11 @@ impl Widest {
         }
     }
 
-    /// How many of wasm's vectors are one.
-    fn vectors(self) -> u32 {
+    /// How many of wasm's vectors a turn of a fast loop should have side by side; two are worth it
+    /// where they do not become one, too.
+    fn side_by_side(self) -> u32 {
         match self {
-            Widest::Bits128 => 1,
-            Widest::Bits256 => 2,
+            Widest::Bits128 | Widest::Bits256 => 2,
             Widest::Bits512 => 4,
         }
     }
@@ -264,7 +262,7 @@ impl Ready<'_> {
         poor: &mut Vec<Block>,
     ) -> Result<(Function, Versioned, Selected), Unsupported> {
         let mut func = self.func.clone();
-        let gains = Gains { vectors: options.widest.vectors().max(2), ..options.gains };
+        let gains = Gains { vectors: options.widest.side_by_side(), ..options.gains };
         loop {
             let versioned = match options.version {
                 Version::Never => Versioned::default(),

@@ -4,7 +4,7 @@
 
 use crate::error::Unsupported;
 use crate::evex;
-use crate::regs::machine_env;
+use crate::regs::{AVX_VECTORS, machine_env};
 use crate::vcode::{Inst, Kind, VCode};
 use iced_x86::EncodingKind;
 use regalloc2::{
@@ -26,9 +26,6 @@ struct Flat<'a> {
     preds: Vec<Vec<Block>>,
 }
 
-/// Vector registers that AVX names.
-const AVX_REGISTERS: usize = 16;
-
 /// Whether an instruction has a form for vector registers beyond those of AVX.
 fn takes_all_registers(inst: &Inst) -> bool {
     match &inst.kind {
@@ -43,7 +40,7 @@ fn takes_all_registers(inst: &Inst) -> bool {
 fn limit(operand: &mut Operand) {
     use OperandConstraint::{Any, Limit, Reg};
     if operand.class() == RegClass::Float && matches!(operand.constraint(), Any | Reg) {
-        let limit = Limit(AVX_REGISTERS);
+        let limit = Limit(AVX_VECTORS);
         *operand = Operand::new(operand.vreg(), limit, operand.kind(), operand.pos());
     }
 }
@@ -65,7 +62,7 @@ impl<'a> Flat<'a> {
             for inst in &block.insts {
                 let first = flat.operands.len();
                 inst.operands(&mut flat.operands);
-                if vcode.vector_registers > AVX_REGISTERS && !takes_all_registers(inst) {
+                if vcode.vector_registers > AVX_VECTORS && !takes_all_registers(inst) {
                     flat.operands[first..].iter_mut().for_each(limit);
                 }
                 flat.operand_ends.push(flat.operands.len() as u32);

@@ -34,6 +34,10 @@ pub(crate) const R11: PReg = gpr(11);
 /// Registers that a callee preserves, in the order in which they are saved.
 pub(crate) const CALLEE_SAVED: [PReg; 5] = [gpr(3), gpr(12), gpr(13), gpr(14), gpr(15)];
 
+/// Vector registers that AVX names, and that AVX-512 does.
+pub(crate) const AVX_VECTORS: usize = 16;
+pub(crate) const AVX512_VECTORS: usize = 32;
+
 /// Mask registers; the first one means that there is no mask.
 const MASKS: std::ops::Range<usize> = 1..8;
 
@@ -43,7 +47,7 @@ pub(crate) fn call_clobbers() -> PRegSet {
     for reg in [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11] {
         set.add(reg);
     }
-    for enc in 0..32 {
+    for enc in 0..AVX512_VECTORS {
         set.add(xmm(enc));
     }
     for enc in MASKS {
@@ -83,6 +87,12 @@ pub(crate) fn real(reg: PReg) -> RealReg {
 pub(crate) fn gpr64(reg: PReg) -> Register {
     debug_assert_eq!(reg.class(), RegClass::Int);
     Register::RAX + reg.hw_enc() as u32
+}
+
+/// The mask register.
+pub(crate) fn mask_register(reg: PReg) -> Register {
+    debug_assert_eq!(reg.class(), RegClass::Vector);
+    Register::K0 + reg.hw_enc() as u32
 }
 
 /// The part of `reg` that an operand of kind `kind` names; `None` if there is none.

@@ -9,13 +9,16 @@
 
 #![allow(missing_docs, reason = "shown to the validator alone; what is not said is x86's")]
 
-use crate::regs::R11;
+use crate::regs::{AVX_VECTORS, R11};
 use cranelift_codegen::VCodeConstant;
 use cranelift_codegen::ir::{RelSourceLoc, TrapCode, UserExternalNameRef};
 use egraft_loops::Access;
 use iced_x86::{Code, OpCodeOperandKind};
 use regalloc2::{Operand, PReg, PRegSet, VReg};
 use smallvec::SmallVec;
+
+/// Bytes of a vector of wasm.
+pub(crate) const WASM_VECTOR: u32 = 16;
 
 /// A block of machine code; the first is the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -372,8 +375,8 @@ impl Default for VCode {
             vregs: 0,
             outgoing_args: 0,
             calls: false,
-            vector_bytes: 16,
-            vector_registers: 16,
+            vector_bytes: WASM_VECTOR,
+            vector_registers: AVX_VECTORS,
         }
     }
 }

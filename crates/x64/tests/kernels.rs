@@ -1,5 +1,6 @@
 //! Every bundled Halide kernel, at every size of its descriptor: outputs equal stock Wasmtime's to
-//! the bit, with AVX-512 where the machine has it, and with AVX2. Prints how many functions the backend takes, and why it refuses others.
+//! the bit, with AVX-512 where the machine has it, and with AVX2. Prints how many functions the
+//! backend takes, and why it refuses others.
 
 mod common;
 

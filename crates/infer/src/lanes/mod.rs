@@ -254,7 +254,7 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
             size = 2;
         }
     }
-    let (mut levels, mut equal) = (Vec::new(), Vec::new());
+    let mut levels = Vec::new();
     for ops in [Ops::Short, Ops::AnyWidth, Ops::Scalar] {
         let size = match (ops, family) {
             (Ops::Scalar, Family::Pair) => 1,
@@ -265,16 +265,15 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
         let search = Search { leaves, ops, amounts, bounds, size, wanted: &wanted, first: &first };
         let found = narrow::search(&mut terms, &search);
         count += found.count;
-        equal.push((ops, found.equal));
-        levels.push((ops, found.by_function));
+        let shape = if ops == Ops::Scalar { Shape::Scalar } else { Shape::Vector };
+        levels.push((ops, shape, found));
     }
     let mut drafts =
         Drafts { terms: count, joined: vec![], short: vec![], naive: vec![], equal: vec![] };
-    for (ops, pairs) in &equal {
-        let shape = if *ops == Ops::Scalar { Shape::Scalar } else { Shape::Vector };
-        for (left, right) in pairs {
+    for (_, shape, found) in &levels {
+        for (left, right) in &found.equal {
             let sizes = (terms.size(*left), terms.size(*right));
-            drafts.equal.extend(draft(&terms, shape, Half::Low, *left, *right, sizes, "_equal"));
+            drafts.equal.extend(draft(&terms, *shape, Half::Low, *left, *right, sizes, "_equal"));
         }
     }
     for (left, right) in &forms.joined {
@@ -295,8 +294,8 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
     let mut single = FxHashMap::default();
     for print in functions {
         let same = &forms.narrow[print];
-        for (ops, by_function) in &levels {
-            let Some(short) = by_function.get(print) else { continue };
+        for &(ops, shape, ref found) in &levels {
+            let Some(short) = found.by_function.get(print) else { continue };
             let best = short[0];
             let size = terms.size(best);
             let reads = |var| {
@@ -310,10 +309,9 @@ fn search(family: Family, options: LaneOptions) -> Drafts {
             // One short form is the one that others are made; those at any width that are as good
             // as one with short lanes need none.
             let simplest = cost(&terms, same[0], Shape::Vector);
-            let shape = if *ops == Ops::Scalar { Shape::Scalar } else { Shape::Vector };
             if let Some(other) = single.insert((*print, shape), best)
                 && other != best
-                && *ops == Ops::AnyWidth
+                && ops == Ops::AnyWidth
             {
                 let sizes = (simplest, terms.size(other));
                 drafts.short.extend(draft(&terms, shape, Half::Low, best, other, sizes, ""));

@@ -221,7 +221,7 @@ pub fn infer(
 fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machine, Clif)>, usize) {
     let mut saved: Vec<(usize, Machine, Clif)> = movers
         .into_par_iter()
-        .filter(|(machine, term)| machine.reads() & !term.reads() == 0)
+        .filter(|(machine, term)| is_bound(machine, term))
         .filter_map(|(machine, term)| {
             let code = stock_of(stocks, &machine).compile(&term)?;
             let saved = code.len().checked_sub(machine.instructions())?;
@@ -243,6 +243,12 @@ fn best_moves(stocks: &[Stock; 2], movers: Vec<(Machine, Clif)>) -> (Vec<(Machin
 /// Stock with as many features as the machine term needs.
 fn stock_of<'a>(stocks: &'a [Stock; 2], machine: &Machine) -> &'a Stock {
     &stocks[usize::from(needs_extensions(machine))]
+}
+
+/// Whether a rule from `term` has an operand for all that `machine` reads: machine ops may read what
+/// their result does not depend on.
+fn is_bound(machine: &Machine, term: &Clif) -> bool {
+    machine.reads() & !term.reads() == 0
 }
 
 /// Whether a term needs more than AVX2 or Armv8.0.
@@ -267,9 +273,7 @@ impl Sift<'_> {
         let stock = stock_of(self.stocks, machine);
         let mut known: Vec<&Clif> = Vec::new();
         let mut kept = 0;
-        // Machine ops may read what their result does not depend on; a rule has no operand to give.
-        let bound = |term: &&Clif| machine.reads() & !term.reads() == 0;
-        for term in terms.iter().filter(bound).take(TRIES) {
+        for term in terms.iter().filter(|term| is_bound(machine, term)).take(TRIES) {
             into.counts.compiled += 1;
             let Some(code) = stock.compile(term) else {
                 into.counts.not_lowered += 1;

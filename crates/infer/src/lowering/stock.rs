@@ -16,20 +16,8 @@ use egraft_ir::{IntCc, Op};
 use rustc_hash::FxHashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Flags of the x64 target up to AVX2, and those that AVX-512 adds.
-const AVX2: &[&str] = &[
-    "has_sse3",
-    "has_ssse3",
-    "has_sse41",
-    "has_sse42",
-    "has_avx",
-    "has_avx2",
-    "has_fma",
-    "has_bmi1",
-    "has_bmi2",
-    "has_lzcnt",
-    "has_popcnt",
-];
+/// The level of the x64 target that has AVX2, and the flags that AVX-512 adds.
+const AVX2: &str = "x86-64-v3";
 const AVX512: &[&str] =
     &["has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"];
 
@@ -53,7 +41,7 @@ impl Stock {
         let mut isa = lookup_by_name(name).expect("all targets are built in");
         if target == Target::X64 {
             let more: &[&str] = if extended { AVX512 } else { &[] };
-            for flag in AVX2.iter().chain(more) {
+            for flag in [AVX2].iter().chain(more) {
                 isa.enable(flag).expect("a known flag");
             }
         }

@@ -236,60 +236,46 @@ impl Prover {
             ways.push(facts.all.clone());
         }
         // What is known of any way spares asking the ways before it.
-        let known = self.any_way(terms, wrong, &ways, false, queries)?;
-        match known {
-            Equality::Unknown(_) if self.options.ask => {
-                self.any_way(terms, wrong, &ways, true, queries)
-            }
-            known => Ok(known),
-        }
-    }
-
-    /// Whether `wrong` cannot hold under some of these choices of facts, tried in turn; gives the last
-    /// answer if none is a proof.
-    fn any_way(
-        &mut self,
-        terms: &mut Terms,
-        wrong: Term,
-        ways: &[Vec<Term>],
-        ask: bool,
-        queries: &mut usize,
-    ) -> Result<Equality, SolverError> {
-        let mut last = Equality::Unknown(String::new());
+        let mut open = Vec::new();
         for facts in ways {
-            let wrong = terms.under_facts(wrong, facts);
+            let wrong = terms.under_facts(wrong, &facts);
             if terms.as_bool(wrong) == Some(false) {
                 return Ok(Equality::Proven);
             }
-            let mut asserted = facts.clone();
+            let mut asserted = facts;
             asserted.push(wrong);
             asserted.extend(terms.lemmas(&asserted));
             for asserted in terms.without_products(&asserted).into_iter().chain([asserted]) {
                 let query = Query::new(terms, &asserted);
-                last = if ask { self.decide(query, queries)? } else { self.recall(query, queries) };
+                let hash = query.hash();
+                if self.cache.has(&hash) {
+                    *queries += 1;
+                    self.used.insert(hash);
+                    return Ok(Equality::Proven);
+                }
+                open.push((query, hash));
+            }
+        }
+        let mut last = Equality::Unknown("no proof is kept of it".to_owned());
+        if self.options.ask {
+            for (query, hash) in open {
+                last = self.decide(&query, hash, queries)?;
                 if last == Equality::Proven {
-                    return Ok(last);
+                    break;
                 }
             }
         }
         Ok(last)
     }
 
-    /// What the cache knows of a query.
-    fn recall(&mut self, query: Query, queries: &mut usize) -> Equality {
-        let hash = query.hash();
-        if !self.cache.has(&hash) {
-            return Equality::Unknown("no proof is kept of it".to_owned());
-        }
-        *queries += 1;
-        self.used.insert(hash);
-        Equality::Proven
-    }
-
     /// What the solver says of a query.
-    fn decide(&mut self, query: Query, queries: &mut usize) -> Result<Equality, SolverError> {
+    fn decide(
+        &mut self,
+        query: &Query,
+        hash: String,
+        queries: &mut usize,
+    ) -> Result<Equality, SolverError> {
         *queries += 1;
-        let hash = query.hash();
         if let Some(patience) = self.open.get(&hash)
             && *patience >= self.patience_ms
         {
@@ -303,7 +289,7 @@ impl Prover {
             Some(solver) => solver,
             none => none.insert(Solver::start(self.options.solver, self.options.timeout_ms)?),
         };
-        Ok(match solver.ask(&query, self.patience_ms)? {
+        Ok(match solver.ask(query, self.patience_ms)? {
             Answer::Unsat => {
                 self.keep(hash, self.options.solver.name());
                 Equality::Proven

@@ -7,13 +7,13 @@ use iced_x86::Code;
 
 /// A comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Comparison {
+struct Comparison {
     /// Its form of 256 bits, which makes lanes of ones.
     narrow: Code,
     /// Its form of 512 bits, which makes a mask.
-    pub(super) wide: Code,
+    wide: Code,
     /// What its lanes are.
-    pub(super) lanes: &'static Lanes,
+    lanes: &'static Lanes,
 }
 
 /// Masks of lanes of one width.
@@ -72,9 +72,9 @@ static COMPARISONS: [Comparison; 10] = {
     ]
 };
 
-/// The comparison that `code`, of 512 bits, does.
-pub(super) fn comparison(code: Code) -> Option<&'static Comparison> {
-    COMPARISONS.iter().find(|found| found.wide == code)
+/// What lanes `code`, of 512 bits, compares.
+pub(super) fn comparison(code: Code) -> Option<&'static Lanes> {
+    COMPARISONS.iter().find(|found| found.wide == code).map(|found| found.lanes)
 }
 
 /// The lanes that `code`, of 512 bits, takes from either of two registers.

@@ -247,13 +247,15 @@ struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     fn new_reg(&mut self) -> VReg {
-        let reg = VReg::new(self.vregs, RegClass::Float);
-        self.vregs += 1;
-        reg
+        self.new_of(RegClass::Float)
     }
 
     fn new_mask(&mut self) -> VReg {
-        let reg = VReg::new(self.vregs, RegClass::Vector);
+        self.new_of(RegClass::Vector)
+    }
+
+    fn new_of(&mut self, class: RegClass) -> VReg {
+        let reg = VReg::new(self.vregs, class);
         self.vregs += 1;
         reg
     }

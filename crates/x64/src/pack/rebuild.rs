@@ -68,13 +68,14 @@ pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) ->
 }
 
 /// A register for each comparison that makes a mask.
-fn masks(packer: &mut Packer<'_>) -> Vec<Option<VReg>> {
-    let is_mask = |pack: &Pack| match &pack.how {
-        How::Insts { code, .. } => masks::comparison(*code).is_some(),
-        _ => false,
-    };
-    let are_masks: Vec<bool> = packer.packs.iter().map(is_mask).collect();
-    are_masks.into_iter().map(|is_mask| is_mask.then(|| packer.new_mask())).collect()
+fn masks(packer: &mut Packer<'_>) -> Vec<Option<(VReg, &'static Lanes)>> {
+    let mut lanes = vec![None; packer.packs.len()];
+    for (pack, lanes) in packer.packs.iter().zip(&mut lanes) {
+        if let How::Insts { code, .. } = &pack.how {
+            *lanes = masks::comparison(*code);
+        }
+    }
+    lanes.into_iter().map(|lanes| lanes.map(|lanes| (packer.new_mask(), lanes))).collect()
 }
 
 /// Drops instructions on vectors whose results nothing reads: what only narrow ones read.
@@ -130,8 +131,8 @@ struct Rebuilder<'a, 'c> {
     constants: &'c mut VCodeConstants,
     /// A register for the upper half of each pack that needs one.
     halves: Vec<Option<Half>>,
-    /// A register for the mask of each pack that is a comparison of 512 bits.
-    masks: Vec<Option<VReg>>,
+    /// A register for the mask of each pack that is a comparison of 512 bits, and its lanes.
+    masks: Vec<Option<(VReg, &'static Lanes)>>,
     /// Packs whose halves are taken out where a block begins.
     late_halves: FxHashMap<usize, Vec<usize>>,
     /// What is to be put together behind each point.
@@ -222,7 +223,7 @@ impl Rebuilder<'_, '_> {
                     Wide::Memory(place) => Some(self.packer.inst(*place).clone()),
                     _ => None,
                 });
-                let ops = match masks::blend(code) {
+                let mut ops = match masks::blend(code) {
                     Some(lanes) => {
                         let (blend, ops) = self.blend(lanes, &ops, to, inst.srcloc);
                         code = blend;
@@ -230,18 +231,17 @@ impl Rebuilder<'_, '_> {
                     }
                     None => ops.iter().map(|op| self.operand(op, to)).collect(),
                 };
-                if let Some(comparison) = masks::comparison(code) {
-                    let mask = self.masks[pack].expect("every comparison has a mask");
-                    let mut ops = ops;
+                let mask = self.masks[pack];
+                if let Some((mask, _)) = mask {
                     ops[0] = Opnd::Def(mask);
-                    self.put(inst.srcloc, code, ops);
-                    let ops = smallvec![Opnd::Def(to), Opnd::UseReg(mask)];
-                    self.put(inst.srcloc, comparison.lanes.to_vector, ops);
-                    return self.take_half(pack, inst.srcloc);
                 }
                 match from {
                     Some(from) => self.put_as(&from, code, ops),
                     None => self.put(inst.srcloc, code, ops),
+                }
+                if let Some((mask, lanes)) = mask {
+                    let ops = smallvec![Opnd::Def(to), Opnd::UseReg(mask)];
+                    self.put(inst.srcloc, lanes.to_vector, ops);
                 }
                 self.take_half(pack, inst.srcloc);
             }
@@ -285,7 +285,7 @@ impl Rebuilder<'_, '_> {
         let [rest @ .., by] = ops else { unreachable!("a blend has operands") };
         let compared = match by {
             Wide::Use(Source::Pack(pack)) => {
-                self.masks[*pack].zip(self.compared(*pack)).filter(|(_, by)| by.are_lanes_of(lanes))
+                self.masks[*pack].filter(|(_, by)| by.are_lanes_of(lanes))
             }
             _ => None,
         };
@@ -298,14 +298,6 @@ impl Rebuilder<'_, '_> {
         });
         operands.push(Opnd::Mask(mask));
         (lanes.blend, operands)
-    }
-
-    /// The lanes of the comparison that a pack is.
-    fn compared(&self, pack: usize) -> Option<&'static Lanes> {
-        match &self.packer.packs[pack].how {
-            How::Insts { code, .. } => masks::comparison(*code).map(|found| found.lanes),
-            _ => None,
-        }
     }
 
     /// Widens the low halves of both halves of `from`.

@@ -51,28 +51,12 @@ pub fn config() -> Config {
 
 /// The same without AVX-512, where that changes anything.
 pub fn config_of_avx2() -> Option<Config> {
-    const FLAGS: [&str; 12] = [
-        "has_cmpxchg16b",
-        "has_sse3",
-        "has_ssse3",
-        "has_sse41",
-        "has_sse42",
-        "has_popcnt",
-        "has_avx",
-        "has_avx2",
-        "has_fma",
-        "has_bmi1",
-        "has_bmi2",
-        "has_lzcnt",
-    ];
-    let features = if cfg!(target_os = "linux") { has_avx512() } else { false };
-    features.then(|| {
+    let differs = cfg!(target_os = "linux") && has_avx512();
+    differs.then(|| {
         let mut config = config();
         config.target("x86_64-unknown-linux-gnu").unwrap();
-        for flag in FLAGS {
-            // SAFETY: every processor with AVX-512 has these.
-            unsafe { config.cranelift_flag_enable(flag) };
-        }
+        // SAFETY: every processor with AVX-512 has what this level has.
+        unsafe { config.cranelift_flag_enable("x86-64-v3") };
         config
     })
 }
