@@ -26,6 +26,15 @@ pub(super) enum Use {
     Edge(usize, usize, usize),
 }
 
+/// Where a loop of one block goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WayOut {
+    /// Itself, or the block on the way back.
+    pub(super) back: usize,
+    /// The block behind the loop.
+    pub(super) out: usize,
+}
+
 pub(super) struct Facts {
     defs: Vec<Def>,
     uses: Vec<Vec<Use>>,
@@ -85,16 +94,14 @@ impl Facts {
         facts
     }
 
-    /// The only block that a loop of one block leads to, if nothing else leads there.
-    pub(super) fn way_out(&self, vcode: &VCode, looped: usize) -> Option<usize> {
-        let to: Vec<usize> =
-            vcode.blocks[looped].succs.iter().map(|edge| edge.to.index()).collect();
-        let out = match to[..] {
-            [one, other] if one == looped && other != looped => other,
-            [one, other] if other == looped && one != looped => one,
-            _ => return None,
-        };
-        (self.preds[out].len() == 1).then_some(out)
+    /// For a loop of one block, and maybe an empty one on the way back: that other block, and the only
+    /// one that the loop leads to, if nothing else leads there.
+    pub(super) fn way_out(&self, vcode: &VCode, looped: usize) -> Option<WayOut> {
+        let to = |block: usize| vcode.blocks[block].succs.iter().map(|edge| edge.to.index());
+        let goes_back = |block: usize| block == looped || to(block).eq([looped]);
+        let (back, out): (Vec<usize>, Vec<usize>) = to(looped).partition(|block| goes_back(*block));
+        let (&[back], &[out]) = (&back[..], &out[..]) else { return None };
+        (self.preds[out].len() == 1).then_some(WayOut { back, out })
     }
 
     /// The instructions before `place` in its block that make what it reads.

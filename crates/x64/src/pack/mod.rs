@@ -28,7 +28,7 @@ pub(crate) use rebuild::TILE;
 
 use crate::vcode::{Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
-use facts::{Def, Facts, Place, Use, x86};
+use facts::{Def, Facts, Place, Use, WayOut, x86};
 use iced_x86::Code;
 use lanes::{Widening, is_narrowing};
 use regalloc2::{RegClass, VReg};
@@ -746,16 +746,18 @@ impl<'a> Packer<'a> {
         }
         let home = self.place_of(lo).0;
         let readers = self.facts.uses(hi).iter().filter(|reader| !self.reads_whole(pack, **reader));
-        let mut blocks = readers.map(|reader| match reader {
+        let blocks = readers.map(|reader| match reader {
             Use::Inst((block, _)) | Use::Edge(block, ..) => *block,
         });
-        if self.joined.get(&hi).is_some_and(|joins| *joins > 0) {
+        let joined = self.joined.get(&hi).is_some_and(|joins| *joins > 0);
+        let joins = self.joins.iter().filter(|join| joined && (join.lo == hi || join.hi == hi));
+        let mut blocks = blocks.chain(joins.map(|join| self.join_block(join))).peekable();
+        blocks.peek()?;
+        let Some(WayOut { back, out }) = self.facts.way_out(self.vcode, home) else {
             return Some(home);
-        }
-        let first = blocks.next()?;
-        let outside = first != home && blocks.all(|block| block != home);
-        let way_out = self.facts.way_out(self.vcode, home).filter(|_| outside);
-        Some(way_out.unwrap_or(home))
+        };
+        let is_outside = blocks.all(|block| block != home && block != back);
+        Some(if is_outside { out } else { home })
     }
 
     /// Whether a reader of the upper half reads the whole of a pack now.
