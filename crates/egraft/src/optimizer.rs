@@ -97,9 +97,6 @@ fn note(stats: &Stats) -> Note {
         Some(StopReason::NodeLimit { limit, reached }) => {
             Some(format!("{reached} e-nodes, the limit is {limit}"))
         }
-        Some(StopReason::MatchLimit { limit, nodes }) => {
-            Some(format!("{limit} matches at each of {nodes} e-nodes"))
-        }
         Some(StopReason::IterationLimit { limit }) => Some(format!("{limit} iterations")),
     };
     Note {

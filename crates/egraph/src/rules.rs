@@ -32,6 +32,14 @@ impl PartialEq for Rules {
 impl Eq for Rules {}
 
 impl Rules {
+    /// The standard rules alone.
+    pub const STANDARD: Rules = Rules { more: None };
+
+    /// Whether there are more than the standard ones.
+    pub fn has_more(self) -> bool {
+        self.more.is_some()
+    }
+
     /// The standard rules and those of `set`, which is kept until the process ends.
     ///
     /// # Panics

@@ -29,16 +29,13 @@ pub struct Limits {
     pub class_nodes: usize,
     /// How many rewrites may stack up on one another (acyclic mode).
     pub depth: usize,
-    /// Matches applied for one node that is added, and for what comes of it (acyclic mode): without
-    /// such a bound, rules that turn sums round fill any graph.
-    pub matches: usize,
     /// Batches (saturating mode).
     pub iterations: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { nodes: 400_000, class_nodes: 12, depth: 5, matches: 256, iterations: 12 }
+        Limits { nodes: 400_000, class_nodes: 12, depth: 5, iterations: 12 }
     }
 }
 
@@ -53,13 +50,6 @@ pub enum StopReason {
         limit: usize,
         /// Ids given out.
         reached: usize,
-    },
-    /// At some nodes [`Limits::matches`] were applied, and more were found.
-    MatchLimit {
-        /// The limit.
-        limit: usize,
-        /// Nodes where it was met.
-        nodes: usize,
     },
     /// [`Limits::iterations`] batches were run.
     IterationLimit {
@@ -85,12 +75,6 @@ pub struct Rewriter<'m, M: Matcher> {
     limits: Limits,
     counts: Vec<RuleCount>,
     depth: usize,
-    /// Matches that may still be applied for the node that is being added.
-    left: usize,
-    /// Whether there were more.
-    is_cut: bool,
-    /// Nodes for which there were.
-    cut_short: usize,
     hit_limit: bool,
     spare: Vec<Vec<Match>>,
 }
@@ -104,9 +88,6 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
             limits,
             counts: vec![RuleCount::default(); matcher.rule_count()],
             depth: 0,
-            left: 0,
-            is_cut: false,
-            cut_short: 0,
             hit_limit: false,
             spare: Vec::new(),
         }
@@ -131,8 +112,6 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
     pub fn stop_reason(&self) -> StopReason {
         if self.hit_limit {
             StopReason::NodeLimit { limit: self.limits.nodes, reached: self.graph.ids() }
-        } else if self.cut_short > 0 {
-            StopReason::MatchLimit { limit: self.limits.matches, nodes: self.cut_short }
         } else {
             StopReason::Saturated
         }
@@ -145,13 +124,6 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
 
     /// Adds a node and everything that rules make of it.
     pub fn add(&mut self, node: Node) -> ClassId {
-        self.left = self.limits.matches;
-        let class = self.add_within(node);
-        self.cut_short += usize::from(std::mem::take(&mut self.is_cut));
-        class
-    }
-
-    fn add_within(&mut self, node: Node) -> ClassId {
         let (class, fresh) = self.graph.insert(node);
         if fresh {
             self.rewrite(class, self.graph.canonical(node));
@@ -174,11 +146,6 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
         self.matcher.match_node(&self.graph, class, &node, &mut matches);
         self.depth += 1;
         for found in matches.drain(..) {
-            if self.left == 0 {
-                self.is_cut = true;
-                break;
-            }
-            self.left -= 1;
             let count = &mut self.counts[found.rule.index()];
             count.matched += 1;
             if let Some(built) = self.matcher.instantiate(self, &found)
@@ -194,7 +161,7 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
 
 impl<M: Matcher> BuildGraph for Rewriter<'_, M> {
     fn add(&mut self, node: Node) -> ClassId {
-        self.add_within(node)
+        Rewriter::add(self, node)
     }
 
     fn class_type(&self, class: ClassId) -> Ty {

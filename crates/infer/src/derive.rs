@@ -33,7 +33,7 @@ pub struct DeriveOptions {
 
 impl Default for DeriveOptions {
     fn default() -> DeriveOptions {
-        let limits = Limits { nodes: 4_000, class_nodes: 24, depth: 0, matches: 0, iterations: 8 };
+        let limits = Limits { nodes: 4_000, class_nodes: 24, depth: 0, iterations: 8 };
         DeriveOptions { limits, time: Duration::from_secs(5), samples: 3, exhaustive: false }
     }
 }
@@ -177,9 +177,7 @@ impl<'a> Deriver<'a> {
             match run.stop {
                 _ if joined => {}
                 StopReason::Saturated => break Stop::Saturated,
-                StopReason::NodeLimit { .. } | StopReason::MatchLimit { .. } => {
-                    break Stop::NodeLimit;
-                }
+                StopReason::NodeLimit { .. } => break Stop::NodeLimit,
                 StopReason::IterationLimit { .. } => {}
             }
         };

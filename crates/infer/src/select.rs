@@ -12,7 +12,7 @@ use egraft_rules::{BuildGraph, Interpreter, Match, MatchGraph, Rule, RuleId, Rul
 use std::ops::Range;
 
 /// How far a pair is rewritten before it is said not to follow.
-const LIMITS: Limits = Limits { nodes: 6000, class_nodes: 48, depth: 0, matches: 0, iterations: 6 };
+const LIMITS: Limits = Limits { nodes: 6000, class_nodes: 48, depth: 0, iterations: 6 };
 
 /// How many models of a premise are tried, and of constants alone.
 const MODELS: usize = 3;

@@ -92,10 +92,26 @@ pub(crate) fn is_param(func: &Function, block: Block, value: Value) -> bool {
     matches!(func.dfg.value_def(value), ValueDef::Param(of, _) if of == block)
 }
 
-/// `value`, of type `i32`, as a sum of parameters of `block`, a loop of its own, and of values that
-/// are made outside of it. `None` if other values have a part in it.
+/// `value`, of type `i32`, as a sum of parameters of `block`, a loop of its own, of values that are made
+/// outside of it, and of those that [`is_divided`] tells. `None` if other values have a part in it.
 pub(crate) fn affine(func: &Function, block: Block, value: Value) -> Option<Affine> {
     sum(func, block, value, 0)
+}
+
+/// The operand and the constant of an instruction that divides or cuts by powers of two: a shift to the
+/// right, a mask. What it makes may count, too, if its operand moves by a multiple of that power.
+pub(crate) fn is_divided(func: &Function, inst: Inst) -> Option<(Value, i32)> {
+    let op = func.dfg.insts[inst].opcode();
+    let args = func.dfg.inst_args(inst);
+    let known = |at: usize| constant(func, args[at]).map(|constant| constant as i32);
+    match op {
+        Opcode::Sshr | Opcode::Ushr | Opcode::Band => match (known(1), op) {
+            (Some(constant), _) => Some((args[0], constant)),
+            (None, Opcode::Band) => Some((args[1], known(0)?)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn sum(func: &Function, block: Block, value: Value, depth: usize) -> Option<Affine> {
@@ -121,6 +137,7 @@ fn sum(func: &Function, block: Block, value: Value, depth: usize) -> Option<Affi
             let count = constant(func, args[1])? as u32 % 32;
             part(0)?.times(1_i32.wrapping_shl(count))
         }
+        _ if is_divided(func, inst).is_some() => Some(Affine::term(value)),
         _ => None,
     }
 }

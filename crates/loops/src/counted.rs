@@ -2,7 +2,7 @@
 //! what they access in linear memory.
 
 use crate::Declined;
-use crate::affine::{Affine, affine, constant, is_outside, is_param, made_in};
+use crate::affine::{Affine, affine, constant, is_divided, is_outside, made_in};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{
     AliasRegion, Block, BlockArg, BlockCall, Function, Inst, InstructionData, MemFlagsData, Opcode,
@@ -16,12 +16,22 @@ pub(crate) struct Counted {
     /// What the block jumps back with, by parameter.
     pub(crate) back: Vec<Value>,
     /// By how much each parameter changes from one turn to the next, if that is known; the terms
-    /// are made outside the loop.
+    /// are made outside the loop. The same of values that are made by dividing.
     pub(crate) steps: FxHashMap<Value, Affine>,
+    /// What the steps of those need.
+    pub(crate) unwrapped: FxHashMap<Value, Unwrapped>,
     pub(crate) test: Test,
     pub(crate) accesses: Vec<MemoryAccess>,
     /// Instructions of the block, without its last.
     pub(crate) insts: Vec<Inst>,
+}
+
+/// A value whose quotients count only while it does not wrap.
+#[derive(Clone, Copy)]
+pub(crate) struct Unwrapped {
+    pub(crate) value: Value,
+    pub(crate) step: i32,
+    pub(crate) signed: bool,
 }
 
 /// The loop goes on while `counter cc bound`.
@@ -100,20 +110,75 @@ impl Counted {
             block,
             back,
             steps,
+            unwrapped: FxHashMap::default(),
             test: Test { cc: IntCC::NotEqual, counter: arg, step: 0, bound: Bound::Zero },
             accesses: Vec::new(),
             insts: Vec::new(),
         };
         counted.test = counted.find_test(func, arg, goes_on).ok_or(Declined::Count)?;
         counted.insts.extend(func.layout.block_insts(block).filter(|inst| *inst != last));
+        for at in 0..counted.insts.len() {
+            counted.divide(func, counted.insts[at]);
+        }
         Ok(counted)
+    }
+
+    /// Notes by how much what `inst` makes changes with each turn, if it divides what changes by a multiple
+    /// of the divisor.
+    fn divide(&mut self, func: &Function, inst: Inst) -> Option<()> {
+        let (value, by) = is_divided(func, inst)?;
+        let sum = affine(func, self.block, value)?;
+        let stride = self.stride(func, &sum).filter(|stride| stride.terms.is_empty())?;
+        let stride = stride.constant;
+        let result = func.dfg.first_result(inst);
+        let is_multiple = |bits: u32| stride == 0 || stride.trailing_zeros() >= bits;
+        let op = func.dfg.insts[inst].opcode();
+        let step = match op {
+            // Modulo 2³², all of this holds whether it wraps or not.
+            Opcode::Band if stride == 0 => 0,
+            Opcode::Band
+                if by > 0 && (by + 1).count_ones() == 1 && is_multiple(by.count_ones()) =>
+            {
+                0
+            }
+            Opcode::Band if is_low_mask(!by) && is_multiple(by.trailing_zeros()) => stride,
+            Opcode::Band => return None,
+            _ => {
+                let count = by as u32 % 32;
+                if !is_multiple(count) {
+                    return None;
+                }
+                if stride != 0 {
+                    let signed = op == Opcode::Sshr;
+                    self.unwrapped.insert(result, Unwrapped { value, step: stride, signed });
+                }
+                stride >> count
+            }
+        };
+        self.steps.insert(result, Affine::constant(step));
+        Some(())
+    }
+
+    /// What must not wrap for the steps of `sum` to be as they are.
+    pub(crate) fn unwrapped_of(&self, func: &Function, sum: &Affine, into: &mut Vec<Value>) {
+        let divided = sum.terms.iter().map(|term| term.0);
+        for value in divided.filter(|value| made_in(func, self.block, *value).is_some()) {
+            if into.contains(&value) {
+                continue;
+            }
+            into.push(value);
+            let from = made_in(func, self.block, value).and_then(|inst| is_divided(func, inst));
+            if let Some(sum) = from.and_then(|(from, _)| affine(func, self.block, from)) {
+                self.unwrapped_of(func, &sum, into);
+            }
+        }
     }
 
     /// By how much a sum changes with each turn.
     pub(crate) fn stride(&self, func: &Function, sum: &Affine) -> Option<Affine> {
         let mut stride = Affine::default();
         for (value, coefficient) in &sum.terms {
-            if is_param(func, self.block, *value) {
+            if !is_outside(func, self.block, *value) {
                 stride = stride.plus(self.steps.get(value)?, *coefficient)?;
             }
         }
@@ -189,7 +254,11 @@ impl Counted {
         {
             return None;
         }
-        let step = self.stride(func, &affine(func, self.block, counter)?)?;
+        let sum = affine(func, self.block, counter)?;
+        if sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some()) {
+            return None;
+        }
+        let step = self.stride(func, &sum)?;
         let rises = step.constant > 0;
         let fits = match cc {
             IntCC::NotEqual => step.constant != 0,
@@ -266,6 +335,11 @@ impl Counted {
     }
 }
 
+/// Whether `mask` has ones up to some bit, and zeros above.
+fn is_low_mask(mask: i32) -> bool {
+    mask.trailing_ones() + mask.leading_zeros() == 32
+}
+
 /// Whether `one cc other`.
 fn holds(cc: IntCC, one: i32, other: i32) -> bool {
     let unsigned = (one as u32, other as u32);
@@ -304,7 +378,7 @@ fn step_of(func: &Function, block: Block, param: Value, next: Value) -> Option<A
         return None;
     }
     step.terms.remove(at);
-    let fixed = |term: &(Value, i32)| !is_param(func, block, term.0);
+    let fixed = |term: &(Value, i32)| is_outside(func, block, term.0);
     step.terms.iter().all(fixed).then_some(step)
 }
 

@@ -324,10 +324,11 @@ impl Fast<'_> {
             let all = self.counted.insts.iter();
             all.filter(|inst| self.needed.insts.contains(inst)).copied()
         };
-        let insts: Vec<Inst> = match self.near_loads {
+        let mut insts: Vec<Inst> = match self.near_loads {
             true => self.order(needed()),
             false => needed().collect(),
         };
+        self.gather_stores(&mut insts);
         if self.copies == 1 || self.side_by_side(&insts) {
             let mut waiting: Vec<usize> = vec![0; scopes.len()];
             // A copy that reads what the one before it carries waits for it.
@@ -407,6 +408,23 @@ impl Fast<'_> {
         }
         order.extend(loads);
         order
+    }
+
+    /// Moves each store down to the next one of adjacent memory, which may become one with it, where no
+    /// access between them meets it: what is loaded between then comes before both.
+    fn gather_stores(&self, insts: &mut [Inst]) {
+        let stores = |inst: &Inst| self.streams.of.get(inst).filter(|place| place.store);
+        for at in (0..insts.len()).rev() {
+            let Some(place) = stores(&insts[at]) else { continue };
+            let mut later = at + 1..insts.len();
+            let next =
+                later.find(|&later| stores(&insts[later]).is_some_and(|it| it.adjoins(place)));
+            if let Some(next) = next
+                && !insts[at + 1..next].iter().any(|other| self.may_meet(insts[at], *other))
+            {
+                insts[at..next].rotate_left(1);
+            }
+        }
     }
 
     /// Whether two accesses of one turn may touch the same byte; never for other instructions.

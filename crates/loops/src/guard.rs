@@ -4,7 +4,7 @@
 //! All sums are of 64 bits and cannot overflow: indices are below 2³², turns at most 2³², strides
 //! below 2³¹, offsets below 2⁴¹.
 
-use crate::counted::{Bound, Counted};
+use crate::counted::{Bound, Counted, Unwrapped};
 use crate::scope::Scope;
 use crate::streams::{Streams, Stride};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -210,6 +210,7 @@ impl Guard<'_> {
             ends.push((low, end));
             starts.push(Start { address, stride });
         }
+        holds.extend(self.unwrapped(block, last));
         for &(one, other) in &streams.pairs {
             let ((low, end), (other_low, other_end)) = (ends[one], ends[other]);
             let before = self.at(block).ins().icmp(IntCC::UnsignedLessThanOrEqual, end, other_low);
@@ -219,6 +220,34 @@ impl Guard<'_> {
         }
         let holds = holds.into_iter().reduce(|one, other| self.at(block).ins().band(one, other));
         (starts, holds)
+    }
+
+    /// Whether nothing that addresses are divided from wraps before the `last` turn.
+    fn unwrapped(&mut self, block: Block, last: Value) -> Vec<Value> {
+        let mut divided = Vec::new();
+        for access in &self.counted.accesses {
+            self.counted.unwrapped_of(self.func, &access.index.sum, &mut divided);
+        }
+        let all: Vec<Unwrapped> =
+            divided.iter().filter_map(|value| self.counted.unwrapped.get(value)).copied().collect();
+        let mut holds = Vec::new();
+        for Unwrapped { value, step, signed } in all {
+            let first = self.first(block, value);
+            let first = match signed {
+                true => self.at(block).ins().sextend(types::I64, first),
+                false => self.at(block).ins().uextend(types::I64, first),
+            };
+            let step = self.constant(block, i64::from(step));
+            let moved = self.at(block).ins().imul(last, step);
+            let end = self.at(block).ins().iadd(first, moved);
+            let cut = self.at(block).ins().ireduce(types::I32, end);
+            let same = match signed {
+                true => self.at(block).ins().sextend(types::I64, cut),
+                false => self.at(block).ins().uextend(types::I64, cut),
+            };
+            holds.push(self.at(block).ins().icmp(IntCC::Equal, same, end));
+        }
+        holds
     }
 
     /// The length in bytes of the memory that begins at `base`. It stands behind the address of its

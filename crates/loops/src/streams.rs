@@ -54,6 +54,12 @@ impl Place {
             && self.start < from + i64::from(other.bytes)
             && from < self.start + i64::from(self.bytes)
     }
+
+    /// Whether one of both begins where the other ends.
+    pub(crate) fn adjoins(&self, other: &Place) -> bool {
+        let end = |place: &Place| place.start + i64::from(place.bytes);
+        self.stream == other.stream && (end(self) == other.start || end(other) == self.start)
+    }
 }
 
 /// All streams of a loop.

@@ -41,7 +41,7 @@ pub fn extraction_problem(
     if refuse(func, options, &initial_stats(func, &flow)).is_some() {
         return Ok(None);
     }
-    let seeded = rewritten(func, &flow, options);
+    let (seeded, ..) = rewritten(func, &flow, options);
     let graph = seeded.rewriter.graph();
     let model = CostModel::new(isa);
     let mut extraction = extraction(func, &flow, &seeded, graph, &model);

@@ -10,8 +10,7 @@ use crate::shape::Context;
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
-    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, Saturation, StopReason, saturate,
-    to_dot, to_json,
+    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, StopReason, saturate, to_dot, to_json,
 };
 use egraft_ir::{ClassId, Node};
 use egraft_rules::{MatchGraph, RuleId};
@@ -196,25 +195,39 @@ pub struct Stats {
     pub extraction_cut: bool,
 }
 
+impl Outcome {
+    /// The predicted cost of what the function is now, spills aside.
+    fn cost(&self) -> u64 {
+        match self {
+            Outcome::Improved(improved) => improved.stats.cost_after,
+            Outcome::Unchanged(unchanged) => unchanged.stats.cost_before,
+        }
+    }
+}
+
 /// Looks for a cheaper form of `func` under the flags of `isa`.
+///
+/// Loaded rules are used where they find a cheaper one than the standard rules do alone: with more
+/// choices, the search for the cheapest may end at a dearer one.
 pub fn optimize(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) -> Outcome {
+    let outcome = optimize_with(func, isa, options);
+    if !options.rules.has_more() {
+        return outcome;
+    }
+    let standard = LowerOptions { rules: Rules::STANDARD, ..*options };
+    let without = optimize_with(func, isa, &standard);
+    if outcome.cost() < without.cost() { outcome } else { without }
+}
+
+fn optimize_with(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) -> Outcome {
     let flow = Flow::new(func);
     let mut stats = initial_stats(func, &flow);
     let unchanged = |reason, stats| Outcome::Unchanged(Box::new(Unchanged { reason, stats }));
     if let Some(reason) = refuse(func, options, &stats) {
         return unchanged(reason, stats);
     }
-    let mut seeded = seed(func, &flow.domtree, &options.rules, options.limits());
-    let mut counts = seeded.rewriter.counts().to_vec();
-    stats.stop = Some(seeded.rewriter.stop_reason());
-    if options.effort >= 3 {
-        let Saturation { stop, counts: more, .. } = saturate_seeded(&mut seeded, options);
-        for (count, more) in counts.iter_mut().zip(more) {
-            count.matched += more.matched;
-            count.joined += more.joined;
-        }
-        stats.stop = Some(stop);
-    }
+    let (seeded, stop, counts) = rewritten(func, &flow, options);
+    stats.stop = Some(stop);
     stats.rules = fired(&counts, options.rules);
     let graph = seeded.rewriter.graph();
     stats.enodes = graph.node_count();
@@ -282,26 +295,33 @@ fn rewrites(
     replaced.iter().map(rewrite).collect()
 }
 
-/// Saturates a seeded graph, within a few times its size: rules that build sums of sums would
-/// otherwise fill any limit.
-fn saturate_seeded(seeded: &mut Seeded<'_, Rules>, options: &LowerOptions) -> Saturation {
-    let graph = seeded.rewriter.graph_mut();
-    let limits = options.limits();
-    let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
-    saturate(graph, &options.rules, Limits { nodes, iterations: SATURATION_ROUNDS, ..limits })
-}
-
-/// The e-graph of `func` after rewriting.
-pub(crate) fn rewritten<'o>(
+/// The e-graph of `func` after rewriting, why that ended, and how often each rule fired.
+///
+/// While nodes are added, the standard rules rewrite them; loaded ones have their turn when these are
+/// done, so that what they bring takes no room from what the standard ones do. Saturation stays within
+/// a few times the graph's size: rules that build sums of sums would otherwise fill any limit.
+pub(crate) fn rewritten(
     func: &Function,
     flow: &Flow,
-    options: &'o LowerOptions,
-) -> Seeded<'o, Rules> {
-    let mut seeded = seed(func, &flow.domtree, &options.rules, options.limits());
-    if options.effort >= 3 {
-        saturate_seeded(&mut seeded, options);
+    options: &LowerOptions,
+) -> (Seeded<'static, Rules>, StopReason, Vec<RuleCount>) {
+    let limits = options.limits();
+    let mut seeded = seed(func, &flow.domtree, &Rules::STANDARD, limits);
+    let mut stop = seeded.rewriter.stop_reason();
+    let mut counts = seeded.rewriter.counts().to_vec();
+    if options.effort >= 3 || options.rules.has_more() {
+        let graph = seeded.rewriter.graph_mut();
+        let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
+        let limits = Limits { nodes, iterations: SATURATION_ROUNDS, ..limits };
+        let saturation = saturate(graph, &options.rules, limits);
+        stop = saturation.stop;
+        counts.resize(saturation.counts.len(), RuleCount::default());
+        for (count, more) in counts.iter_mut().zip(saturation.counts) {
+            count.matched += more.matched;
+            count.joined += more.joined;
+        }
     }
-    seeded
+    (seeded, stop, counts)
 }
 
 /// What a dump of the e-graph is written as.
@@ -321,7 +341,7 @@ pub fn dump_egraph(
     format: Format,
 ) -> String {
     let flow = Flow::new(func);
-    let seeded = rewritten(func, &flow, options);
+    let (seeded, ..) = rewritten(func, &flow, options);
     let graph = seeded.rewriter.graph();
     let roots: Vec<ClassId> =
         roots(func, &flow, &seeded, graph).into_iter().map(|(_, root)| root.class).collect();

@@ -20,6 +20,7 @@ mod listing;
 #[doc(hidden)]
 pub mod observe;
 mod pack;
+mod redundant;
 mod regalloc;
 mod regs;
 mod select;

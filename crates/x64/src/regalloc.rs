@@ -4,6 +4,7 @@
 
 use crate::error::Unsupported;
 use crate::evex;
+use crate::redundant::drop_redundant_moves;
 use crate::regs::{AVX_VECTORS, machine_env};
 use crate::vcode::{Inst, Kind, VCode};
 use iced_x86::EncodingKind;
@@ -200,8 +201,9 @@ pub(crate) fn allocate(vcode: &VCode) -> Result<Allocated, Unsupported> {
     // Always: what comes here may have been rewritten, and code that is not in SSA form would be
     // allocated to something wrong.
     let options = RegallocOptions { validate_ssa: true, ..Default::default() };
-    let output = regalloc2::run(&flat, &env, &options)
+    let mut output = regalloc2::run(&flat, &env, &options)
         .map_err(|error| Unsupported::new("register allocation", format!("{error:?}")))?;
+    drop_redundant_moves(&flat, &mut output);
     if cfg!(debug_assertions) {
         let mut checker = regalloc2::checker::Checker::new(&flat, &env);
         checker.prepare(&output);

@@ -167,7 +167,7 @@ pub fn infer(
     counts.further_moves = further;
     jobs.extend(best.into_iter().map(|(machine, term)| (machine, vec![term])));
     let options = DeriveOptions {
-        limits: Limits { nodes: 2_000, class_nodes: 16, depth: 0, matches: 0, iterations: 5 },
+        limits: Limits { nodes: 2_000, class_nodes: 16, depth: 0, iterations: 5 },
         time: Duration::from_millis(300),
         samples: 1,
         exhaustive: false,

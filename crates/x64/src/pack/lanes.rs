@@ -136,6 +136,11 @@ impl Level {
         }
     }
 
+    /// Whether `code` widens all of a register.
+    pub(super) fn widens_whole(self, code: Code) -> bool {
+        self.widenings().iter().any(|widening| widening.whole == code)
+    }
+
     /// The immediate of the wide form of `code` that does to each half what these do; in most forms
     /// one immediate is for both halves, in some each bit is for one lane (Intel SDM volume 2).
     pub(super) fn immediate(self, code: Code, lo: i64, hi: i64) -> Option<i64> {

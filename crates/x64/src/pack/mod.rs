@@ -17,11 +17,13 @@
 //! is by 128-bit instructions.
 
 mod facts;
+mod fold;
 mod lanes;
 mod masks;
 mod order;
 mod rebuild;
 mod seeds;
+mod widen;
 
 pub(crate) use lanes::crosses;
 pub(crate) use rebuild::TILE;
@@ -103,8 +105,10 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants, level: Lev
     packer.seed_stores();
     packer.seed_operands();
     packer.seed_terms();
+    packer.seed_widened();
     if !packer.packs.is_empty() {
         *vcode = rebuild::rebuild(packer, constants);
+        fold::fold_loads(vcode);
     }
 }
 
@@ -572,38 +576,6 @@ impl<'a> Packer<'a> {
         self.unfolds.insert(reg, place);
         self.journal.push(Step::Unfolded(place));
         reg
-    }
-
-    /// The instruction that widens a whole register of which two widen the halves.
-    fn widening(&self, one: Place, other: Place) -> Option<(Code, VReg)> {
-        let (low, low_ops) = x86(self.inst(one))?;
-        let (high, high_ops) = x86(self.inst(other))?;
-        let widening = self.level.widenings().iter().find(|widening| widening.low == low)?;
-        let reg = |op: Option<&Opnd>| match op {
-            Some(Opnd::Use(reg) | Opnd::UseReg(reg)) => Some(*reg),
-            _ => None,
-        };
-        let from = reg(low_ops.get(1))?;
-        let made = |reg: VReg| match self.facts.def(reg) {
-            Def::Inst(place) => Some(self.inst(place)),
-            _ => None,
-        };
-        let whole = if self.level == Level::Bits512 {
-            let up = reg(high_ops.get(1)).filter(|_| high == low)?;
-            let (moved, ops) = x86(made(up)?)?;
-            moved == Level::Bits256.extract() && reg(ops.get(1)) == Some(from)
-        } else if Some(high) == widening.high {
-            let zero = made(reg(high_ops.get(2))?)?;
-            let is_zero =
-                matches!(zero.kind, Kind::Idiom { code: Code::VEX_Vpxor_xmm_xmm_xmmm128, .. });
-            is_zero && reg(high_ops.get(1)) == Some(from)
-        } else {
-            let down = reg(high_ops.get(1)).filter(|_| high == low)?;
-            let (moved, ops) = x86(made(down)?)?;
-            let upper = matches!(ops.get(2), Some(Opnd::Imm(0b11_10 | 0b11_10_11_10)));
-            moved == Code::VEX_Vpshufd_xmm_xmmm128_imm8 && upper && reg(ops.get(1)) == Some(from)
-        };
-        whole.then_some((widening.whole, from))
     }
 
     /// Packs two parameters of a block and what edges pass for them.

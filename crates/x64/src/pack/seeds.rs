@@ -2,7 +2,7 @@
 //! instruction, neighbouring terms of a sum. Of several partners the one that saves most is taken.
 
 use super::facts::{Def, Place, x86};
-use super::{Merge, PARAM_REACH, Packer, STORE_REACH, Source, Step};
+use super::{How, Level, Merge, PARAM_REACH, Pack, Packer, STORE_REACH, Source, Step, Wide};
 use crate::vcode::Opnd;
 use iced_x86::Code;
 use regalloc2::{RegClass, VReg};
@@ -23,7 +23,14 @@ impl Packer<'_> {
             };
             let stores: Vec<(Place, VReg)> =
                 (0..self.vcode.blocks[block].insts.len()).filter_map(stored).collect();
-            for (at, lo) in stores.iter().enumerate() {
+            // Adjacent ones are paired from the lowest on: pairs of pairs are adjacent then, too.
+            let mut order: Vec<usize> = (0..stores.len()).collect();
+            order.sort_by_key(|at| {
+                let access = self.inst(stores[*at].0).access;
+                access.map(|access| (access.group, access.copy, access.start))
+            });
+            for at in order {
+                let lo = &stores[at];
                 if self.merges.contains_key(&lo.0) || self.stores.contains_key(&lo.0) {
                     continue;
                 }
@@ -109,6 +116,27 @@ impl Packer<'_> {
                     self.seed_pair(term, alike.into_iter());
                 }
             }
+        }
+    }
+
+    /// What instructions widen all of, which the other seeds do not reach: their results are pairs
+    /// already.
+    pub(super) fn seed_widened(&mut self) {
+        let whole = |pack: &Pack| match (&pack.how, self.level) {
+            (How::Insts { lo, code, ops, .. }, Level::Bits256) => match ops[..] {
+                [Wide::Def, Wide::Scalar(from)] if self.level.widens_whole(*code) => {
+                    Some((*lo, *code, from))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let mut widened: Vec<(Place, Code, VReg)> = self.packs.iter().filter_map(whole).collect();
+        widened.sort_unstable_by_key(|(place, ..)| *place);
+        for (at, &(place, code, one)) in widened.iter().enumerate() {
+            let alike = |other: &&(Place, Code, VReg)| other.0.0 == place.0 && other.1 == code;
+            let others = widened[at + 1..].iter().filter(alike).take(STORE_REACH);
+            self.seed_pair(one, others.map(|(.., other)| *other));
         }
     }
 

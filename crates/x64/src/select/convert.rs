@@ -2,17 +2,13 @@
 //! for the traps of those that trap.
 
 use super::float::predicate;
-use super::{Fits, Root, Select, Source};
+use super::{Fits, Root, Select, Source, done};
 use crate::asm::CMOVCC64;
 use crate::error::Unsupported;
 use crate::vcode::{Cc, Cond, Kind, Opnd};
 use cranelift_codegen::ir::{Opcode, TrapCode, Type, Value, types};
 use iced_x86::Code;
 use regalloc2::VReg;
-
-fn done(select: &mut Select<'_>) -> Fits {
-    select.last_is_result().map(|()| true)
-}
 
 /// `bitcast` between general-purpose and vector registers.
 pub(super) fn bits(select: &mut Select<'_>, root: &Root) -> Fits {

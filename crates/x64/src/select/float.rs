@@ -1,6 +1,6 @@
 //! Float arithmetic, scalar and vector, with the NaN bits that stock Cranelift gives.
 
-use super::{Fits, Root, Select, Source, is_vector};
+use super::{Fits, Root, Select, Source, done, is_vector};
 use crate::vcode::Opnd;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{InstructionData, Opcode, Type, types};
@@ -23,10 +23,6 @@ pub(super) mod predicate {
     pub(crate) const GREATER: i64 = 14;
     pub(crate) const NOT_LESS: i64 = 5;
     pub(crate) const NOT_LESS_OR_EQUAL: i64 = 6;
-}
-
-fn done(select: &mut Select<'_>) -> Fits {
-    select.last_is_result().map(|()| true)
 }
 
 /// The code for `f32`, `f64`, `f32x4`, `f64x2`.

@@ -17,6 +17,7 @@ mod float;
 mod float_minmax;
 mod integer;
 mod memory;
+mod multiply;
 mod shuffle;
 mod tiles;
 mod vector;
@@ -46,6 +47,11 @@ pub(crate) use control::{Selected, select};
 type Fits = Result<bool, Unsupported>;
 /// A step that always fits.
 type Done = Result<(), Unsupported>;
+
+/// The answer of a tile whose last instruction makes the result.
+fn done(select: &mut Select<'_>) -> Fits {
+    select.last_is_result().map(|()| true)
+}
 
 /// A memory operand with what its fault means.
 #[derive(Debug, Clone, Copy)]

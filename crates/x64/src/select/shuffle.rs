@@ -1,15 +1,11 @@
 //! Lanes: splats, insertion, extraction and shuffles.
 
-use super::{Fits, MemRef, Root, Select, Source, is_vector};
+use super::{Fits, MemRef, Root, Select, Source, done, is_vector};
 use crate::error::Unsupported;
 use crate::vcode::Opnd;
 use cranelift_codegen::ir::{InstructionData, Value, types};
 use iced_x86::Code;
 use regalloc2::VReg;
-
-fn done(select: &mut Select<'_>) -> Fits {
-    select.last_is_result().map(|()| true)
-}
 
 impl Select<'_> {
     /// The memory of a load of exactly `bytes`, however extended, that may be done by the root.
@@ -385,6 +381,15 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
             return done(select);
         }
     }
+    for swap in [false, true] {
+        let turned = if swap { mask.map(|byte| byte ^ 16) } else { *mask };
+        if let Some(narrowing) = Narrowing::of(&turned)
+            && !select.all_bytes(b, 0)
+        {
+            let (low, high) = if swap { (b, a) } else { (a, b) };
+            return narrowing.put(select, [low, high]);
+        }
+    }
     let lookup = Code::VEX_Vpshufb_xmm_xmm_xmmm128;
     if let Some((imm, indices)) = blend_then_lookup(mask)
         && !select.all_bytes(b, 0)
@@ -412,6 +417,51 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
     let second = select.binary(lookup, second, indices, None);
     select.binary_regs(Code::VEX_Vpor_xmm_xmm_xmmm128, first, second);
     done(select)
+}
+
+/// Takes the lower or the upper halves of all lanes of two vectors: what narrowing does once the other
+/// halves are zeros, and that has wide forms which keep the order of lanes.
+#[derive(Clone, Copy)]
+struct Narrowing {
+    /// Bytes of a half.
+    width: u8,
+    upper: bool,
+}
+
+impl Narrowing {
+    fn of(mask: &[u8; 16]) -> Option<Narrowing> {
+        let forms = [(1, false), (1, true), (2, false), (2, true)];
+        let mut forms = forms.into_iter().map(|(width, upper)| Narrowing { width, upper });
+        forms.find(|form| {
+            let takes = |at: u8| {
+                let lane = at / form.width * 2 + u8::from(form.upper);
+                lane * form.width + at % form.width
+            };
+            mask.iter().enumerate().all(|(at, &byte)| byte == takes(at as u8))
+        })
+    }
+
+    fn put(self, select: &mut Select<'_>, vectors: [Value; 2]) -> Fits {
+        let mut cleared = Vec::new();
+        for vector in vectors {
+            let from = select.reg(vector)?;
+            cleared.push(match (self.width, self.upper) {
+                (1, true) => select.shift_imm(Code::VEX_Vpsrlw_xmm_xmm_imm8, from, 8),
+                (_, true) => select.shift_imm(Code::VEX_Vpsrld_xmm_xmm_imm8, from, 16),
+                (width, false) => {
+                    let lower = if width == 1 { 0x00ff_00ff } else { 0x0000_ffff };
+                    let lower = select.pool_u32x4(lower);
+                    select.binary(Code::VEX_Vpand_xmm_xmm_xmmm128, from, lower, None)
+                }
+            });
+        }
+        let narrow = match self.width {
+            1 => Code::VEX_Vpackuswb_xmm_xmm_xmmm128,
+            _ => Code::VEX_Vpackusdw_xmm_xmm_xmmm128,
+        };
+        select.binary_regs(narrow, cleared[0], cleared[1]);
+        done(select)
+    }
 }
 
 /// Where the two vectors are needed at different 16-bit lanes: the blend that keeps what is needed

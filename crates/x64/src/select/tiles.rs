@@ -4,7 +4,9 @@
 //! the same opcode they stand in the order in which they are tried, the cheapest way first.
 
 use super::{Fits, Root, Select};
-use super::{calls, compare, convert, float, float_minmax, integer, memory, shuffle, vector};
+use super::{
+    calls, compare, convert, float, float_minmax, integer, memory, multiply, shuffle, vector,
+};
 use crate::error::Unsupported;
 use cranelift_codegen::ir::{Opcode, Type, Value, ValueDef, types};
 use iced_x86::Code;
@@ -164,11 +166,11 @@ static TILES: &[Tile] = tiles! {
     Iabs I32X4: Unary(VEX_Vpabsd_xmm_xmmm128) 8 "iabs.i32x4: vpabsd";
     Iabs I64X2: With(vector::abs64) 24 "iabs.i64x2: vblendvpd of the negation";
     Imul I16X8: Commutative(VEX_Vpmullw_xmm_xmm_xmmm128) 8 "imul.i16x8: vpmullw";
-    Imul I64X2: With(vector::widening_multiply) 8 "imul.i64x2 of widened: vpmuldq";
-    Imul I32X4: With(vector::widening_multiply) 24 "imul.i32x4 of widened: vpmulhw, vpmullw";
+    Imul I64X2: With(multiply::short_multiply) 8 "imul.i64x2 of 32 bits: vpmuludq";
+    Imul I32X4: With(multiply::widening_multiply) 24 "imul.i32x4 of widened: vpmulhw, vpmullw";
     Imul I32X4: Commutative(VEX_Vpmulld_xmm_xmm_xmmm128) 16 "imul.i32x4: vpmulld";
-    Imul I64X2: With(vector::multiply64) 48 "imul.i64x2: three vpmuludq";
-    SqmulRoundSat I16X8: With(vector::rounding_multiply) 16 "sqmul_round_sat: vpmulhrsw";
+    Imul I64X2: With(multiply::multiply64) 48 "imul.i64x2: three vpmuludq";
+    SqmulRoundSat I16X8: With(multiply::rounding_multiply) 16 "sqmul_round_sat: vpmulhrsw";
     X86Pmulhrsw I16X8: Commutative(VEX_Vpmulhrsw_xmm_xmm_xmmm128) 8 "x86_pmulhrsw: vpmulhrsw";
     X86Pmaddubsw I16X8: With(vector::multiply_add_bytes) 8 "x86_pmaddubsw: vpmaddubsw";
     IaddPairwise: With(vector::pairwise_widened) 8 "iadd_pairwise of widened: vpmadd";

@@ -1,6 +1,6 @@
 //! Vector integers.
 
-use super::{Fits, Root, Select, Source, is_vector};
+use super::{Fits, Root, Select, Source, done, is_vector};
 use crate::vcode::{Kind, Opnd};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::{InstructionData, Opcode, Type, Value, types};
@@ -28,10 +28,6 @@ pub(super) fn constant(select: &mut Select<'_>, root: &Root) -> Fits {
     let source = select.pool_source(&bytes);
     select.unary(Code::VEX_Vmovups_xmm_xmmm128, source, None);
     done(select)
-}
-
-fn done(select: &mut Select<'_>) -> Fits {
-    select.last_is_result().map(|()| true)
 }
 
 /// The code for the lane width of `ty`: 8, 16, 32, 64 bits.
@@ -68,91 +64,6 @@ pub(super) fn abs64(select: &mut Select<'_>, root: &Root) -> Fits {
     let (from_op, negated) = (Opnd::UseReg(from), Opnd::Use(negated));
     select.x86(blend, &[Opnd::Def(to), from_op, negated, Opnd::UseReg(from)]);
     Ok(true)
-}
-
-/// A product of lanes that were just widened from 32 to 64 bits.
-pub(super) fn widening_multiply(select: &mut Select<'_>, root: &Root) -> Fits {
-    let [left, right] = root.args[..] else { return Ok(false) };
-    for op in [Opcode::SwidenLow, Opcode::SwidenHigh, Opcode::UwidenLow, Opcode::UwidenHigh] {
-        let (Some(one), Some(other)) =
-            (select.match_op(left, op, root.ty), select.match_op(right, op, root.ty))
-        else {
-            continue;
-        };
-        let (one, other) = (one[0], other[0]);
-        let narrow = select.type_of(one);
-        if narrow != select.type_of(other) {
-            continue;
-        }
-        let high = matches!(op, Opcode::SwidenHigh | Opcode::UwidenHigh);
-        let signed = matches!(op, Opcode::SwidenLow | Opcode::SwidenHigh);
-        return match narrow {
-            types::I32X4 => {
-                let spread = if high { 0b11_11_10_10 } else { 0b01_01_00_00 };
-                let spread_lanes = |select: &mut Select<'_>, value| {
-                    let source = select.source(value, types::I32X4)?;
-                    Ok(select.unary(Code::VEX_Vpshufd_xmm_xmmm128_imm8, source, Some(spread)))
-                };
-                let one = spread_lanes(select, one)?;
-                let other = spread_lanes(select, other)?;
-                let code = if signed {
-                    Code::VEX_Vpmuldq_xmm_xmm_xmmm128
-                } else {
-                    Code::VEX_Vpmuludq_xmm_xmm_xmmm128
-                };
-                select.binary_regs(code, one, other);
-                done(select)
-            }
-            types::I16X8 => {
-                let one = select.reg(one)?;
-                let other = select.reg(other)?;
-                let low = select.binary_regs(Code::VEX_Vpmullw_xmm_xmm_xmmm128, one, other);
-                let code = if signed {
-                    Code::VEX_Vpmulhw_xmm_xmm_xmmm128
-                } else {
-                    Code::VEX_Vpmulhuw_xmm_xmm_xmmm128
-                };
-                let upper = select.binary_regs(code, one, other);
-                let code = if high {
-                    Code::VEX_Vpunpckhwd_xmm_xmm_xmmm128
-                } else {
-                    Code::VEX_Vpunpcklwd_xmm_xmm_xmmm128
-                };
-                select.binary_regs(code, low, upper);
-                done(select)
-            }
-            _ => Ok(false),
-        };
-    }
-    Ok(false)
-}
-
-/// `imul` of 64-bit lanes from 32-bit products.
-pub(super) fn multiply64(select: &mut Select<'_>, root: &Root) -> Fits {
-    let (left, right) = (select.reg(root.args[0])?, select.reg(root.args[1])?);
-    let multiply = Code::VEX_Vpmuludq_xmm_xmm_xmmm128;
-    let add = Code::VEX_Vpaddq_xmm_xmm_xmmm128;
-    let shift_right = Code::VEX_Vpsrlq_xmm_xmm_imm8;
-    let left_high = select.shift_imm(shift_right, left, 32);
-    let cross_one = select.binary_regs(multiply, left_high, right);
-    let right_high = select.shift_imm(shift_right, right, 32);
-    let cross_other = select.binary_regs(multiply, left, right_high);
-    let cross = select.binary_regs(add, cross_one, cross_other);
-    let cross = select.shift_imm(Code::VEX_Vpsllq_xmm_xmm_imm8, cross, 32);
-    let low = select.binary_regs(multiply, left, right);
-    select.binary_regs(add, low, cross);
-    done(select)
-}
-
-/// `sqmul_round_sat`: `vpmulhrsw`, whose one wrong case (-1 times -1) is turned round.
-pub(super) fn rounding_multiply(select: &mut Select<'_>, root: &Root) -> Fits {
-    let left = select.reg(root.args[0])?;
-    let source = select.source(root.args[1], root.ty)?;
-    let product = select.binary(Code::VEX_Vpmulhrsw_xmm_xmm_xmmm128, left, source, None);
-    let least = select.pool_u32x4(0x8000_8000);
-    let wrong = select.binary(Code::VEX_Vpcmpeqw_xmm_xmm_xmmm128, product, least, None);
-    select.binary_regs(Code::VEX_Vpxor_xmm_xmm_xmmm128, product, wrong);
-    done(select)
 }
 
 /// `x86_pmaddubsw`: the second operand of CLIF is the unsigned one, which comes first on x86.
