@@ -86,6 +86,30 @@ fn what_cannot_be_proven_has_one() {
     assert_eq!(declined(looped(LOAD, steps, "v4")), [Declined::Address]);
 }
 
+/// A load from the quotient or remainder that `op` and `by` make of a counter that moves by 16.
+fn divided(op: &str, by: i32) -> Function {
+    let body = format!(
+        "v40 = iconst.i32 {by}
+        v41 = {op} v6, v40
+        v42 = uextend.i64 v41
+        v43 = iadd v5, v42
+        v44 = load.i8x16 little region1 v43
+        v11 = iadd v44, v44"
+    );
+    looped(&body, STEPS, "v4")
+}
+
+#[test]
+fn quotients_count_where_the_divisor_divides_the_step() {
+    for (op, by) in [("sshr", 1), ("ushr", 4), ("sshr", 35), ("band", 15), ("band", -16)] {
+        let mut func = divided(op, by);
+        assert_eq!(versioned(&mut func, Which::PayingBut(&[])).loops.len(), 1, "{op} {by}");
+    }
+    for (op, by) in [("sshr", 5), ("ushr", 37), ("band", 31), ("band", -32), ("band", 5)] {
+        assert_eq!(declined(divided(op, by)), [Declined::Address], "{op} {by}");
+    }
+}
+
 #[test]
 fn what_does_not_pay_has_one() {
     assert_eq!(declined(looped(LOAD, STEPS, "v30")), [Declined::Short]);

@@ -191,7 +191,12 @@ fn offset(choices: &mut Choices<'_>) -> String {
 /// An address: a pointer, at times with something added before it is extended.
 fn address(choices: &mut Choices<'_>) -> String {
     let pointer = choices.below(POINTERS);
-    match choices.below(5) {
+    match choices.below(8) {
+        5 => divided(choices, &format!("(local.get $p{pointer})")),
+        6 | 7 => {
+            let counter = divided(choices, "(local.get $i)");
+            format!("(i32.add (local.get $p{pointer}) {counter})")
+        }
         0 => format!(
             "(i32.add (local.get $p{pointer}) (i32.const {}))",
             choices.pick(&[-16, 16, 1, 48, -4])
@@ -201,6 +206,17 @@ fn address(choices: &mut Choices<'_>) -> String {
             choices.below(3)
         ),
         _ => format!("(local.get $p{pointer})"),
+    }
+}
+
+/// A quotient or a part of a value.
+fn divided(choices: &mut Choices<'_>, of: &str) -> String {
+    let count = choices.below(5);
+    match choices.below(4) {
+        0 => format!("(i32.shr_s {of} (i32.const {count}))"),
+        1 => format!("(i32.shr_u {of} (i32.const {count}))"),
+        2 => format!("(i32.and {of} (i32.const {}))", (1 << count) - 1),
+        _ => format!("(i32.and (i32.const {}) {of})", -1 << count),
     }
 }
 
