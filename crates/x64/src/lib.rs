@@ -10,6 +10,7 @@
 
 mod abi;
 mod asm;
+mod columns;
 mod emit;
 mod error;
 mod evex;
@@ -205,6 +206,9 @@ fn prepared(
     let mut fault_places = faults::places(&context.func);
     if options.optimize && options.unroll {
         unroll(&mut context, isa, &mut fault_places)?;
+    }
+    if options.optimize {
+        columns::interleave_columns(&mut context.func);
     }
     Ok((context, fault_places))
 }

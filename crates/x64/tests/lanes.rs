@@ -165,3 +165,56 @@ fn minima_and_maxima_of_special_floats() {
         }
     }
 }
+
+/// A function that stores the columns of `rows` rows of 16 bytes, each put together one lane after the
+/// other, as LLVM writes it; and how many shuffles it has.
+fn transpose(rows: usize) -> (String, usize) {
+    let width = 16 / rows;
+    let bytes: String = (0..256).map(|byte| format!("\\{byte:02x}")).collect();
+    let mut text = format!(
+        "(module (memory (export \"memory\") 1) (data (i32.const 0) \"{bytes}\") (func (export \"f\")"
+    );
+    for row in 0..rows {
+        text += &format!("(local $r{row} v128)");
+    }
+    for row in 0..rows {
+        text += &format!("(local.set $r{row} (v128.load offset={} (i32.const 0)))", row * 16);
+    }
+    for column in 0..rows {
+        let mut vector = "(local.get $r0)".to_owned();
+        for row in 1..rows {
+            let lane = |at: usize| match (at / width, row) {
+                // The first lane comes along with the second one.
+                (0, 1) => column * width + at % width,
+                (lane, row) if lane == row => 16 + column * width + at % width,
+                (lane, row) if lane > row => at % width,
+                _ => at,
+            };
+            let mask: Vec<String> = (0..16).map(|at| lane(at).to_string()).collect();
+            vector = format!("(i8x16.shuffle {} {vector} (local.get $r{row}))", mask.join(" "));
+        }
+        text += &format!("(v128.store offset={} (i32.const 1024) {vector})", column * 16);
+    }
+    (text + "))", rows * (rows - 1))
+}
+
+#[test]
+fn columns_are_interleaved() {
+    if !common::supported() {
+        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
+        return;
+    }
+    let config = common::config();
+    let engine = Engine::new(&config).unwrap();
+    for rows in [4, 8, 16] {
+        let (wat, shuffles) = transpose(rows);
+        let wasm = wat::parse_str(&wat).unwrap();
+        let interleavings = tiles(&wasm).matches("punpck").count();
+        let stages = rows.ilog2() as usize;
+        assert_eq!(interleavings, rows * stages, "{rows} rows, {shuffles} shuffles");
+        let stock = Module::new(&engine, &wasm).unwrap();
+        let (ours, _) = common::compile(&config, &engine, &wasm);
+        let mut sides = [&stock, &ours].map(|module| Side::new(&engine, module).unwrap());
+        compare_call(&mut sides, "f", &[]).unwrap_or_else(|error| panic!("{rows}: {error}"));
+    }
+}
