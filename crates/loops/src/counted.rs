@@ -124,12 +124,14 @@ impl Counted {
     }
 
     /// Notes by how much what `inst` makes changes with each turn, if it divides what changes by a multiple
-    /// of the divisor.
+    /// of the divisor and is itself no quotient.
     fn divide(&mut self, func: &Function, inst: Inst) -> Option<()> {
         let (value, by) = is_divided(func, inst)?;
         let sum = affine(func, self.block, value)?;
-        let stride = self.stride(func, &sum).filter(|stride| stride.terms.is_empty())?;
-        let stride = stride.constant;
+        if sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some()) {
+            return None;
+        }
+        let stride = self.stride(func, &sum).filter(|stride| stride.terms.is_empty())?.constant;
         let result = func.dfg.first_result(inst);
         let is_multiple = |bits: u32| stride == 0 || stride.trailing_zeros() >= bits;
         let op = func.dfg.insts[inst].opcode();
@@ -159,19 +161,15 @@ impl Counted {
         Some(())
     }
 
-    /// What must not wrap for the steps of `sum` to be as they are.
-    pub(crate) fn unwrapped_of(&self, func: &Function, sum: &Affine, into: &mut Vec<Value>) {
-        let divided = sum.terms.iter().map(|term| term.0);
-        for value in divided.filter(|value| made_in(func, self.block, *value).is_some()) {
-            if into.contains(&value) {
-                continue;
-            }
-            into.push(value);
-            let from = made_in(func, self.block, value).and_then(|inst| is_divided(func, inst));
-            if let Some(sum) = from.and_then(|(from, _)| affine(func, self.block, from)) {
-                self.unwrapped_of(func, &sum, into);
-            }
+    /// What must not wrap for addresses to move as they are said to.
+    pub(crate) fn must_not_wrap(&self) -> Vec<Unwrapped> {
+        let mut terms: Vec<Value> = Vec::new();
+        for access in &self.accesses {
+            terms.extend(access.index.sum.terms.iter().map(|term| term.0));
         }
+        terms.sort_unstable();
+        terms.dedup();
+        terms.iter().filter_map(|term| self.unwrapped.get(term)).copied().collect()
     }
 
     /// By how much a sum changes with each turn.

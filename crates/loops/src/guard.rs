@@ -224,14 +224,8 @@ impl Guard<'_> {
 
     /// Whether nothing that addresses are divided from wraps before the `last` turn.
     fn unwrapped(&mut self, block: Block, last: Value) -> Vec<Value> {
-        let mut divided = Vec::new();
-        for access in &self.counted.accesses {
-            self.counted.unwrapped_of(self.func, &access.index.sum, &mut divided);
-        }
-        let all: Vec<Unwrapped> =
-            divided.iter().filter_map(|value| self.counted.unwrapped.get(value)).copied().collect();
         let mut holds = Vec::new();
-        for Unwrapped { value, step, signed } in all {
+        for Unwrapped { value, step, signed } in self.counted.must_not_wrap() {
             let first = self.first(block, value);
             let first = match signed {
                 true => self.at(block).ins().sextend(types::I64, first),
