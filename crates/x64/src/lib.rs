@@ -87,15 +87,6 @@ pub enum Widest {
 }
 
 impl Widest {
-    /// The next narrower ones.
-    fn below(self) -> Option<Widest> {
-        match self {
-            Widest::Bits128 => None,
-            Widest::Bits256 => Some(Widest::Bits128),
-            Widest::Bits512 => Some(Widest::Bits256),
-        }
-    }
-
     /// How many of wasm's vectors a turn of a fast loop should have side by side; two are worth it
     /// where they do not become one, too.
     fn side_by_side(self) -> u32 {
@@ -154,20 +145,15 @@ pub fn compile(
     let (context, fault_places) = prepared(func, isa, options)?;
     let stack_slots = frame::StackSlots::new(&context.func)?;
     let ready = Ready { func: &context.func, isa, features, abi: &abi, fault_places, stack_slots };
-    let mut widest = options.widest.min(features.widest());
+    let widest = options.widest.min(features.widest());
     let mut best = ready.allocated(&Options { widest, ..*options }, Vec::new())?;
     // Wide code may spill where narrow code does not.
-    let mut work = best.work();
-    while best.selected.vcode.vector_bytes > WASM_VECTOR
-        && work.spills_much()
-        && let Some(below) = widest.below()
-    {
-        widest = below;
-        let poor = best.poor.clone();
-        let narrow = ready.allocated(&Options { widest, ..*options }, poor)?;
-        let less = narrow.work();
-        if less.is_less_than(&work) {
-            (best, work) = (narrow, less);
+    let work = best.work();
+    if best.selected.vcode.vector_bytes > WASM_VECTOR && work.spills_much() {
+        let narrow = Options { widest: Widest::Bits128, ..*options };
+        let narrow = ready.allocated(&narrow, best.poor.clone())?;
+        if narrow.work().is_less_than(&work) {
+            best = narrow;
         }
     }
     let versions = options.listing.then(|| best.versions());
