@@ -19,7 +19,7 @@ const LISTED: usize = 20;
 
 /// Steps of Egraft's own backend that nothing looks at here.
 const UNSEEN: [&str; 3] = [
-    "Cranelift's mid-end and unrolling",
+    "Cranelift's mid-end, unrolling and interleaving of columns",
     "packing to wider vectors",
     "register allocation and emission",
 ];

@@ -93,14 +93,14 @@ pub(crate) fn is_param(func: &Function, block: Block, value: Value) -> bool {
 }
 
 /// `value`, of type `i32`, as a sum of parameters of `block`, a loop of its own, of values that are made
-/// outside of it, and of those that [`is_divided`] tells. `None` if other values have a part in it.
+/// outside of it, and of those that [`divided`] tells. `None` if other values have a part in it.
 pub(crate) fn affine(func: &Function, block: Block, value: Value) -> Option<Affine> {
     sum(func, block, value, 0)
 }
 
 /// The operand and the constant of an instruction that divides or cuts by powers of two: a shift to the
 /// right, a mask. What it makes may count, too, if its operand moves by a multiple of that power.
-pub(crate) fn is_divided(func: &Function, inst: Inst) -> Option<(Value, i32)> {
+pub(crate) fn divided(func: &Function, inst: Inst) -> Option<(Value, i32)> {
     let op = func.dfg.insts[inst].opcode();
     let args = func.dfg.inst_args(inst);
     let known = |at: usize| constant(func, args[at]).map(|constant| constant as i32);
@@ -137,7 +137,7 @@ fn sum(func: &Function, block: Block, value: Value, depth: usize) -> Option<Affi
             let count = constant(func, args[1])? as u32 % 32;
             part(0)?.times(1_i32.wrapping_shl(count))
         }
-        _ if is_divided(func, inst).is_some() => Some(Affine::term(value)),
+        _ if divided(func, inst).is_some() => Some(Affine::term(value)),
         _ => None,
     }
 }

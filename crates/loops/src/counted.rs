@@ -2,7 +2,7 @@
 //! what they access in linear memory.
 
 use crate::Declined;
-use crate::affine::{Affine, affine, constant, is_divided, is_outside, made_in};
+use crate::affine::{Affine, affine, constant, divided, is_outside, made_in};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{
     AliasRegion, Block, BlockArg, BlockCall, Function, Inst, InstructionData, MemFlagsData, Opcode,
@@ -126,9 +126,9 @@ impl Counted {
     /// Notes by how much what `inst` makes changes with each turn, if it divides what changes by a multiple
     /// of the divisor and is itself no quotient.
     fn divide(&mut self, func: &Function, inst: Inst) -> Option<()> {
-        let (value, by) = is_divided(func, inst)?;
+        let (value, by) = divided(func, inst)?;
         let sum = affine(func, self.block, value)?;
-        if sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some()) {
+        if self.has_quotients(func, &sum) {
             return None;
         }
         let stride = self.stride(func, &sum).filter(|stride| stride.terms.is_empty())?.constant;
@@ -138,11 +138,7 @@ impl Counted {
         let step = match op {
             // Modulo 2³², all of this holds whether it wraps or not.
             Opcode::Band if stride == 0 => 0,
-            Opcode::Band
-                if by > 0 && (by + 1).count_ones() == 1 && is_multiple(by.count_ones()) =>
-            {
-                0
-            }
+            Opcode::Band if is_low_mask(by) && is_multiple(by.count_ones()) => 0,
             Opcode::Band if is_low_mask(!by) && is_multiple(by.trailing_zeros()) => stride,
             Opcode::Band => return None,
             _ => {
@@ -159,6 +155,11 @@ impl Counted {
         };
         self.steps.insert(result, Affine::constant(step));
         Some(())
+    }
+
+    /// Whether terms of a sum are made in the loop.
+    fn has_quotients(&self, func: &Function, sum: &Affine) -> bool {
+        sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some())
     }
 
     /// What must not wrap for addresses to move as they are said to.
@@ -253,7 +254,7 @@ impl Counted {
             return None;
         }
         let sum = affine(func, self.block, counter)?;
-        if sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some()) {
+        if self.has_quotients(func, &sum) {
             return None;
         }
         let step = self.stride(func, &sum)?;

@@ -105,7 +105,9 @@ fn quotients_count_where_the_divisor_divides_the_step() {
         let mut func = divided(op, by);
         assert_eq!(versioned(&mut func, Which::PayingBut(&[])).loops.len(), 1, "{op} {by}");
     }
-    for (op, by) in [("sshr", 5), ("ushr", 37), ("band", 31), ("band", -32), ("band", 5)] {
+    for (op, by) in
+        [("sshr", 5), ("ushr", 37), ("band", 31), ("band", -32), ("band", 5), ("band", i32::MAX)]
+    {
         assert_eq!(declined(divided(op, by)), [Declined::Address], "{op} {by}");
     }
 }

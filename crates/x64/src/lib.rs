@@ -177,7 +177,7 @@ pub fn compile(
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
 }
 
-/// `func` as Cranelift's mid-end and unrolling leave it.
+/// `func` as Cranelift's mid-end, unrolling and interleaving of columns leave it.
 fn prepared(
     func: &Function,
     isa: &dyn TargetIsa,

@@ -5,7 +5,7 @@ mod common;
 
 use common::state::{Side, compare_call};
 use egraft_x64::Options;
-use wasmtime::{Engine, Module, Val};
+use wasmtime::{Config, Engine, Module, Val};
 
 /// A function that shifts each lane of its first argument by the lane of its second.
 fn shifts(lanes: usize, op: &str) -> String {
@@ -22,6 +22,23 @@ fn shifts(lanes: usize, op: &str) -> String {
     format!("(module (func (export \"f\") (param v128 v128) (result v128) {vector}))")
 }
 
+/// What to compile with and to run on, if this machine can.
+fn machine() -> Option<(Config, Engine)> {
+    if !common::supported() {
+        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
+        return None;
+    }
+    let config = common::config();
+    let engine = Engine::new(&config).unwrap();
+    Some((config, engine))
+}
+
+/// Stock's module beside ours.
+fn sides(engine: &Engine, wasm: &[u8], ours: &Module) -> [Side; 2] {
+    let stock = Module::new(engine, wasm).unwrap();
+    [&stock, ours].map(|module| Side::new(engine, module).unwrap())
+}
+
 /// The tiles in the code of a module's only function.
 fn tiles(wasm: &[u8]) -> String {
     let captured = egraft_seam::capture(&common::config(), wasm).unwrap();
@@ -32,12 +49,7 @@ fn tiles(wasm: &[u8]) -> String {
 
 #[test]
 fn shifts_of_lanes_by_lanes() {
-    if !common::supported() {
-        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
-        return;
-    }
-    let config = common::config();
-    let engine = Engine::new(&config).unwrap();
+    let Some((config, engine)) = machine() else { return };
     let mut found = 0;
     for (lanes, op) in
         [(4, "shl"), (4, "shr_u"), (4, "shr_s"), (2, "shl"), (2, "shr_u"), (2, "shr_s")]
@@ -45,9 +57,8 @@ fn shifts_of_lanes_by_lanes() {
         let wat = shifts(lanes, op);
         let wasm = wat::parse_str(&wat).unwrap();
         found += usize::from(tiles(&wasm).contains("of shifts of lanes"));
-        let stock = Module::new(&engine, &wasm).unwrap();
         let (ours, _) = common::compile(&config, &engine, &wasm);
-        let mut sides = [&stock, &ours].map(|module| Side::new(&engine, module).unwrap());
+        let mut sides = sides(&engine, &wasm, &ours);
         for count in 0..70_u128 {
             let counts = count | (count + 7) << 32 | (31 << 64) | (0xffff_ffe1 << 96);
             let value = 0x8123_4567_89ab_cdef_fedc_ba98_7654_3210_u128.rotate_left(count as u32);
@@ -132,19 +143,13 @@ fn min_max(shape: &str) -> String {
 
 #[test]
 fn minima_and_maxima_of_special_floats() {
-    if !common::supported() {
-        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
-        return;
-    }
-    let config = common::config();
-    let engine = Engine::new(&config).unwrap();
+    let Some((config, engine)) = machine() else { return };
     for shape in ["f32x4", "f64x2"] {
         let wasm = wat::parse_str(min_max(shape)).unwrap();
-        let stock = Module::new(&engine, &wasm).unwrap();
         let (ours, backend) = common::compile(&config, &engine, &wasm);
-        let functions = stock.exports().len();
+        let functions = ours.exports().len();
         assert_eq!(backend.taken.into_inner().unwrap(), functions);
-        let mut sides = [&stock, &ours].map(|module| Side::new(&engine, module).unwrap());
+        let mut sides = sides(&engine, &wasm, &ours);
         for function in 0..functions {
             for (at, x) in SPECIAL.iter().enumerate() {
                 for turn in 0..SPECIAL.len() {
@@ -167,8 +172,8 @@ fn minima_and_maxima_of_special_floats() {
 }
 
 /// A function that stores the columns of `rows` rows of 16 bytes, each put together one lane after the
-/// other, as LLVM writes it; and how many shuffles it has.
-fn transpose(rows: usize) -> (String, usize) {
+/// other, as LLVM writes it.
+fn transpose(rows: usize) -> String {
     let width = 16 / rows;
     let bytes: String = (0..256).map(|byte| format!("\\{byte:02x}")).collect();
     let mut text = format!(
@@ -195,26 +200,19 @@ fn transpose(rows: usize) -> (String, usize) {
         }
         text += &format!("(v128.store offset={} (i32.const 1024) {vector})", column * 16);
     }
-    (text + "))", rows * (rows - 1))
+    text + "))"
 }
 
 #[test]
 fn columns_are_interleaved() {
-    if !common::supported() {
-        eprintln!("skipped: this machine has no AVX2, BMI1 or BMI2");
-        return;
-    }
-    let config = common::config();
-    let engine = Engine::new(&config).unwrap();
+    let Some((config, engine)) = machine() else { return };
     for rows in [4, 8, 16] {
-        let (wat, shuffles) = transpose(rows);
-        let wasm = wat::parse_str(&wat).unwrap();
+        let wasm = wat::parse_str(transpose(rows)).unwrap();
         let interleavings = tiles(&wasm).matches("punpck").count();
         let stages = rows.ilog2() as usize;
-        assert_eq!(interleavings, rows * stages, "{rows} rows, {shuffles} shuffles");
-        let stock = Module::new(&engine, &wasm).unwrap();
+        assert_eq!(interleavings, rows * stages, "{rows} rows");
         let (ours, _) = common::compile(&config, &engine, &wasm);
-        let mut sides = [&stock, &ours].map(|module| Side::new(&engine, module).unwrap());
+        let mut sides = sides(&engine, &wasm, &ours);
         compare_call(&mut sides, "f", &[]).unwrap_or_else(|error| panic!("{rows}: {error}"));
     }
 }

@@ -1,8 +1,8 @@
 //! Loads become operands of what reads them: those whose two readers have become one.
 
 use super::facts::x86;
+use super::lanes::is_load;
 use crate::vcode::{Inst, Kind, Mem, Opnd, VCode, takes_memory};
-use iced_x86::Code;
 use regalloc2::{OperandKind, VReg};
 use rustc_hash::FxHashMap;
 
@@ -58,18 +58,9 @@ fn readers(vcode: &VCode) -> Vec<u32> {
 
 /// The register that an instruction loads, if it does nothing else and cannot trap.
 fn loaded(inst: &Inst) -> Option<VReg> {
-    use Code::*;
     inst.access?;
     match x86(inst)? {
-        (
-            VEX_Vmovups_xmm_xmmm128
-            | VEX_Vmovdqu_xmm_xmmm128
-            | VEX_Vmovups_ymm_ymmm256
-            | VEX_Vmovdqu_ymm_ymmm256
-            | EVEX_Vmovups_zmm_k1z_zmmm512
-            | EVEX_Vmovdqu32_zmm_k1z_zmmm512,
-            &[Opnd::Def(to), Opnd::Mem(Mem::Address { .. })],
-        ) => Some(to),
+        (code, &[Opnd::Def(to), Opnd::Mem(Mem::Address { .. })]) if is_load(code) => Some(to),
         _ => None,
     }
 }

@@ -415,16 +415,21 @@ static WIDENINGS_512: [Widening; 6] = {
     ]
 };
 
+const LEVELS: [Level; 2] = [Level::Bits256, Level::Bits512];
+
 /// Whether `code` moves data between the halves of a register.
 pub(crate) fn crosses(code: Code) -> bool {
-    let levels = [Level::Bits256, Level::Bits512];
     code == Code::VEX_Vpermq_ymm_ymmm256_imm8
         || code == Code::EVEX_Vpermq_zmm_k1z_zmmm512b64_imm8
-        || levels.iter().any(|level| {
-            code == level.insert()
-                || code == level.extract()
-                || level.widenings().iter().any(|widening| widening.whole == code)
+        || LEVELS.iter().any(|level| {
+            code == level.insert() || code == level.extract() || level.widens_whole(code)
         })
+}
+
+/// Whether `code` loads a register, of any width, or moves it, and does nothing else.
+pub(super) fn is_load(code: Code) -> bool {
+    let widest = [Code::EVEX_Vmovups_zmm_k1z_zmmm512, Code::EVEX_Vmovdqu32_zmm_k1z_zmmm512];
+    LEVELS.iter().any(|level| level.is_load_of_half(code)) || widest.contains(&code)
 }
 
 /// Whether `code`, of 256 bits, narrows lanes of two registers into one, within 128 bits.

@@ -721,8 +721,11 @@ impl<'a> Packer<'a> {
         let blocks = readers.map(|reader| match reader {
             Use::Inst((block, _)) | Use::Edge(block, ..) => *block,
         });
-        let joined = self.joined.get(&hi).is_some_and(|joins| *joins > 0);
-        let joins = self.joins.iter().filter(|join| joined && (join.lo == hi || join.hi == hi));
+        let joins = match self.joined.get(&hi) {
+            Some(1..) => &self.joins[..],
+            _ => &[],
+        };
+        let joins = joins.iter().filter(|join| join.lo == hi || join.hi == hi);
         let mut blocks = blocks.chain(joins.map(|join| self.join_block(join))).peekable();
         blocks.peek()?;
         let Some(WayOut { back, out }) = self.facts.way_out(self.vcode, home) else {

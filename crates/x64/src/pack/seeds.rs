@@ -122,14 +122,13 @@ impl Packer<'_> {
     /// What instructions widen all of, which the other seeds do not reach: their results are pairs
     /// already.
     pub(super) fn seed_widened(&mut self) {
-        let whole = |pack: &Pack| match (&pack.how, self.level) {
-            (How::Insts { lo, code, ops, .. }, Level::Bits256) => match ops[..] {
-                [Wide::Def, Wide::Scalar(from)] if self.level.widens_whole(*code) => {
-                    Some((*lo, *code, from))
-                }
-                _ => None,
-            },
-            _ => None,
+        if self.level != Level::Bits256 {
+            return;
+        }
+        let whole = |pack: &Pack| {
+            let How::Insts { lo, code, ops, .. } = &pack.how else { return None };
+            let [Wide::Def, Wide::Scalar(from)] = ops[..] else { return None };
+            self.level.widens_whole(*code).then_some((*lo, *code, from))
         };
         let mut widened: Vec<(Place, Code, VReg)> = self.packs.iter().filter_map(whole).collect();
         widened.sort_unstable_by_key(|(place, ..)| *place);

@@ -387,7 +387,9 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
             && !select.all_bytes(b, 0)
         {
             let (low, high) = if swap { (b, a) } else { (a, b) };
-            return narrowing.put(select, [low, high]);
+            let (low, high) = (select.reg(low)?, select.reg(high)?);
+            narrowing.put(select, [low, high]);
+            return done(select);
         }
     }
     let lookup = Code::VEX_Vpshufb_xmm_xmm_xmmm128;
@@ -422,10 +424,10 @@ fn shuffle_two(select: &mut Select<'_>, root: &Root, a: Value, b: Value, mask: &
 /// Takes the lower or the upper halves of all lanes of two vectors: what narrowing does once the other
 /// halves are zeros, and that has wide forms which keep the order of lanes.
 #[derive(Clone, Copy)]
-struct Narrowing {
+pub(super) struct Narrowing {
     /// Bytes of a half.
-    width: u8,
-    upper: bool,
+    pub(super) width: u8,
+    pub(super) upper: bool,
 }
 
 impl Narrowing {
@@ -441,26 +443,22 @@ impl Narrowing {
         })
     }
 
-    fn put(self, select: &mut Select<'_>, vectors: [Value; 2]) -> Fits {
-        let mut cleared = Vec::new();
-        for vector in vectors {
-            let from = select.reg(vector)?;
-            cleared.push(match (self.width, self.upper) {
-                (1, true) => select.shift_imm(Code::VEX_Vpsrlw_xmm_xmm_imm8, from, 8),
-                (_, true) => select.shift_imm(Code::VEX_Vpsrld_xmm_xmm_imm8, from, 16),
-                (width, false) => {
-                    let lower = if width == 1 { 0x00ff_00ff } else { 0x0000_ffff };
-                    let lower = select.pool_u32x4(lower);
-                    select.binary(Code::VEX_Vpand_xmm_xmm_xmmm128, from, lower, None)
-                }
-            });
-        }
+    /// The halves of the lanes of both vectors.
+    pub(super) fn put(self, select: &mut Select<'_>, vectors: [VReg; 2]) -> VReg {
+        let [one, other] = vectors.map(|from| match (self.width, self.upper) {
+            (1, true) => select.shift_imm(Code::VEX_Vpsrlw_xmm_xmm_imm8, from, 8),
+            (_, true) => select.shift_imm(Code::VEX_Vpsrld_xmm_xmm_imm8, from, 16),
+            (width, false) => {
+                let lower = if width == 1 { 0x00ff_00ff } else { 0x0000_ffff };
+                let lower = select.pool_u32x4(lower);
+                select.binary(Code::VEX_Vpand_xmm_xmm_xmmm128, from, lower, None)
+            }
+        });
         let narrow = match self.width {
             1 => Code::VEX_Vpackuswb_xmm_xmm_xmmm128,
             _ => Code::VEX_Vpackusdw_xmm_xmm_xmmm128,
         };
-        select.binary_regs(narrow, cleared[0], cleared[1]);
-        done(select)
+        select.binary_regs(narrow, one, other)
     }
 }
 

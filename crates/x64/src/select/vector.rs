@@ -1,5 +1,6 @@
 //! Vector integers.
 
+use super::shuffle::Narrowing;
 use super::{Fits, Root, Select, Source, done, is_vector};
 use crate::vcode::{Kind, Opnd};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
@@ -144,15 +145,8 @@ pub(super) fn pairwise_widened(select: &mut Select<'_>, root: &Root) -> Fits {
 /// `iadd_pairwise` of bytes.
 pub(super) fn pairwise8(select: &mut Select<'_>, root: &Root) -> Fits {
     let (left, right) = (select.reg(root.args[0])?, select.reg(root.args[1])?);
-    let pack = Code::VEX_Vpackuswb_xmm_xmm_xmmm128;
-    let and = Code::VEX_Vpand_xmm_xmm_xmmm128;
-    let mask = select.pool_u32x4(0x00ff_00ff);
-    let (one, other) =
-        (select.binary(and, left, mask, None), select.binary(and, right, mask, None));
-    let evens = select.binary_regs(pack, one, other);
-    let shift = Code::VEX_Vpsrlw_xmm_xmm_imm8;
-    let (one, other) = (select.shift_imm(shift, left, 8), select.shift_imm(shift, right, 8));
-    let odds = select.binary_regs(pack, one, other);
+    let [evens, odds] =
+        [false, true].map(|upper| Narrowing { width: 1, upper }.put(select, [left, right]));
     select.binary_regs(Code::VEX_Vpaddb_xmm_xmm_xmmm128, evens, odds);
     done(select)
 }
