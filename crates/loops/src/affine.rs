@@ -92,8 +92,18 @@ pub(crate) fn is_param(func: &Function, block: Block, value: Value) -> bool {
     matches!(func.dfg.value_def(value), ValueDef::Param(of, _) if of == block)
 }
 
+/// The operands of an instruction that gives the smaller or the larger of two integers.
+pub(crate) fn clamped(func: &Function, inst: Inst) -> Option<[Value; 2]> {
+    let args = func.dfg.inst_args(inst);
+    match func.dfg.insts[inst].opcode() {
+        Opcode::Smin | Opcode::Smax | Opcode::Umin | Opcode::Umax => Some([args[0], args[1]]),
+        _ => None,
+    }
+}
+
 /// `value`, of type `i32`, as a sum of parameters of `block`, a loop of its own, of values that are made
-/// outside of it, and of those that [`divided`] tells. `None` if other values have a part in it.
+/// outside of it, and of those that [`divided`] and [`clamped`] tell. `None` if other values have a part
+/// in it.
 pub(crate) fn affine(func: &Function, block: Block, value: Value) -> Option<Affine> {
     sum(func, block, value, 0)
 }
@@ -137,7 +147,9 @@ fn sum(func: &Function, block: Block, value: Value, depth: usize) -> Option<Affi
             let count = constant(func, args[1])? as u32 % 32;
             part(0)?.times(1_i32.wrapping_shl(count))
         }
-        _ if divided(func, inst).is_some() => Some(Affine::term(value)),
+        _ if divided(func, inst).is_some() || clamped(func, inst).is_some() => {
+            Some(Affine::term(value))
+        }
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //! what they access in linear memory.
 
 use crate::Declined;
-use crate::affine::{Affine, affine, constant, divided, is_outside, made_in};
+use crate::affine::{Affine, affine, clamped, constant, divided, is_outside, made_in};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{
     AliasRegion, Block, BlockArg, BlockCall, Function, Inst, InstructionData, MemFlagsData, Opcode,
@@ -16,10 +16,12 @@ pub(crate) struct Counted {
     /// What the block jumps back with, by parameter.
     pub(crate) back: Vec<Value>,
     /// By how much each parameter changes from one turn to the next, if that is known; the terms
-    /// are made outside the loop. The same of values that are made by dividing.
+    /// are made outside the loop. The same of values that are made by dividing or by clamping.
     pub(crate) steps: FxHashMap<Value, Affine>,
     /// What the steps of those need.
     pub(crate) unwrapped: FxHashMap<Value, Unwrapped>,
+    /// Values that are counters up to some turn. Their steps are those of the counters.
+    pub(crate) clamped: FxHashMap<Value, Clamped>,
     pub(crate) test: Test,
     pub(crate) accesses: Vec<MemoryAccess>,
     /// Instructions of the block, without its last.
@@ -31,6 +33,18 @@ pub(crate) struct Counted {
 pub(crate) struct Unwrapped {
     pub(crate) value: Value,
     pub(crate) step: i32,
+    pub(crate) signed: bool,
+}
+
+/// The smaller of a counter that rises and a bound, or the larger of one that falls and a bound: as long as
+/// it is the counter, it counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Clamped {
+    pub(crate) counter: Value,
+    /// A power of two or minus that.
+    pub(crate) step: i32,
+    /// The same in each turn.
+    pub(crate) bound: Value,
     pub(crate) signed: bool,
 }
 
@@ -111,6 +125,7 @@ impl Counted {
             back,
             steps,
             unwrapped: FxHashMap::default(),
+            clamped: FxHashMap::default(),
             test: Test { cc: IntCC::NotEqual, counter: arg, step: 0, bound: Bound::Zero },
             accesses: Vec::new(),
             insts: Vec::new(),
@@ -118,7 +133,8 @@ impl Counted {
         counted.test = counted.find_test(func, arg, goes_on).ok_or(Declined::Count)?;
         counted.insts.extend(func.layout.block_insts(block).filter(|inst| *inst != last));
         for at in 0..counted.insts.len() {
-            counted.divide(func, counted.insts[at]);
+            let inst = counted.insts[at];
+            counted.divide(func, inst).or_else(|| counted.clamp(func, inst));
         }
         Ok(counted)
     }
@@ -127,11 +143,7 @@ impl Counted {
     /// of the divisor and is itself no quotient.
     fn divide(&mut self, func: &Function, inst: Inst) -> Option<()> {
         let (value, by) = divided(func, inst)?;
-        let sum = affine(func, self.block, value)?;
-        if self.has_quotients(func, &sum) {
-            return None;
-        }
-        let stride = self.stride(func, &sum).filter(|stride| stride.terms.is_empty())?.constant;
+        let stride = self.plain_step(func, value)?;
         let result = func.dfg.first_result(inst);
         let is_multiple = |bits: u32| stride == 0 || stride.trailing_zeros() >= bits;
         let op = func.dfg.insts[inst].opcode();
@@ -157,20 +169,58 @@ impl Counted {
         Some(())
     }
 
-    /// Whether terms of a sum are made in the loop.
-    fn has_quotients(&self, func: &Function, sum: &Affine) -> bool {
-        sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some())
+    /// Notes by how much what `inst` makes changes with each turn, if it is a counter up to some turn.
+    fn clamp(&mut self, func: &Function, inst: Inst) -> Option<()> {
+        let [one, other] = clamped(func, inst)?;
+        let (counter, step, bound) =
+            match (self.plain_step(func, one)?, self.plain_step(func, other)?) {
+                (step, 0) => (one, step, other),
+                (0, step) => (other, step, one),
+                _ => return None,
+            };
+        let (rises, signed) = match func.dfg.insts[inst].opcode() {
+            Opcode::Smin => (true, true),
+            Opcode::Umin => (true, false),
+            Opcode::Smax => (false, true),
+            _ => (false, false),
+        };
+        if step == 0 || (step > 0) != rises || !step.unsigned_abs().is_power_of_two() {
+            return None;
+        }
+        let result = func.dfg.first_result(inst);
+        self.clamped.insert(result, Clamped { counter, step, bound, signed });
+        self.steps.insert(result, Affine::constant(step));
+        Some(())
+    }
+
+    /// By how much a sum of parameters and of values from outside changes with each turn, if that is a
+    /// constant.
+    fn plain_step(&self, func: &Function, value: Value) -> Option<i32> {
+        let sum = affine(func, self.block, value)?;
+        let made = sum.terms.iter().any(|term| made_in(func, self.block, term.0).is_some());
+        let stride = self.stride(func, &sum)?;
+        (!made && stride.terms.is_empty()).then_some(stride.constant)
     }
 
     /// What must not wrap for addresses to move as they are said to.
     pub(crate) fn must_not_wrap(&self) -> Vec<Unwrapped> {
+        self.of_addresses(&self.unwrapped)
+    }
+
+    /// What must still count for addresses to move as they are said to.
+    pub(crate) fn must_count(&self) -> Vec<Clamped> {
+        self.of_addresses(&self.clamped)
+    }
+
+    /// What is known of the terms of addresses.
+    fn of_addresses<T: Copy>(&self, known: &FxHashMap<Value, T>) -> Vec<T> {
         let mut terms: Vec<Value> = Vec::new();
         for access in &self.accesses {
             terms.extend(access.index.sum.terms.iter().map(|term| term.0));
         }
         terms.sort_unstable();
         terms.dedup();
-        terms.iter().filter_map(|term| self.unwrapped.get(term)).copied().collect()
+        terms.iter().filter_map(|term| known.get(term)).copied().collect()
     }
 
     /// By how much a sum changes with each turn.
@@ -253,14 +303,10 @@ impl Counted {
         {
             return None;
         }
-        let sum = affine(func, self.block, counter)?;
-        if self.has_quotients(func, &sum) {
-            return None;
-        }
-        let step = self.stride(func, &sum)?;
-        let rises = step.constant > 0;
+        let step = self.plain_step(func, counter)?;
+        let rises = step > 0;
         let fits = match cc {
-            IntCC::NotEqual => step.constant != 0,
+            IntCC::NotEqual => step != 0,
             IntCC::SignedLessThan
             | IntCC::SignedLessThanOrEqual
             | IntCC::UnsignedLessThan
@@ -268,16 +314,11 @@ impl Counted {
             IntCC::SignedGreaterThan
             | IntCC::SignedGreaterThanOrEqual
             | IntCC::UnsignedGreaterThan
-            | IntCC::UnsignedGreaterThanOrEqual => step.constant < 0,
+            | IntCC::UnsignedGreaterThanOrEqual => step < 0,
             IntCC::Equal => false,
         };
-        let power = step.constant.unsigned_abs().is_power_of_two();
-        (step.terms.is_empty() && fits && power).then_some(Test {
-            cc,
-            counter,
-            step: step.constant,
-            bound,
-        })
+        let power = step.unsigned_abs().is_power_of_two();
+        (fits && power).then_some(Test { cc, counter, step, bound })
     }
 
     /// Whether `value` is made outside the loop, or a constant.

@@ -1,4 +1,5 @@
-//! Writes the loop anew, several turns at a time, with pointers instead of indices.
+//! Writes the loop anew, several turns at a time, with pointers instead of indices: say, a loop of four
+//! turns at once, and straight code for two of those that remain.
 
 use crate::affine::{Affine, affine, is_outside, is_param, made_in};
 use crate::counted::Counted;
@@ -82,6 +83,29 @@ struct Moves {
     start: Value,
 }
 
+/// Turns of the loop that are made several at once.
+pub(crate) struct Stage {
+    /// How many at once.
+    pub(crate) copies: i64,
+    /// How many, a multiple of that, and how many there were when it ends, in 64 bits.
+    pub(crate) turns: Value,
+    pub(crate) done: Value,
+    /// What parameters are in the first of them.
+    pub(crate) entry: Vec<Value>,
+    /// Where it is made ready, where the turns are, and what follows; straight code is all in one block.
+    pub(crate) before: Block,
+    pub(crate) body: Block,
+    pub(crate) after: Block,
+}
+
+/// What a stage leaves.
+struct Left {
+    /// What parameters are in the next turn.
+    next: Vec<Value>,
+    /// What is read behind the loop, should there be no next turn.
+    outs: Vec<BlockArg>,
+}
+
 pub(crate) struct Fast<'a> {
     pub(crate) func: &'a mut Function,
     pub(crate) counted: &'a Counted,
@@ -89,15 +113,13 @@ pub(crate) struct Fast<'a> {
     pub(crate) needed: &'a Needed,
     pub(crate) outs: &'a [Value],
     pub(crate) reductions: &'a FxHashMap<usize, Reduction>,
-    pub(crate) copies: i64,
-    /// What parameters are in the first turn.
-    pub(crate) entry: Vec<Value>,
+    /// What is written now.
+    pub(crate) stage: Stage,
+    /// How many turns straight code behind the fast loop makes, if there is any.
+    pub(crate) rest: Option<i64>,
     pub(crate) turns: Turns,
     pub(crate) starts: Vec<Start>,
-    /// Where the proof ends, the fast loop, what follows it, and where all ways out meet.
-    pub(crate) before: Block,
-    pub(crate) body: Block,
-    pub(crate) after: Block,
+    /// Where all ways out meet.
     pub(crate) join: Block,
     /// The number of the first stream among all of the function.
     pub(crate) first_group: u32,
@@ -110,48 +132,27 @@ impl Fast<'_> {
         FuncCursor::new(self.func).at_bottom(block)
     }
 
-    /// Writes all of it; `holds` is the condition for entering.
-    pub(crate) fn write(mut self, holds: Option<Value>, accesses: &mut Accesses) {
+    /// Writes all of it; `holds` is the condition for entering. Gives the straight code behind the loop.
+    pub(crate) fn write(mut self, holds: Option<Value>, accesses: &mut Accesses) -> Option<Block> {
         let mut moves = Vec::new();
-        let carried: Vec<usize> = self.needed.params.clone();
+        let carried = &self.needed.params;
         let params = self.func.dfg.block_params(self.counted.block).to_vec();
-        let mut scopes: Vec<Scope> = (0..self.copies).map(|_| Scope::default()).collect();
-        let now: Vec<Value> = carried
-            .iter()
-            .map(|at| {
-                let ty = self.func.dfg.value_type(params[*at]);
-                self.func.dfg.append_block_param(self.body, ty)
-            })
-            .collect();
-        let steps = self.steps_of(&carried, &params);
-        let (unit, addressing) = self.addressing(&mut moves);
-
-        for (at, now) in carried.iter().zip(&now) {
-            scopes[0].map.insert(params[*at], *now);
-            if self.reductions.contains_key(at) {
-                let ty = self.func.dfg.value_type(*now);
-                for scope in &mut scopes[1..] {
-                    let own = self.func.dfg.append_block_param(self.body, ty);
-                    scope.map.insert(params[*at], own);
-                }
-            }
-        }
-        for (copy, scope) in scopes.iter_mut().enumerate().skip(1) {
-            for (at, now) in carried.iter().zip(&now) {
-                if let Some(step) = steps.get(at) {
-                    let value = self.moved_by(self.body, *now, *step, copy as i64);
-                    scope.map.insert(params[*at], value);
-                }
-            }
-        }
+        let Stage { copies, before, body, after, .. } = self.stage;
+        let looped = self.counted.block;
+        let steps = self.steps_of(carried, &params);
+        // Parameters are made in the order in which they are passed.
+        let now: Vec<Value> = carried.iter().map(|at| self.param(params[*at])).collect();
+        let (unit, mut addressing) = self.addressing(&mut moves);
+        let mut scopes =
+            self.scopes(&params, &steps, &now, |this, at, _| this.param(params[at]));
         self.copies_of(&mut scopes, &params, &addressing, accesses);
 
         // Round again, or out.
         let mut back = Vec::new();
-        let mut start: Vec<Value> = carried.iter().map(|at| self.entry[*at]).collect();
+        let mut start: Vec<Value> = carried.iter().map(|at| self.stage.entry[*at]).collect();
         for (at, now) in carried.iter().zip(&now) {
             back.push(match steps.get(at) {
-                Some(step) => self.moved_by(self.body, *now, *step, self.copies),
+                Some(step) => self.moved_by(*now, *step, copies),
                 None => {
                     let next = self.counted.back[*at];
                     let own = self.reductions.contains_key(at);
@@ -161,38 +162,110 @@ impl Fast<'_> {
             });
         }
         for one in &moves {
-            let next = self.at(self.body).ins().iadd(one.now, one.step);
+            let next = self.at(body).ins().iadd(one.now, one.step);
             back.push(next);
             start.push(one.start);
         }
-        for at in &carried {
+        for at in carried {
             let Some(reduction) = self.reductions.get(at) else { continue };
             for scope in &scopes[1..] {
                 back.push(scope.map[&self.counted.back[*at]]);
-                start.push(reduction.start(self.func, self.before, self.entry[*at]));
+                start.push(reduction.start(self.func, before, self.stage.entry[*at]));
             }
         }
+        let turns = self.stage.turns;
         let end = match unit {
-            1 => self.turns.fast,
+            1 => turns,
             _ => {
-                let unit = self.at(self.before).ins().iconst(types::I64, unit);
-                let fast = self.turns.fast;
-                self.at(self.before).ins().imul(fast, unit)
+                let unit = self.at(before).ins().iconst(types::I64, unit);
+                self.at(before).ins().imul(turns, unit)
             }
         };
-        let counter = back[carried.len()];
-        let more = self.at(self.body).ins().icmp(IntCC::UnsignedLessThan, counter, end);
-        let (body, after, looped) = (self.body, self.after, self.counted.block);
-        let back = block_args(&back);
-        self.at(body).ins().brif(more, body, &back, after, &[]);
+        let counters = &back[carried.len()..][..moves.len()];
+        let more = self.at(body).ins().icmp(IntCC::UnsignedLessThan, counters[0], end);
+        let counters = if self.rest.is_some() { block_args(counters) } else { Vec::new() };
+        self.at(body).ins().brif(more, body, &block_args(&back), after, &counters);
         let start = block_args(&start);
-        let entry = block_args(&self.entry);
-        let before = self.before;
         match holds {
-            Some(holds) => self.at(before).ins().brif(holds, body, &start, looped, &entry),
+            Some(holds) => {
+                let entry = block_args(&self.stage.entry);
+                self.at(before).ins().brif(holds, body, &start, looped, &entry)
+            }
             None => self.at(before).ins().jump(body, &start),
         };
-        self.leave(&scopes, &params);
+        let left = self.left(&scopes, &params);
+        let Some(rest) = self.rest else {
+            self.leave(after, &left);
+            return None;
+        };
+
+        // It goes on where the counters of the loop are then. It has them under names of its own, so that no
+        // address there is made of what they were before, which would need a register.
+        for one in &moves {
+            let then = self.func.dfg.append_block_param(after, types::I64);
+            for place in &mut addressing {
+                place.index = place.index.map(|now| if now == one.now { then } else { now });
+            }
+        }
+        let [straight, without] = [(); 2].map(|()| self.cold_block());
+        let even = self.turns.even;
+        let bit = self.at(after).ins().iconst(types::I64, rest);
+        let some = self.at(after).ins().band(even, bit);
+        self.at(after).ins().brif(some, straight, &[], without, &[]);
+        self.leave(without, &left);
+        let turns = self.at(straight).ins().iconst(types::I64, rest);
+        let done = self.stage.done;
+        let done = self.at(straight).ins().iadd(done, turns);
+        let [before, body, after] = [straight; 3];
+        let entry = left.next.clone();
+        self.stage = Stage { copies: rest, turns, done, entry, before, body, after };
+        let now: Vec<Value> = carried.iter().map(|at| left.next[*at]).collect();
+        let mut scopes = self.scopes(&params, &steps, &now, |this, at, reduction| {
+            reduction.start(this.func, straight, this.stage.entry[at])
+        });
+        self.copies_of(&mut scopes, &params, &addressing, accesses);
+        let left = self.left(&scopes, &params);
+        self.leave(straight, &left);
+        Some(straight)
+    }
+
+    /// A block out of the way of other code.
+    fn cold_block(&mut self) -> Block {
+        let block = self.func.dfg.make_block();
+        self.func.layout.insert_block(block, self.counted.block);
+        self.func.layout.set_cold(block);
+        block
+    }
+
+    /// A parameter of the fast loop like `param` of the loop.
+    fn param(&mut self, param: Value) -> Value {
+        let ty = self.func.dfg.value_type(param);
+        self.func.dfg.append_block_param(self.stage.body, ty)
+    }
+
+    /// A scope for each copy, of which the first finds carried parameters to be `now`, and others what is
+    /// counted, and accumulators that `own` gives.
+    fn scopes(
+        &mut self,
+        params: &[Value],
+        steps: &FxHashMap<usize, Step>,
+        now: &[Value],
+        own: impl Fn(&mut Self, usize, &Reduction) -> Value,
+    ) -> Vec<Scope> {
+        let mut scopes: Vec<Scope> = (0..self.stage.copies).map(|_| Scope::default()).collect();
+        let (first, others) = scopes.split_first_mut().expect("at least one copy");
+        for (at, now) in self.needed.params.iter().zip(now) {
+            first.map.insert(params[*at], *now);
+            for (copy, scope) in (1..).zip(&mut *others) {
+                let value = match (self.reductions.get(at), steps.get(at)) {
+                    (Some(reduction), _) => own(self, *at, reduction),
+                    (None, Some(step)) => self.moved_by(*now, *step, copy),
+                    (None, None) => continue,
+                };
+                scope.map.insert(params[*at], value);
+            }
+        }
+        scopes
     }
 
     /// By how much counting parameters that are carried change with each turn, as values.
@@ -203,7 +276,7 @@ impl Fast<'_> {
                 let step = step.clone();
                 let step = match step.terms.is_empty() {
                     true => Step::Known(step.constant),
-                    false => Step::Fixed(step.value(self.func, self.before)),
+                    false => Step::Fixed(step.value(self.func, self.stage.before)),
                 };
                 steps.insert(*at, step);
             }
@@ -212,19 +285,20 @@ impl Fast<'_> {
     }
 
     /// `value` after `turns` turns.
-    fn moved_by(&mut self, block: Block, value: Value, step: Step, turns: i64) -> Value {
+    fn moved_by(&mut self, value: Value, step: Step, turns: i64) -> Value {
+        let Stage { before, body, .. } = self.stage;
         let by = match step {
             Step::Known(step) => {
                 let by = i64::from(step).wrapping_mul(turns) as u32;
-                self.at(block).ins().iconst(types::I32, i64::from(by))
+                self.at(body).ins().iconst(types::I32, i64::from(by))
             }
             Step::Fixed(step) if turns == 1 => step,
             Step::Fixed(step) => {
-                let turns = self.at(self.before).ins().iconst(types::I32, turns);
-                self.at(self.before).ins().imul(step, turns)
+                let turns = self.at(before).ins().iconst(types::I32, turns);
+                self.at(before).ins().imul(step, turns)
             }
         };
-        self.at(block).ins().iadd(value, by)
+        self.at(body).ins().iadd(value, by)
     }
 
     /// Decides how addresses of streams move. Gives the bytes by which the first counter moves with
@@ -242,13 +316,13 @@ impl Fast<'_> {
             .filter(|stride| *stride > 0)
             .min()
             .unwrap_or(1);
-        let zero = self.at(self.before).ins().iconst(types::I64, 0);
-        let by = unit * self.copies;
-        let step = self.at(self.body).ins().iconst(types::I64, by);
+        let Stage { copies, before, body, .. } = self.stage;
+        let zero = self.at(before).ins().iconst(types::I64, 0);
+        let step = self.at(body).ins().iconst(types::I64, unit * copies);
         let mut by_stride: FxHashMap<i64, usize> = FxHashMap::default();
         let mut by_value: FxHashMap<Value, usize> = FxHashMap::default();
         let mut counter = |this: &mut Self, step: Value| {
-            let now = this.func.dfg.append_block_param(this.body, types::I64);
+            let now = this.func.dfg.append_block_param(body, types::I64);
             moves.push(Moves { now, step, start: zero });
             moves.len() - 1
         };
@@ -266,11 +340,7 @@ impl Fast<'_> {
                 (Some(stride), _) => {
                     let known = by_stride.get(&stride).copied();
                     let index = known.unwrap_or_else(|| {
-                        let by = stride * self.copies;
-                        let step = FuncCursor::new(self.func)
-                            .at_bottom(self.body)
-                            .ins()
-                            .iconst(types::I64, by);
+                        let step = self.at(body).ins().iconst(types::I64, stride * copies);
                         counter(self, step)
                     });
                     by_stride.insert(stride, index);
@@ -279,9 +349,8 @@ impl Fast<'_> {
                 (None, Some(stride)) => {
                     let known = by_value.get(&stride).copied();
                     let index = known.unwrap_or_else(|| {
-                        let mut cursor = FuncCursor::new(self.func).at_bottom(self.before);
-                        let copies = cursor.ins().iconst(types::I64, self.copies);
-                        let step = cursor.ins().imul(stride, copies);
+                        let copies = self.at(before).ins().iconst(types::I64, copies);
+                        let step = self.at(before).ins().imul(stride, copies);
                         counter(self, step)
                     });
                     by_value.insert(stride, index);
@@ -295,11 +364,11 @@ impl Fast<'_> {
         for (at, (index, scale, stride)) in places.into_iter().enumerate() {
             let mut base = self.starts[at].address;
             let mut addresses = Vec::new();
-            for copy in 0..self.copies {
+            for copy in 0..copies {
                 let apart = match (known(&self.streams.all[at]), stride) {
                     (Some(known), _) => copy * known,
                     (None, Some(stride)) if copy > 0 => {
-                        base = self.at(self.before).ins().iadd(base, stride);
+                        base = self.at(before).ins().iadd(base, stride);
                         0
                     }
                     _ => 0,
@@ -329,7 +398,7 @@ impl Fast<'_> {
             false => needed().collect(),
         };
         self.gather_stores(&mut insts);
-        if self.copies == 1 || self.side_by_side(&insts) {
+        if self.stage.copies == 1 || self.side_by_side(&insts) {
             let mut waiting: Vec<usize> = vec![0; scopes.len()];
             // A copy that reads what the one before it carries waits for it.
             while waiting[0] < insts.len() || waiting.iter().any(|at| *at < insts.len()) {
@@ -465,7 +534,8 @@ impl Fast<'_> {
         let all = || insts.iter().filter_map(|inst| self.streams.of.get(inst));
         all().filter(|place| place.store).all(|store| {
             let Stride::Known(stride) = self.streams.all[store.stream].stride else { return false };
-            let mut others = (1 - self.copies..self.copies).filter(|copy| *copy != 0);
+            let copies = self.stage.copies;
+            let mut others = (1 - copies..copies).filter(|copy| *copy != 0);
             others.all(|copy| !all().any(|place| store.meets(place, copy * i64::from(stride))))
         })
     }
@@ -479,15 +549,16 @@ impl Fast<'_> {
         accesses: &mut Accesses,
     ) {
         let Some(&Place { stream, start, bytes, .. }) = self.streams.of.get(&inst) else {
-            scopes[copy].copy(self.func, self.body, inst);
+            scopes[copy].copy(self.func, self.stage.body, inst);
             return;
         };
         let place = &addressing[stream];
         let (base, apart) = place.addresses[copy];
+        let body = self.stage.body;
         let address = match place.index {
             None => base,
             Some(index) => {
-                let mut cursor = self.at(self.body);
+                let mut cursor = self.at(body);
                 let index = match place.scale {
                     0 => index,
                     scale => {
@@ -502,11 +573,11 @@ impl Fast<'_> {
         let (address, offset) = match i32::try_from(offset) {
             Ok(offset) => (address, offset),
             Err(_) => {
-                let offset = self.at(self.body).ins().iconst(types::I64, offset);
-                (self.at(self.body).ins().iadd(address, offset), 0)
+                let offset = self.at(body).ins().iconst(types::I64, offset);
+                (self.at(body).ins().iadd(address, offset), 0)
             }
         };
-        let new = scopes[copy].copy(self.func, self.body, inst);
+        let new = scopes[copy].copy(self.func, body, inst);
         self.point(new, address, offset);
         accesses[new] = Some(Access {
             group: self.first_group + stream as u32,
@@ -538,11 +609,11 @@ impl Fast<'_> {
         }
     }
 
-    /// What follows the fast loop: the turns that remain, or the way out.
-    fn leave(&mut self, scopes: &[Scope], params: &[Value]) {
-        let (after, join, looped) = (self.after, self.join, self.counted.block);
+    /// What the stage leaves, made where it ends.
+    fn left(&mut self, scopes: &[Scope], params: &[Value]) -> Left {
+        let (after, looped) = (self.stage.after, self.counted.block);
         let last = scopes.last().expect("at least one copy");
-        // Counting parameters as they are after all turns of the fast loop, and in the last one.
+        // Counting parameters as they are after all turns of the stage, and in the last one.
         let mut next = Vec::new();
         let mut final_turn = Scope::default();
         let mut totals = FxHashMap::default();
@@ -562,10 +633,10 @@ impl Fast<'_> {
                         }
                         false => step.value(self.func, after),
                     };
-                    let turns = self.turns.fast;
+                    let turns = self.stage.turns;
                     let turns = self.at(after).ins().ireduce(types::I32, turns);
                     let moved = self.at(after).ins().imul(turns, step);
-                    let entry = self.entry[at];
+                    let entry = self.stage.entry[at];
                     let value = self.at(after).ins().iadd(entry, moved);
                     let before = self.at(after).ins().isub(value, step);
                     final_turn.map.insert(*param, before);
@@ -579,22 +650,27 @@ impl Fast<'_> {
             };
             next.push(value);
         }
-        let outs: Vec<Value> = self
+        let outs = self
             .outs
             .iter()
             .map(|out| match totals.get(out).or_else(|| last.map.get(out)) {
-                Some(known) => *known,
-                None => final_turn.value(self.func, looped, after, *out),
+                Some(known) => BlockArg::Value(*known),
+                None => BlockArg::Value(final_turn.value(self.func, looped, after, *out)),
             })
             .collect();
-        let outs = block_args(&outs);
-        if self.copies == 1 {
-            self.at(after).ins().jump(join, &outs);
+        Left { next, outs }
+    }
+
+    /// Ends `block`, which the stage leads to: the loop as it was makes the turns that are left.
+    fn leave(&mut self, block: Block, left: &Left) {
+        let (join, looped) = (self.join, self.counted.block);
+        let (all, done) = (self.turns.all, self.stage.done);
+        if all == done {
+            self.at(block).ins().jump(join, &left.outs);
         } else {
-            let (all, fast) = (self.turns.all, self.turns.fast);
-            let next = block_args(&next);
-            let remain = self.at(after).ins().icmp(IntCC::NotEqual, all, fast);
-            self.at(after).ins().brif(remain, looped, &next, join, &outs);
+            let some = self.at(block).ins().icmp(IntCC::NotEqual, all, done);
+            let next = block_args(&left.next);
+            self.at(block).ins().brif(some, looped, &next, join, &left.outs);
         }
     }
 }

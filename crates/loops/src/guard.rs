@@ -4,7 +4,7 @@
 //! All sums are of 64 bits and cannot overflow: indices are below 2³², turns at most 2³², strides
 //! below 2³¹, offsets below 2⁴¹.
 
-use crate::counted::{Bound, Counted, Unwrapped};
+use crate::counted::{Bound, Clamped, Counted, Unwrapped};
 use crate::scope::Scope;
 use crate::streams::{Streams, Stride};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -17,8 +17,8 @@ use rustc_hash::FxHashMap;
 /// How often a loop runs, as values of 64 bits.
 pub(crate) struct Turns {
     pub(crate) all: Value,
-    /// Of them, those that the copies do: a multiple of their number.
-    pub(crate) fast: Value,
+    /// For how many turns, from the first one, addresses move as they are said to.
+    pub(crate) even: Value,
 }
 
 /// What the fast loop needs of each stream.
@@ -51,8 +51,9 @@ impl Guard<'_> {
         self.scope.value(self.func, self.counted.block, block, value)
     }
 
-    /// Computes the turns in `block`, and whether there are at least `least` and all is as thought.
-    pub(crate) fn turns(&mut self, block: Block, copies: i64, least: i64) -> (Turns, Value) {
+    /// Computes in `block` how often the loop runs, and whether that is certain and enough: at least `least`
+    /// times with even addresses.
+    pub(crate) fn turns(&mut self, block: Block, least: i64) -> (Turns, Value) {
         let test = &self.counted.test;
         let (cc, step) = (test.cc, i64::from(test.step));
         let (counter, bound) = (test.counter, test.bound);
@@ -118,26 +119,54 @@ impl Guard<'_> {
         };
         let one = self.constant(block, 1);
         let all = self.at(block).ins().iadd(again, one);
-        let fast = match copies {
-            1 => all,
-            _ => {
-                let mask = self.constant(block, -copies);
-                self.at(block).ins().band(all, mask)
-            }
-        };
+        let mut even = all;
+        for clamped in self.counted.must_count() {
+            let counting = self.counting(block, clamped);
+            even = self.at(block).ins().smin(even, counting);
+        }
         let least = self.constant(block, least);
-        let enough = self.at(block).ins().icmp(IntCC::SignedGreaterThanOrEqual, all, least);
+        let enough = self.at(block).ins().icmp(IntCC::SignedGreaterThanOrEqual, even, least);
         let holds = match certain {
             Some(certain) => self.at(block).ins().band(enough, certain),
             None => enough,
         };
-        (Turns { all, fast }, holds)
+        (Turns { all, even }, holds)
     }
 
-    /// Computes in `block` where streams start, and whether none leaves memory or meets another.
-    pub(crate) fn streams(&mut self, block: Block, turns: &Turns) -> (Vec<Start>, Option<Value>) {
+    /// In how many turns from the first one on the counter is not beyond the bound; none if not more than
+    /// zero. It does not wrap before, as the bound is of its type.
+    fn counting(&mut self, block: Block, clamped: Clamped) -> Value {
+        let Clamped { counter, step, bound, signed } = clamped;
+        let (counter, bound) = (self.first(block, counter), self.first(block, bound));
+        let mut wide = |value| match signed {
+            true => self.at(block).ins().sextend(types::I64, value),
+            false => self.at(block).ins().uextend(types::I64, value),
+        };
+        let (counter, bound) = (wide(counter), wide(bound));
+        let (from, to) = if step > 0 { (counter, bound) } else { (bound, counter) };
+        let apart = self.at(block).ins().isub(to, from);
+        let shift = self.constant(block, i64::from(step.trailing_zeros()));
+        let again = self.at(block).ins().sshr(apart, shift);
         let one = self.constant(block, 1);
-        let last = self.at(block).ins().isub(turns.fast, one);
+        self.at(block).ins().iadd(again, one)
+    }
+
+    /// How many of `turns` can be made `copies` at a time, a power of two.
+    pub(crate) fn multiple(&mut self, block: Block, turns: Value, copies: i64) -> Value {
+        match copies {
+            1 => turns,
+            _ => {
+                let mask = self.constant(block, -copies);
+                self.at(block).ins().band(turns, mask)
+            }
+        }
+    }
+
+    /// Computes in `block` where streams start, and whether in so many `turns` none leaves memory or
+    /// meets another.
+    pub(crate) fn streams(&mut self, block: Block, turns: Value) -> (Vec<Start>, Option<Value>) {
+        let one = self.constant(block, 1);
+        let last = self.at(block).ins().isub(turns, one);
         let streams = self.streams;
         let mut holds = Vec::new();
         let mut strides = FxHashMap::default();

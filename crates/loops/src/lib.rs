@@ -30,7 +30,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{
     Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, ValueDef,
 };
-use fast::{Fast, Needed, block_args};
+use fast::{Fast, Needed, Stage, block_args};
 use guard::Guard;
 use promote::{Around, promote};
 use reduction::{Reduction, reductions};
@@ -47,7 +47,7 @@ const LEAST_GROWTH: usize = 1000;
 /// Turns below which the proof is not worth its time, whatever it proves.
 const LEAST_TURNS: i64 = 4;
 /// A fast turn saves about one in so many of its instructions.
-const SAVES_ONE_IN: usize = 6;
+const SAVES_ONE_IN: usize = 2;
 /// Instructions that a turn of a fast loop should have for its counting not to matter.
 const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
@@ -108,6 +108,13 @@ pub struct Pair {
     pub fast: Block,
     /// How many turns of the one the other makes at once.
     pub turns: u32,
+    /// Straight code for a part of those that remain.
+    pub rest: Option<Block>,
+    /// Where the turns are counted, and where the rest is proven.
+    pub proof: [Block; 2],
+    /// From how many turns on the fast version is entered: the right operand of the comparison that ends
+    /// the counting.
+    pub least: i64,
 }
 
 /// Why a loop has no fast version.
@@ -200,23 +207,18 @@ pub fn version(func: &mut Function, which: Which<'_>, gains: Gains) -> Versioned
             continue;
         }
         let any = matches!(which, Which::All);
-        let plan = match Plan::new(func, block, &shape, any, gains) {
-            Ok(plan) if plan.size() <= left => plan,
-            Ok(_) => {
-                versioned.declined.push(Declined::Growth);
-                continue;
-            }
+        let plan = Plan::new(func, block, &shape, any, gains).and_then(|plan| plan.within(left));
+        let plan = match plan {
+            Ok(plan) => plan,
             Err(reason) => {
                 versioned.declined.push(reason);
                 continue;
             }
         };
-        let size = plan.size();
-        left -= size;
+        left -= plan.size();
         let streams = plan.streams.all.len() as u32;
-        let turns = plan.copies as u32;
-        let (fast, names) = plan.carry_out(func, &mut shape, groups, &mut versioned.accesses);
-        versioned.loops.push(Pair { plain: block, fast, turns });
+        let (pair, names) = plan.carry_out(func, &mut shape, groups, &mut versioned.accesses);
+        versioned.loops.push(pair);
         moved.extend(names.into_iter().map(|(value, name)| (value, (block, name))));
         groups += streams;
     }
@@ -298,6 +300,8 @@ struct Plan {
     /// Parameters of which each copy has one of its own.
     reductions: FxHashMap<usize, Reduction>,
     copies: i64,
+    /// How many of the turns that remain straight code makes, if that has pairs of vectors as well.
+    rest: Option<i64>,
     exit: Block,
     /// From how many turns on the fast loop is worth its proof.
     least: i64,
@@ -362,6 +366,8 @@ impl Plan {
             true => 1,
             false => copies(func, &needed, i64::from(gains.vectors) / if pairs { 2 } else { 1 }),
         };
+        let rest = copies / 2;
+        let rest = (rest > 1 || (rest == 1 && pairs)).then_some(rest);
         let proof = 16 + 8 * streams.all.len() + 4 * streams.pairs.len();
         let least = (proof * SAVES_ONE_IN / needed.insts.len().max(1)) as i64;
         let least = if any { copies } else { least.max(LEAST_TURNS).max(copies) };
@@ -371,24 +377,32 @@ impl Plan {
         }
         let exit = exit.ok_or(Declined::Branch)?;
         let registers = gains.registers;
-        Ok(Plan { counted, streams, needed, outs, reductions, copies, exit, least, registers })
+        Ok(Plan { counted, streams, needed, outs, reductions, copies, rest, exit, least, registers })
     }
 
     /// About how many instructions it adds.
     fn size(&self) -> usize {
-        self.needed.insts.len() * self.copies as usize
+        self.needed.insts.len() * (self.copies + self.rest.unwrap_or(0)) as usize
             + 8 * self.streams.all.len()
             + 4 * self.streams.pairs.len()
     }
 
-    /// Writes the fast version. Gives it, and by what names values of the loop are known behind it.
+    /// The same, if need be without what is for the turns that remain, adding at most `most` instructions.
+    fn within(mut self, most: usize) -> Result<Plan, Declined> {
+        if self.size() > most {
+            self.rest = None;
+        }
+        if self.size() <= most { Ok(self) } else { Err(Declined::Growth) }
+    }
+
+    /// Writes the fast version. Gives both, and by what names values of the loop are known behind them.
     fn carry_out(
         self,
         func: &mut Function,
         shape: &mut Shape,
         first_group: u32,
         accesses: &mut Accesses,
-    ) -> (Block, FxHashMap<Value, Value>) {
+    ) -> (Pair, FxHashMap<Value, Value>) {
         let looped = self.counted.block;
         let [entry, before, body, after, join] = [(); 5].map(|()| func.dfg.make_block());
         for block in [entry, before, body, after] {
@@ -419,8 +433,13 @@ impl Plan {
         }
         let mut guard =
             Guard { func: &mut *func, counted: &self.counted, streams: &self.streams, scope };
-        let (turns, enough) = guard.turns(entry, self.copies, self.least);
-        let (starts, holds) = guard.streams(before, &turns);
+        let (turns, enough) = guard.turns(entry, self.least);
+        let done = guard.multiple(before, turns.even, self.copies);
+        let proven = match self.rest {
+            Some(rest) => guard.multiple(before, turns.even, rest),
+            None => done,
+        };
+        let (starts, holds) = guard.streams(before, proven);
         let args = block_args(&first);
         FuncCursor::new(func).at_bottom(entry).ins().brif(enough, before, &[], looped, &args);
 
@@ -436,18 +455,23 @@ impl Plan {
             needed: &self.needed,
             outs: &self.outs,
             reductions: &self.reductions,
-            copies: self.copies,
-            entry: first,
+            stage: Stage {
+                copies: self.copies,
+                turns: done,
+                done,
+                entry: first,
+                before,
+                body,
+                after,
+            },
+            rest: self.rest,
             turns,
             starts,
-            before,
-            body,
-            after,
             join,
             first_group,
             near_loads: self.registers,
         };
-        fast.write(holds, accesses);
+        let rest = fast.write(holds, accesses);
         if self.registers {
             let mut around = Around::new(before, body, after);
             carry(func, &self.streams, self.copies, first_group, accesses, &mut around);
@@ -473,7 +497,8 @@ impl Plan {
             }
         }
         func.dfg.insts[last] = InstructionData::Brif { opcode, arg, blocks };
-        (body, names)
+        let (turns, proof) = (self.copies as u32, [entry, before]);
+        (Pair { plain: looped, fast: body, turns, rest, proof, least: self.least }, names)
     }
 }
 

@@ -12,6 +12,7 @@ mod abi;
 mod asm;
 mod columns;
 mod emit;
+mod entries;
 mod error;
 mod evex;
 mod faults;
@@ -156,6 +157,9 @@ pub fn compile(
             best = narrow;
         }
     }
+    if options.version == Version::Paying {
+        entries::settle(&mut best.selected, &best.allocated, &best.versioned.loops);
+    }
     let versions = options.listing.then(|| best.versions());
     let Allocation { func, versioned, selected, allocated, .. } = best;
     let Selected { vcode, constants, .. } = selected;
@@ -289,7 +293,8 @@ impl Allocation {
     fn versions(&self) -> Vec<listing::Version> {
         let version = |pair: &Pair| {
             let (plain, fast) = (self.selected.block(pair.plain)?, self.selected.block(pair.fast)?);
-            Some(listing::Version { plain, fast, turns: pair.turns })
+            let rest = pair.rest.and_then(|rest| self.selected.block(rest));
+            Some(listing::Version { plain, fast, turns: pair.turns, rest })
         };
         self.versioned.loops.iter().filter_map(version).collect()
     }

@@ -6,7 +6,7 @@ use crate::regalloc::{Allocated, Step};
 use crate::vcode::{Inst, Kind, Opnd, VCode};
 
 /// An instruction.
-const INST: u64 = 2;
+pub(crate) const INST: u64 = 2;
 /// One of 512 bits: processors have fewer units for these, or take two steps.
 const WIDEST_INST: u64 = 3;
 /// A move to or from the stack.
@@ -26,36 +26,19 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Of a loop with a fast version that one counts.
+    /// Of a loop with a fast version only the loop of that one counts.
     pub(crate) fn of(vcode: &VCode, allocated: &Allocated, versions: &[Version]) -> Work {
         let levels = vcode.loop_levels();
         let mut work = Work { all: 0, stack: 0, unpacked: 0 };
-        for (index, block) in vcode.blocks.iter().enumerate() {
-            if versions.iter().any(|version| version.plain.index() == index) {
+        for index in 0..vcode.blocks.len() {
+            let skipped = |version: &Version| {
+                version.plain.index() == index
+                    || version.rest.is_some_and(|rest| rest.index() == index)
+            };
+            if versions.iter().any(skipped) {
                 continue;
             }
-            let (mut compute, mut stack, mut unpacked) = (0, 0, 0);
-            for step in allocated.steps(index) {
-                match step {
-                    Step::Inst(at, allocations) => {
-                        let inst = &block.insts[at];
-                        let count = instructions(inst);
-                        compute += count;
-                        unpacked += match (inst.tile == pack::TILE, count) {
-                            (true, INST) => 2 * INST,
-                            (true, WIDEST_INST) => 4 * INST,
-                            (true, _) => 0,
-                            (false, count) => count,
-                        };
-                        let slots = allocations.iter().filter(|one| one.is_stack()).count();
-                        stack += INST * slots as u64;
-                    }
-                    Step::Move { from, to } if from.is_stack() || to.is_stack() => {
-                        stack += STACK_MOVE;
-                    }
-                    Step::Move { .. } => compute += INST,
-                }
-            }
+            let BlockWork { compute, stack, unpacked } = BlockWork::of(vcode, allocated, index);
             let fast = versions.iter().find(|version| version.fast.index() == index);
             let turns = fast.map_or(1, |version| u64::from(version.turns));
             let weight = loop_weight(levels[index]);
@@ -75,6 +58,46 @@ impl Work {
     /// counted here.
     pub(crate) fn is_less_than(&self, other: &Work) -> bool {
         self.all * 100 < other.all * CLEARLY_LESS
+    }
+}
+
+/// What running a block once takes.
+#[derive(Default)]
+pub(crate) struct BlockWork {
+    compute: u64,
+    stack: u64,
+    unpacked: u64,
+}
+
+impl BlockWork {
+    pub(crate) fn of(vcode: &VCode, allocated: &Allocated, index: usize) -> BlockWork {
+        let mut work = BlockWork::default();
+        for step in allocated.steps(index) {
+            match step {
+                Step::Inst(at, allocations) => {
+                    let inst = &vcode.blocks[index].insts[at];
+                    let count = instructions(inst);
+                    work.compute += count;
+                    work.unpacked += match (inst.tile == pack::TILE, count) {
+                        (true, INST) => 2 * INST,
+                        (true, WIDEST_INST) => 4 * INST,
+                        (true, _) => 0,
+                        (false, count) => count,
+                    };
+                    let slots = allocations.iter().filter(|one| one.is_stack()).count();
+                    work.stack += INST * slots as u64;
+                }
+                Step::Move { from, to } if from.is_stack() || to.is_stack() => {
+                    work.stack += STACK_MOVE;
+                }
+                Step::Move { .. } => work.compute += INST,
+            }
+        }
+        work
+    }
+
+    pub(crate) fn all(&self) -> u64 {
+        self.compute + self.stack
     }
 }
 

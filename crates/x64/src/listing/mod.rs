@@ -176,6 +176,8 @@ pub(crate) struct Version {
     pub(crate) fast: BlockId,
     /// How many turns of the one the other makes at once.
     pub(crate) turns: u32,
+    /// Straight code for a part of those that remain.
+    pub(crate) rest: Option<BlockId>,
 }
 
 impl ListedInst {
