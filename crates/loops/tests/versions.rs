@@ -112,6 +112,54 @@ fn quotients_count_where_the_divisor_divides_the_step() {
     }
 }
 
+/// A load from the smaller or the larger of a pointer that moves by `step` and `bound`.
+fn clamped(op: &str, bound: &str, step: i32) -> Function {
+    let body = format!(
+        "v40 = {op} v6, {bound}
+        v42 = uextend.i64 v40
+        v43 = iadd v5, v42
+        v44 = load.i8x16 little region1 v43
+        v11 = iadd v44, v44"
+    );
+    let steps = format!("v41 = iconst.i32 {step}\n v15 = iadd v6, v41\n v16 = iadd v7, v14");
+    looped(&body, &steps, "v4")
+}
+
+#[test]
+fn clamped_counters_count_up_to_their_bound() {
+    for (op, bound, step) in
+        [("smin", "v2", 16), ("umin", "v30", 4), ("smax", "v2", -16), ("umax", "v30", -1)]
+    {
+        let mut func = clamped(op, bound, step);
+        assert_eq!(versioned(&mut func, Which::PayingBut(&[])).loops.len(), 1, "{op} {step}");
+    }
+    // The wrong way, no power of two, and bounds that move.
+    for (op, bound, step) in [("smax", "v2", 16), ("smin", "v2", -16), ("smin", "v2", 48)] {
+        assert_eq!(declined(clamped(op, bound, step)), [Declined::Address], "{op} {step}");
+    }
+    assert_eq!(declined(clamped("smin", "v7", 16)), [Declined::Address]);
+}
+
+#[test]
+fn straight_code_makes_turns_that_remain() {
+    let stores = |func: &Function, block| {
+        let insts = func.layout.block_insts(block);
+        insts.filter(|inst| func.dfg.insts[*inst].opcode().can_store()).count()
+    };
+    let mut func = looped(LOAD, STEPS, "v4");
+    let [pair] = versioned(&mut func, Which::PayingBut(&[])).loops[..] else { panic!("no pair") };
+    let rest = pair.rest.expect("two of four turns have a pair of vectors");
+    assert_eq!([stores(&func, pair.fast), stores(&func, rest)], [4, 2]);
+    // One vector is no pair.
+    let large: String = (50..80).map(|v| format!("v{} = iadd v{v}, v31\n", v + 1)).collect();
+    let body = format!(
+        "v31 = load.i8x16 little region1 v10\n v50 = iadd v31, v31\n{large} v11 = iadd v80, v31"
+    );
+    let mut func = looped(&body, STEPS, "v4");
+    let [pair] = versioned(&mut func, Which::PayingBut(&[])).loops[..] else { panic!("no pair") };
+    assert_eq!((pair.turns, pair.rest), (2, None));
+}
+
 #[test]
 fn what_does_not_pay_has_one() {
     assert_eq!(declined(looped(LOAD, STEPS, "v30")), [Declined::Short]);

@@ -191,10 +191,21 @@ fn offset(choices: &mut Choices<'_>) -> String {
 /// An address: a pointer, at times with something added before it is extended.
 fn address(choices: &mut Choices<'_>) -> String {
     let pointer = choices.below(POINTERS);
-    match choices.below(8) {
+    match choices.below(10) {
         5 => divided(choices, &format!("(local.get $p{pointer})")),
         6 | 7 => {
             let counter = divided(choices, "(local.get $i)");
+            format!("(i32.add (local.get $p{pointer}) {counter})")
+        }
+        8 => {
+            let bound = pointer as i64 * 16384 + choices.below(2000) as i64;
+            clamped(choices, &format!("(local.get $p{pointer})"), &format!("(i32.const {bound})"))
+        }
+        9 => {
+            let (scale, bound) = (choices.below(5), choices.pick(&["0", "5", "20", "100", "-1"]));
+            let bound = format!("(i32.sub (i32.const {bound}) (local.get $s))");
+            let counter = format!("(i32.shl (local.get $i) (i32.const {scale}))");
+            let counter = clamped(choices, &counter, &bound);
             format!("(i32.add (local.get $p{pointer}) {counter})")
         }
         0 => format!(
@@ -218,6 +229,12 @@ fn divided(choices: &mut Choices<'_>, of: &str) -> String {
         2 => format!("(i32.and {of} (i32.const {}))", (1 << count) - 1),
         _ => format!("(i32.and (i32.const {}) {of})", -1 << count),
     }
+}
+
+/// The smaller or the larger of two values.
+fn clamped(choices: &mut Choices<'_>, one: &str, other: &str) -> String {
+    let compare = choices.pick(&["lt_s", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "ge_u"]);
+    format!("(select {one} {other} (i32.{compare} {one} {other}))")
 }
 
 fn store(choices: &mut Choices<'_>, text: &mut String) {
