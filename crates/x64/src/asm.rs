@@ -139,7 +139,8 @@ impl Assembler {
                     inst.set_memory_base(base);
                     inst.set_memory_index(index);
                     inst.set_memory_index_scale(u32::from(scale));
-                    inst.set_memory_displ_size(if disp == 0 { 0 } else { 8 });
+                    // One byte where it fits.
+                    inst.set_memory_displ_size(if disp == 0 { 0 } else { 1 });
                     inst.set_memory_displacement64(i64::from(disp) as u64);
                 }
                 Arg::Mem(Addr::Label(target)) => {
