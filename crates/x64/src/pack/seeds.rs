@@ -11,7 +11,7 @@ impl Packer<'_> {
     /// Values that are stored close to one another, or side by side where stores can be merged.
     pub(super) fn seed_stores(&mut self) {
         for block in 0..self.vcode.blocks.len() {
-            if self.facts.level(block) == 0 {
+            if self.facts.level(block) == 0 || self.streaming[block] {
                 continue;
             }
             let stored = |at: usize| match x86(self.inst((block, at)))? {
