@@ -143,8 +143,7 @@ impl Fast<'_> {
         // Parameters are made in the order in which they are passed.
         let now: Vec<Value> = carried.iter().map(|at| self.param(params[*at])).collect();
         let (unit, mut addressing) = self.addressing(&mut moves);
-        let mut scopes =
-            self.scopes(&params, &steps, &now, |this, at, _| this.param(params[at]));
+        let mut scopes = self.scopes(&params, &steps, &now, |this, at, _| this.param(params[at]));
         self.copies_of(&mut scopes, &params, &addressing, accesses);
 
         // Round again, or out.

@@ -377,7 +377,18 @@ impl Plan {
         }
         let exit = exit.ok_or(Declined::Branch)?;
         let registers = gains.registers;
-        Ok(Plan { counted, streams, needed, outs, reductions, copies, rest, exit, least, registers })
+        Ok(Plan {
+            counted,
+            streams,
+            needed,
+            outs,
+            reductions,
+            copies,
+            rest,
+            exit,
+            least,
+            registers,
+        })
     }
 
     /// About how many instructions it adds.

@@ -25,6 +25,7 @@ mod pack;
 mod redundant;
 mod regalloc;
 mod regs;
+mod renames;
 mod select;
 mod vcode;
 mod work;
@@ -247,7 +248,9 @@ impl Ready<'_> {
             }
             allocated => allocated?,
         };
-        Ok(Allocation { func, versioned, poor, selected, allocated })
+        let mut allocation = Allocation { func, versioned, poor, selected, allocated };
+        allocation.rename_in_loops();
+        Ok(allocation)
     }
 
     /// Second versions of loops; those that turn out not to be shorter are taken back, and `poor`.
@@ -297,6 +300,21 @@ impl Allocation {
             Some(listing::Version { plain, fast, turns: pair.turns, rest })
         };
         self.versioned.loops.iter().filter_map(version).collect()
+    }
+
+    /// Allocates registers once more with names of their own for what loops read, if these use the stack,
+    /// and keeps what is less work.
+    fn rename_in_loops(&mut self) {
+        let mut vcode = self.selected.vcode.clone();
+        if !renames::rename_in_loops(&mut vcode, &self.allocated) {
+            return;
+        }
+        let Ok(allocated) = regalloc::allocate(&vcode) else { return };
+        let work = Work::of(&vcode, &allocated, &self.versions());
+        if work.is_less_than(&self.work()) {
+            self.selected.vcode = vcode;
+            self.allocated = allocated;
+        }
     }
 
     /// The work of a run in which every fast version is entered.

@@ -354,7 +354,7 @@ pub struct Block {
 }
 
 /// A whole function on virtual registers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VCode {
     pub blocks: Vec<Block>,
     pub vregs: usize,

@@ -99,6 +99,10 @@ impl BlockWork {
     pub(crate) fn all(&self) -> u64 {
         self.compute + self.stack
     }
+
+    pub(crate) fn moves_on_stack(&self) -> bool {
+        self.stack > 0
+    }
 }
 
 /// How much more often a block in so many loops runs than one outside.
