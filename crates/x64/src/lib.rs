@@ -311,7 +311,7 @@ impl Allocation {
         }
         let Ok(allocated) = regalloc::allocate(&vcode) else { return };
         let work = Work::of(&vcode, &allocated, &self.versions());
-        if work.is_less_than(&self.work()) {
+        if work.is_less_in_long_loops_than(&self.work()) {
             self.selected.vcode = vcode;
             self.allocated = allocated;
         }

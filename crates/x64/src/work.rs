@@ -13,6 +13,8 @@ const WIDEST_INST: u64 = 3;
 const STACK_MOVE: u64 = 2 * INST;
 /// What part of the work is much for the stack, in percent.
 const MUCH_STACK: u64 = 30;
+/// How many times more often than others loops run whose fast versions run for long.
+const LONGER: u64 = 4;
 /// In percent of other work.
 const CLEARLY_LESS: u64 = 97;
 
@@ -23,13 +25,15 @@ pub(crate) struct Work {
     stack: u64,
     /// What there would be at least without packing.
     unpacked: u64,
+    /// What of it is in fast versions of loops.
+    fast: u64,
 }
 
 impl Work {
     /// Of a loop with a fast version only the loop of that one counts.
     pub(crate) fn of(vcode: &VCode, allocated: &Allocated, versions: &[Version]) -> Work {
         let levels = vcode.loop_levels();
-        let mut work = Work { all: 0, stack: 0, unpacked: 0 };
+        let mut work = Work { all: 0, stack: 0, unpacked: 0, fast: 0 };
         for index in 0..vcode.blocks.len() {
             let skipped = |version: &Version| {
                 version.plain.index() == index
@@ -45,6 +49,7 @@ impl Work {
             work.all += (compute + stack) * weight / turns;
             work.stack += stack * weight / turns;
             work.unpacked += unpacked * weight / turns;
+            work.fast += if fast.is_some() { (compute + stack) * weight / turns } else { 0 };
         }
         work
     }
@@ -58,6 +63,12 @@ impl Work {
     /// counted here.
     pub(crate) fn is_less_than(&self, other: &Work) -> bool {
         self.all * 100 < other.all * CLEARLY_LESS
+    }
+
+    /// The same if fast versions of loops run for long.
+    pub(crate) fn is_less_in_long_loops_than(&self, other: &Work) -> bool {
+        let all = |work: &Work| work.all + (LONGER - 1) * work.fast;
+        all(self) * 100 < all(other) * CLEARLY_LESS
     }
 }
 
