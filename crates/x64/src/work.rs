@@ -34,7 +34,7 @@ impl Work {
     pub(crate) fn of(vcode: &VCode, allocated: &Allocated, versions: &[Version]) -> Work {
         let levels = vcode.loop_levels();
         let mut work = Work { all: 0, stack: 0, unpacked: 0, fast: 0 };
-        for index in 0..vcode.blocks.len() {
+        for (index, level) in levels.into_iter().enumerate() {
             let skipped = |version: &Version| {
                 version.plain.index() == index
                     || version.rest.is_some_and(|rest| rest.index() == index)
@@ -45,7 +45,7 @@ impl Work {
             let BlockWork { compute, stack, unpacked } = BlockWork::of(vcode, allocated, index);
             let fast = versions.iter().find(|version| version.fast.index() == index);
             let turns = fast.map_or(1, |version| u64::from(version.turns));
-            let weight = loop_weight(levels[index]);
+            let weight = loop_weight(level);
             work.all += (compute + stack) * weight / turns;
             work.stack += stack * weight / turns;
             work.unpacked += unpacked * weight / turns;
