@@ -46,6 +46,14 @@ impl Guard<'_> {
         self.at(block).ins().iconst(types::I64, constant)
     }
 
+    /// `value`, of 32 bits, in 64.
+    fn wide(&mut self, block: Block, value: Value, signed: bool) -> Value {
+        match signed {
+            true => self.at(block).ins().sextend(types::I64, value),
+            false => self.at(block).ins().uextend(types::I64, value),
+        }
+    }
+
     /// A value of the first turn.
     pub(crate) fn first(&mut self, block: Block, value: Value) -> Value {
         self.scope.value(self.func, self.counted.block, block, value)
@@ -78,11 +86,8 @@ impl Guard<'_> {
             (apart, certain)
         } else {
             let signed = cc.unsigned() != cc;
-            let mut wide = |value| match signed {
-                true => self.at(block).ins().sextend(types::I64, value),
-                false => self.at(block).ins().uextend(types::I64, value),
-            };
-            let (counter, mut bound) = (wide(counter), wide(bound));
+            let counter = self.wide(block, counter, signed);
+            let mut bound = self.wide(block, bound, signed);
             let strict = cc.without_equal() == cc;
             if !strict {
                 let one = self.constant(block, step.signum());
@@ -138,11 +143,8 @@ impl Guard<'_> {
     fn counting(&mut self, block: Block, clamped: Clamped) -> Value {
         let Clamped { counter, step, bound, signed } = clamped;
         let (counter, bound) = (self.first(block, counter), self.first(block, bound));
-        let mut wide = |value| match signed {
-            true => self.at(block).ins().sextend(types::I64, value),
-            false => self.at(block).ins().uextend(types::I64, value),
-        };
-        let (counter, bound) = (wide(counter), wide(bound));
+        let counter = self.wide(block, counter, signed);
+        let bound = self.wide(block, bound, signed);
         let (from, to) = if step > 0 { (counter, bound) } else { (bound, counter) };
         let apart = self.at(block).ins().isub(to, from);
         let shift = self.constant(block, i64::from(step.trailing_zeros()));
@@ -256,18 +258,12 @@ impl Guard<'_> {
         let mut holds = Vec::new();
         for Unwrapped { value, step, signed } in self.counted.must_not_wrap() {
             let first = self.first(block, value);
-            let first = match signed {
-                true => self.at(block).ins().sextend(types::I64, first),
-                false => self.at(block).ins().uextend(types::I64, first),
-            };
+            let first = self.wide(block, first, signed);
             let step = self.constant(block, i64::from(step));
             let moved = self.at(block).ins().imul(last, step);
             let end = self.at(block).ins().iadd(first, moved);
             let cut = self.at(block).ins().ireduce(types::I32, end);
-            let same = match signed {
-                true => self.at(block).ins().sextend(types::I64, cut),
-                false => self.at(block).ins().uextend(types::I64, cut),
-            };
+            let same = self.wide(block, cut, signed);
             holds.push(self.at(block).ins().icmp(IntCC::Equal, same, end));
         }
         holds

@@ -305,10 +305,8 @@ impl Allocation {
     /// Allocates registers once more with names of their own for what loops read, if these use the stack,
     /// and keeps what is less work.
     fn rename_in_loops(&mut self) {
-        let mut vcode = self.selected.vcode.clone();
-        if !renames::rename_in_loops(&mut vcode, &self.allocated) {
-            return;
-        }
+        let vcode = renames::renamed_in_loops(&self.selected.vcode, &self.allocated);
+        let Some(vcode) = vcode else { return };
         let Ok(allocated) = regalloc::allocate(&vcode) else { return };
         let work = Work::of(&vcode, &allocated, &self.versions());
         if work.is_less_in_long_loops_than(&self.work()) {

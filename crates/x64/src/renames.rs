@@ -54,20 +54,24 @@ impl Known {
     }
 }
 
-/// Renames what loops of `vcode` only read, where these move values to or from the stack. Says whether there
-/// is such a loop.
-pub(crate) fn rename_in_loops(vcode: &mut VCode, allocated: &Allocated) -> bool {
+/// `vcode` with other names for what its loops only read, where these move values to or from the stack; `None`
+/// if there is no such loop.
+pub(crate) fn renamed_in_loops(vcode: &VCode, allocated: &Allocated) -> Option<VCode> {
     let spills = |block: usize| BlockWork::of(vcode, allocated, block).moves_on_stack();
     let loops: Vec<Loop> = (0..vcode.blocks.len())
         .filter_map(|body| find(vcode, body))
         .filter(|one| spills(one.body) || one.back.is_some_and(spills))
         .collect();
+    if loops.is_empty() {
+        return None;
+    }
     let known = Known::new(vcode);
+    let mut renamed = vcode.clone();
     let mut any = false;
     for one in loops {
-        any |= rename(vcode, &one, &known);
+        any |= rename(&mut renamed, &one, &known);
     }
-    any
+    any.then_some(renamed)
 }
 
 /// The loop whose block is `body`, if that is one and its instructions are plain.

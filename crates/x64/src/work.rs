@@ -45,11 +45,12 @@ impl Work {
             let BlockWork { compute, stack, unpacked } = BlockWork::of(vcode, allocated, index);
             let fast = versions.iter().find(|version| version.fast.index() == index);
             let turns = fast.map_or(1, |version| u64::from(version.turns));
-            let weight = loop_weight(level);
-            work.all += (compute + stack) * weight / turns;
-            work.stack += stack * weight / turns;
-            work.unpacked += unpacked * weight / turns;
-            work.fast += if fast.is_some() { (compute + stack) * weight / turns } else { 0 };
+            let weighted = |work: u64| work * loop_weight(level) / turns;
+            let all = weighted(compute + stack);
+            work.all += all;
+            work.stack += weighted(stack);
+            work.unpacked += weighted(unpacked);
+            work.fast += if fast.is_some() { all } else { 0 };
         }
         work
     }
