@@ -268,8 +268,13 @@ pub(crate) fn vectors(v: &mut Values, mnemonic: M, x: &[Id], byte: Option<i64>) 
         (M::Vpabsw, [a], _) => op(v, Op::Iabs, W, &[*a]),
         (M::Vpabsd, [a], _) => op(v, Op::Iabs, L, &[*a]),
         (M::Vpmaddubsw, [a, b], _) => op(v, Op::X86Pmaddubsw, B, &[*b, *a]),
-        (M::Vpmaddwd, [a, b], _) => products(v, W, true, *a, *b)
-            .and_then(|[low, high]| op(v, Op::IaddPairwise, L, &[low, high])),
+        (M::Vpmaddwd, [a, b], _) => pair_sums(v, *a, *b),
+        (M::Vpdpwssd, [sum, a, b], _) => {
+            pair_sums(v, *a, *b).and_then(|dots| op(v, Op::Iadd, L, &[*sum, dots]))
+        }
+        (M::Vpdpbusd, [sum, a, b], _) => {
+            quad_sums(v, *a, *b).and_then(|dots| op(v, Op::Iadd, L, &[*sum, dots]))
+        }
         (M::Vpmulhw | M::Vpmulhuw, [a, b], _) => products(v, W, mnemonic == M::Vpmulhw, *a, *b)
             .and_then(|[low, high]| {
                 let mask = std::array::from_fn(|at| (at / 2 * 4 + 2 + at % 2) as u8);
@@ -467,6 +472,24 @@ fn products(v: &mut Values, ty: Ty, signed: bool, a: Id, b: Id) -> Result<[Id; 2
         op(v, Op::Imul, wide, &[a, b])
     };
     Ok([product(low)?, product(high)?])
+}
+
+/// Products of signed words, summed in pairs.
+fn pair_sums(v: &mut Values, a: Id, b: Id) -> Made {
+    let [low, high] = products(v, Ty::I16X8, true, a, b)?;
+    op(v, Op::IaddPairwise, Ty::I32X4, &[low, high])
+}
+
+/// Products of unsigned bytes of `a` and signed ones of `b`, summed in fours: those of even bytes and those of odd ones.
+fn quad_sums(v: &mut Values, a: Id, b: Id) -> Made {
+    use Ty::I16X8 as W;
+    let (byte, lower) = (v.constant_of(32, 8), v.constant_of(128, u128::MAX / 0xffff * 0xff));
+    let (even_a, odd_a) =
+        (op(v, Op::Band, Ty::I8X16, &[a, lower])?, op(v, Op::Ushr, W, &[a, byte])?);
+    let raised = op(v, Op::Ishl, W, &[b, byte])?;
+    let (even_b, odd_b) = (op(v, Op::Sshr, W, &[raised, byte])?, op(v, Op::Sshr, W, &[b, byte])?);
+    let (even, odd) = (pair_sums(v, even_a, even_b)?, pair_sums(v, odd_a, odd_b)?);
+    op(v, Op::Iadd, Ty::I32X4, &[even, odd])
 }
 
 /// Products of the low halves of 64-bit lanes, extended by shifting there and back.

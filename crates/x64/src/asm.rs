@@ -103,7 +103,7 @@ impl Assembler {
             Arg::Reg(reg) => reg.is_vector_register() && reg.number() >= AVX_VECTORS,
             _ => false,
         };
-        let code = match args.iter().any(is_late) {
+        let code = match args.iter().any(is_late) || evex::is_evex_alone(code) {
             true => evex::of_same_width(code).unwrap_or(code),
             false => code,
         };

@@ -17,6 +17,11 @@ pub(crate) fn of_512_bits(code: Code) -> Option<Code> {
     TWICE_WIDTH.get(&code).copied()
 }
 
+/// Whether `code` is named in a form that processors with AVX-512 may lack, AVX-VNNI's.
+pub(crate) fn is_evex_alone(code: Code) -> bool {
+    matches!(code.mnemonic(), Mnemonic::Vpdpbusd | Mnemonic::Vpdpwssd)
+}
+
 pub(crate) fn is_xmm(kind: K) -> bool {
     matches!(kind, K::xmm_or_mem | K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4)
 }

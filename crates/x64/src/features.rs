@@ -13,11 +13,17 @@ pub(crate) struct Features {
     pub(crate) fma: bool,
     /// AVX-512 with its parts for bytes, words and short vectors (F, BW, DQ, VL): x86-64-v4.
     pub(crate) avx512: bool,
+    /// Its dot products (VNNI).
+    pub(crate) vnni: bool,
 }
 
 /// What Cranelift says of AVX-512. It knows no BW, but every processor with DQ and VL has that and F:
 /// they came together with Skylake, and AVX10 has all.
 const AVX512: [&str; 2] = ["has_avx512dq", "has_avx512vl"];
+
+/// Cranelift knows no VNNI, but every processor with BITALG has it: on Intel's they came with Ice Lake, on AMD's
+/// with Zen 4, and AVX10 has both. (Cascade Lake has VNNI alone, and is not told from Skylake here.)
+const VNNI: &str = "has_avx512bitalg";
 
 impl Features {
     /// Reads the flags of `isa`.
@@ -39,11 +45,13 @@ impl Features {
                 return Err(Unsupported::new("target", format!("a processor without {name}")));
             }
         }
+        let avx512 = AVX512.iter().all(|name| has(name));
         Ok(Features {
             lzcnt: has("has_lzcnt"),
             popcnt: has("has_popcnt"),
             fma: has("has_fma"),
-            avx512: AVX512.iter().all(|name| has(name)),
+            avx512,
+            vnni: avx512 && has(VNNI),
         })
     }
 

@@ -273,6 +273,8 @@ fn is_lanewise(mnemonic: Mnemonic) -> bool {
             | Vpcmpgtw
             | Vpermilpd
             | Vpermilps
+            | Vpdpbusd
+            | Vpdpwssd
             | Vphaddd
             | Vphaddw
             | Vpmaddubsw

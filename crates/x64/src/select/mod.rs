@@ -12,6 +12,7 @@ mod calls;
 mod compare;
 mod control;
 mod convert;
+mod dots;
 mod extension;
 mod float;
 mod float_minmax;

@@ -5,7 +5,7 @@
 
 use super::{Fits, Root, Select};
 use super::{
-    calls, compare, convert, float, float_minmax, integer, memory, multiply, shuffle, vector,
+    calls, compare, convert, dots, float, float_minmax, integer, memory, multiply, shuffle, vector,
 };
 use crate::error::Unsupported;
 use cranelift_codegen::ir::{Opcode, Type, Value, ValueDef, types};
@@ -128,6 +128,8 @@ static TILES: &[Tile] = tiles! {
     Vconst: With(vector::constant) 8 "vconst: vmovups";
     Iadd I8X16: Commutative(VEX_Vpaddb_xmm_xmm_xmmm128) 5 "iadd.i8x16: vpaddb";
     Iadd I16X8: Commutative(VEX_Vpaddw_xmm_xmm_xmmm128) 5 "iadd.i16x8: vpaddw";
+    Iadd I32X4: With(dots::accumulate_bytes) 8 "iadd.i32x4 of products of bytes: vpdpbusd";
+    Iadd I32X4: With(dots::accumulate_words) 8 "iadd.i32x4 of products of words: vpdpwssd";
     Iadd I32X4: Commutative(VEX_Vpaddd_xmm_xmm_xmmm128) 5 "iadd.i32x4: vpaddd";
     Iadd I64X2: Commutative(VEX_Vpaddq_xmm_xmm_xmmm128) 5 "iadd.i64x2: vpaddq";
     Isub I8X16: Binary(VEX_Vpsubb_xmm_xmm_xmmm128) 5 "isub.i8x16: vpsubb";
@@ -174,6 +176,7 @@ static TILES: &[Tile] = tiles! {
     X86Pmulhrsw I16X8: Commutative(VEX_Vpmulhrsw_xmm_xmm_xmmm128) 8 "x86_pmulhrsw: vpmulhrsw";
     X86Pmaddubsw I16X8: With(vector::multiply_add_bytes) 8 "x86_pmaddubsw: vpmaddubsw";
     IaddPairwise: With(vector::pairwise_widened) 8 "iadd_pairwise of widened: vpmadd";
+    IaddPairwise I32X4: With(dots::pairwise_products) 8 "iadd_pairwise of products: vpmaddwd";
     IaddPairwise I8X16: With(vector::pairwise8) 32 "iadd_pairwise.i8x16: vpackuswb of halves";
     IaddPairwise I16X8: Binary(VEX_Vphaddw_xmm_xmm_xmmm128) 32 "iadd_pairwise.i16x8: vphaddw";
     IaddPairwise I32X4: Binary(VEX_Vphaddd_xmm_xmm_xmmm128) 32 "iadd_pairwise.i32x4: vphaddd";

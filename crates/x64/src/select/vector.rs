@@ -75,7 +75,7 @@ pub(super) fn multiply_add_bytes(select: &mut Select<'_>, root: &Root) -> Fits {
     done(select)
 }
 
-/// Pairwise sums of what was just widened, or of products of what was.
+/// Pairwise sums of what was just widened.
 pub(super) fn pairwise_widened(select: &mut Select<'_>, root: &Root) -> Fits {
     let [low, high] = root.args[..] else { return Ok(false) };
     let ty = root.ty;
@@ -113,31 +113,6 @@ pub(super) fn pairwise_widened(select: &mut Select<'_>, root: &Root) -> Fits {
             _ => return Ok(false),
         }
         return done(select);
-    }
-    // Products of 16-bit lanes, summed in pairs.
-    if ty == types::I32X4
-        && let Some(low) = select.match_op(low, Opcode::Imul, ty)
-        && let Some(high) = select.match_op(high, Opcode::Imul, ty)
-    {
-        let widened = |value, op| {
-            let narrow = select.match_op(value, op, ty)?[0];
-            (select.type_of(narrow) == types::I16X8).then(|| (narrow, select.canonical(narrow)))
-        };
-        let factors = (
-            widened(low[0], Opcode::SwidenLow),
-            widened(low[1], Opcode::SwidenLow),
-            widened(high[0], Opcode::SwidenHigh),
-            widened(high[1], Opcode::SwidenHigh),
-        );
-        if let (Some(a), Some(b), Some(c), Some(d)) = factors
-            && a.1 == c.1
-            && b.1 == d.1
-        {
-            let one = select.reg(a.0)?;
-            let other = select.reg(b.0)?;
-            select.binary_regs(Code::VEX_Vpmaddwd_xmm_xmm_xmmm128, one, other);
-            return done(select);
-        }
     }
     Ok(false)
 }
