@@ -423,6 +423,7 @@ const LEVELS: [Level; 2] = [Level::Bits256, Level::Bits512];
 pub(crate) fn crosses(code: Code) -> bool {
     code == Code::VEX_Vpermq_ymm_ymmm256_imm8
         || code == Code::EVEX_Vpermq_zmm_k1z_zmmm512b64_imm8
+        || code == Code::EVEX_Vpermq_zmm_k1z_zmm_zmmm512b64
         || LEVELS.iter().any(|level| {
             code == level.insert() || code == level.extract() || level.widens_whole(code)
         })
@@ -434,15 +435,10 @@ pub(super) fn is_load(code: Code) -> bool {
     LEVELS.iter().any(|level| level.is_load_of_half(code)) || widest.contains(&code)
 }
 
-/// Whether `code`, of 256 bits, narrows lanes of two registers into one, within 128 bits.
+/// Whether `code` narrows lanes of two registers into one, within 128 bits.
 pub(super) fn is_narrowing(code: Code) -> bool {
-    matches!(
-        code,
-        Code::VEX_Vpackuswb_ymm_ymm_ymmm256
-            | Code::VEX_Vpacksswb_ymm_ymm_ymmm256
-            | Code::VEX_Vpackusdw_ymm_ymm_ymmm256
-            | Code::VEX_Vpackssdw_ymm_ymm_ymmm256
-    )
+    use Mnemonic::{Vpackssdw, Vpacksswb, Vpackusdw, Vpackuswb};
+    matches!(code.mnemonic(), Vpackuswb | Vpacksswb | Vpackusdw | Vpackssdw)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod facts;
 mod fold;
 mod lanes;
 mod masks;
+mod narrow;
 mod order;
 mod rebuild;
 mod seeds;
@@ -32,7 +33,7 @@ use crate::vcode::{Block, Kind, Mem, Opnd, VCode};
 use cranelift_codegen::{VCodeConstant, VCodeConstants};
 use facts::{Def, Facts, Place, Use, WayOut, x86};
 use iced_x86::Code;
-use lanes::{Widening, is_narrowing};
+use lanes::Widening;
 use regalloc2::{RegClass, VReg};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -104,6 +105,7 @@ pub(crate) fn pack(vcode: &mut VCode, constants: &mut VCodeConstants, level: Lev
         unfolds: FxHashMap::default(),
         stores: FxHashMap::default(),
         merges: FxHashMap::default(),
+        absorbed: FxHashMap::default(),
         sunk: FxHashMap::default(),
         journal: Vec::new(),
         trials: 0,
@@ -199,7 +201,7 @@ enum How {
         from: Source,
     },
     /// Narrows both halves of the first register into the lower half, those of the second into the
-    /// upper one.
+    /// upper one; `code` does so within 128 bits.
     Narrow {
         lo: Place,
         hi: Place,
@@ -242,6 +244,7 @@ enum Step {
     Unfolded(Place),
     Store(Place),
     Merge([Place; 2]),
+    Absorbed([Place; 2]),
     /// An instruction, and where it stood by then.
     Sunk(Place, Option<Place>),
 }
@@ -278,6 +281,8 @@ struct Packer<'a> {
     stores: FxHashMap<Place, usize>,
     /// Stores of both halves of a pack at once, by either place.
     merges: FxHashMap<Place, Merge>,
+    /// Instructions whose work a pack of others does, by index in [`Packer::packs`].
+    absorbed: FxHashMap<Place, usize>,
     /// Instructions that are no halves, and behind which other one they are now.
     sunk: FxHashMap<Place, Place>,
     /// What was done, to be undone.
@@ -358,6 +363,11 @@ impl<'a> Packer<'a> {
                 Step::Merge(places) => {
                     for place in places {
                         self.merges.remove(&place);
+                    }
+                }
+                Step::Absorbed(places) => {
+                    for place in places {
+                        self.absorbed.remove(&place);
                     }
                 }
                 Step::Sunk(place, before) => {
@@ -501,19 +511,11 @@ impl<'a> Packer<'a> {
             let ops = vec![Wide::Def, Wide::Memory(one)];
             return Some(self.push(lo, hi, How::Insts { lo: one, hi: other, code, ops }));
         }
-        let alike = narrow == same && one_ops.len() == other_ops.len();
-        let code = self.level.wide(narrow).filter(|_| alike)?;
-        if is_narrowing(code)
-            && let Some(pairs) = self.pays_to_narrow_along(one, other, depth)
-        {
-            let unknown = [Source::Pack(usize::MAX); 2];
-            let pack = self.push(lo, hi, How::Narrow { lo: one, hi: other, code, from: unknown });
-            let sources = pairs.map(|(lo, hi)| self.source(lo, hi, depth + 1));
-            if let How::Narrow { from, .. } = &mut self.packs[pack].how {
-                *from = sources;
-            }
+        if let Some(pack) = self.narrow(lo, hi, [one, other], depth) {
             return Some(pack);
         }
+        let alike = narrow == same && one_ops.len() == other_ops.len();
+        let code = self.level.wide(narrow).filter(|_| alike)?;
         let fits = |at: usize| {
             let both = self.is_wide_operand(code, at);
             match (one_ops[at], other_ops[at]) {
@@ -568,29 +570,6 @@ impl<'a> Packer<'a> {
             *ops = all;
         }
         Some(pack)
-    }
-
-    /// The operands of each of two narrowings as pairs, if it pays more to put these together than
-    /// the first operands of both and the second ones.
-    fn pays_to_narrow_along(
-        &mut self,
-        one: Place,
-        other: Place,
-        depth: usize,
-    ) -> Option<[(VReg, VReg); 2]> {
-        if self.trials >= MAX_TRIALS || !self.are_independent(one, other) {
-            return None;
-        }
-        let operands = |place: Place| match x86(self.inst(place)) {
-            Some((
-                _,
-                &[_, Opnd::Use(one) | Opnd::UseReg(one), Opnd::Use(other) | Opnd::UseReg(other)],
-            )) => Some((one, other)),
-            _ => None,
-        };
-        let (along, too) = (operands(one)?, operands(other)?);
-        let across = self.trial([(along.0, too.0), (along.1, too.1)], depth);
-        (self.trial([along, too], depth) > across).then_some([along, too])
     }
 
     /// What packing these pairs would save.
@@ -717,7 +696,10 @@ impl<'a> Packer<'a> {
                 How::Lows { widening, .. } if widening.high.is_none() => {}
                 How::Lows { lo, .. } => gain += inst * self.facts.weight(lo.0),
                 How::Idiom { lo, .. } => gain += self.facts.weight(lo.0),
-                How::Narrow { .. } | How::Params { .. } => {}
+                // Of 128 bits, a narrowing and a permutation take the place of two narrowings.
+                How::Narrow { .. } if self.level == Level::Bits256 => {}
+                How::Narrow { lo, .. } => gain += 2 * inst * self.facts.weight(lo.0),
+                How::Params { .. } => {}
             }
             let block = self.place_of(pack.lo).0;
             if let Some(block) = self.half_block(at) {
@@ -782,7 +764,8 @@ impl<'a> Packer<'a> {
         let takes = |source: &Source| *source == Source::Pack(pack);
         match reader {
             Use::Inst(place) => {
-                let user = self.pack_at(place).map(|user| &self.packs[user].how);
+                let user = self.pack_at(place).or_else(|| self.absorbed.get(&place).copied());
+                let user = user.map(|user| &self.packs[user].how);
                 let merge = self.merges.get(&place).map(|merge| merge.pack);
                 let stored = self.stores.get(&place).copied();
                 merge == Some(pack) || stored == Some(pack) || match user {

@@ -65,7 +65,8 @@ impl Packer<'_> {
 
     /// Where the work of an instruction is done now.
     fn moved(&self, place: Place) -> Place {
-        match self.pack_at(place).map(|pack| &self.packs[pack].how) {
+        let pack = self.pack_at(place).or_else(|| self.absorbed.get(&place).copied());
+        match pack.map(|pack| &self.packs[pack].how) {
             Some(
                 How::Insts { lo, hi, .. }
                 | How::Lows { lo, hi, .. }

@@ -3,7 +3,8 @@
 use super::facts::{Place, x86};
 use super::lanes::Widening;
 use super::masks::{self, Lanes};
-use super::{How, Join, Pack, Packer, Source, Wide, after};
+use super::narrow::MIDDLE_SWAPPED;
+use super::{How, Join, Level, Pack, Packer, Source, Wide, after};
 use crate::vcode::{Block, Edge, Inst, Kind, Mem, Opnd, Opnds, VCode};
 use cranelift_codegen::ir::{ConstantData, RelSourceLoc};
 use cranelift_codegen::{VCodeConstant, VCodeConstantData, VCodeConstants};
@@ -16,8 +17,8 @@ use smallvec::{SmallVec, smallvec};
 /// The tile of what packing made.
 pub(crate) const TILE: &str = "pack";
 
-/// `vpermq` that puts the low halves of both halves into the lower half, the high ones into the upper.
-const MIDDLE_SWAPPED: i64 = 0b11_01_10_00;
+/// The same as [`MIDDLE_SWAPPED`] for eight parts of 64 bits: the even ones, then the odd ones.
+const EVEN_THEN_ODD: [u64; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
 /// The function with its packs in place of the pairs.
 pub(super) fn rebuild(mut packer: Packer<'_>, constants: &mut VCodeConstants) -> VCode {
@@ -180,6 +181,9 @@ impl Rebuilder<'_, '_> {
     }
 
     fn inst(&mut self, place: Place, inst: &Inst) {
+        if self.packer.absorbed.contains_key(&place) {
+            return;
+        }
         if let Some(&reg) = self.packer.unfolded.get(&place)
             && let Some((_, ops)) = x86(inst)
             && let Some(Opnd::Mem(mem)) = ops.iter().find(|op| matches!(op, Opnd::Mem(_)))
@@ -255,8 +259,7 @@ impl Rebuilder<'_, '_> {
                 let mixed = self.packer.new_reg();
                 let ops = smallvec![Opnd::Def(mixed), Opnd::UseReg(one), Opnd::UseReg(other)];
                 self.put(inst.srcloc, code, ops);
-                let ops = smallvec![Opnd::Def(to), Opnd::UseReg(mixed), Opnd::Imm(MIDDLE_SWAPPED)];
-                self.put(inst.srcloc, Code::VEX_Vpermq_ymm_ymmm256_imm8, ops);
+                self.unmix(mixed, to, inst.srcloc);
                 self.take_half(pack, inst.srcloc);
             }
             How::Idiom { lo, hi, code } if *lo.max(hi) == place => {
@@ -298,6 +301,29 @@ impl Rebuilder<'_, '_> {
         });
         operands.push(Opnd::Mask(mask));
         (lanes.blend, operands)
+    }
+
+    /// Puts what was narrowed within 128 bits to where it belongs.
+    fn unmix(&mut self, mixed: VReg, to: VReg, srcloc: RelSourceLoc) {
+        let (code, ops) = match self.packer.level {
+            Level::Bits256 => (
+                Code::VEX_Vpermq_ymm_ymmm256_imm8,
+                smallvec![Opnd::Def(to), Opnd::UseReg(mixed), Opnd::Imm(MIDDLE_SWAPPED)],
+            ),
+            Level::Bits512 => {
+                let order = self.packer.new_reg();
+                let bytes: Vec<u8> = EVEN_THEN_ODD.into_iter().flat_map(u64::to_le_bytes).collect();
+                let data = VCodeConstantData::Generated(ConstantData::from(&bytes[..]));
+                let constant = Mem::Constant(self.constants.insert(data));
+                let ops = smallvec![Opnd::Def(order), Opnd::Mem(constant)];
+                self.put(srcloc, self.packer.level.load(), ops);
+                (
+                    Code::EVEX_Vpermq_zmm_k1z_zmm_zmmm512b64,
+                    smallvec![Opnd::Def(to), Opnd::UseReg(order), Opnd::UseReg(mixed)],
+                )
+            }
+        };
+        self.put(srcloc, code, ops);
     }
 
     /// Widens the low halves of both halves of `from`.
