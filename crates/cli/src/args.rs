@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Infer(InferArgs),
     /// Measure every kernel of a folder under several engines
     Bench(BenchArgs),
+    /// Save, go on with, show or compare e-graphs
+    Egraph(EgraphArgs),
     /// Answer requests of the protocol egraft-peer/1 on standard input
     #[command(hide = true)]
     Engine(EngineArgs),
@@ -81,6 +83,9 @@ pub(crate) struct CodeArgs {
     /// rewritten; auto, x64 where it can for functions with vector loops
     #[arg(long, default_value_t, value_name = "BACKEND")]
     pub(crate) backend: egraft::Backend,
+    /// Who finds where rules match at effort 3: cpu, or gpu, for which the CPU steps in where none works
+    #[arg(long, default_value_t, value_name = "MATCHER")]
+    pub(crate) matcher: egraft::Matcher,
     /// CPU to compile for: native, baseline, avx2, avx512, or a Cranelift name
     #[arg(long, value_name = "CPU")]
     pub(crate) cpu: Option<String>,
@@ -218,6 +223,82 @@ pub(crate) struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft egraph save filter.wasm blur3x3_u8 -o blur.egraph
+  egraft egraph load blur.egraph --iterations 8 -o more.egraph
+  egraft egraph show blur.egraph --format dot | dot -Tsvg > blur.svg
+  egraft egraph diff blur.egraph more.egraph")]
+pub(crate) struct EgraphArgs {
+    #[command(subcommand)]
+    pub(crate) command: EgraphCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EgraphCommand {
+    /// Write the e-graph of a function, after rewriting, to a file
+    Save(EgraphSaveArgs),
+    /// Read an e-graph, check it, and go on applying rules
+    Load(EgraphLoadArgs),
+    /// Show the classes of an e-graph
+    Show(EgraphShowArgs),
+    /// Say which classes one of two e-graphs lacks; exit code 3 if there are any
+    Diff {
+        /// An e-graph
+        one: PathBuf,
+        /// Another
+        other: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgraphSaveArgs {
+    /// Module in binary or text form; - for standard input
+    pub(crate) module: PathBuf,
+    /// The function's name or index
+    pub(crate) function: String,
+    /// Where the e-graph goes
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgraphLoadArgs {
+    /// An e-graph; - for standard input
+    pub(crate) file: PathBuf,
+    /// Where the e-graph goes when no rule adds anything, or a limit is met
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The most batches of rewrites; 0 only checks the file
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) iterations: usize,
+    /// The most nodes
+    #[arg(long, value_name = "N", default_value_t = 400_000)]
+    pub(crate) nodes: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgraphShowArgs {
+    /// An e-graph; - for standard input
+    pub(crate) file: PathBuf,
+    /// As what; by default a class a line
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<EgraphShowFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EgraphShowFormat {
+    /// Graphviz
+    Dot,
+    /// The JSON of egraph-serialize
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -142,6 +142,7 @@ pub(crate) fn code(args: &CodeArgs) -> Vec<OsString> {
     let mut code: Vec<OsString> = vec![
         format!("--effort={}", args.effort).into(),
         format!("--backend={}", args.backend).into(),
+        format!("--matcher={}", args.matcher).into(),
     ];
     code.extend(args.cpu.as_ref().map(|cpu| format!("--cpu={cpu}").into()));
     if let Some(directory) = &args.cache_dir {

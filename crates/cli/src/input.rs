@@ -80,10 +80,29 @@ pub(crate) fn config(target: Option<&str>, code: &CodeArgs) -> Result<Config> {
 pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
     let mut options = egraft::Options::default().effort(egraft::Effort::from_level(code.effort)?);
     options.backend = code.backend;
+    options.matcher = code.matcher;
     if let Some(directory) = &code.cache_dir {
         options = options.cache_dir(directory);
     }
     Ok(options)
+}
+
+/// The function of a report that goes by a name or an index.
+pub(crate) fn function<'r>(
+    report: &'r egraft::Report,
+    module: &Path,
+    name: &str,
+) -> Result<&'r egraft::FunctionReport> {
+    if let Some(function) = report.function(name) {
+        return Ok(function);
+    }
+    let names: Vec<&str> =
+        report.wasm_functions().map(egraft::FunctionReport::label).take(20).collect();
+    bail!(
+        "{}: no function `{name}`; give a name or an index, for instance of {}",
+        module.display(),
+        names.join(", ")
+    );
 }
 
 /// The standard rules and those of a folder.

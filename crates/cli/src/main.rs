@@ -9,6 +9,7 @@ mod calibrate;
 mod compare;
 mod compile;
 mod derive;
+mod egraph;
 mod emit;
 mod engine;
 mod explain;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         },
         Command::Infer(args) => infer::infer(&args.command),
         Command::Bench(args) => bench::bench(&args),
+        Command::Egraph(args) => egraph::egraph(&args.command),
         Command::Engine(args) => engine::engine(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(directory.as_deref()),

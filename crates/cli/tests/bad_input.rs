@@ -418,6 +418,31 @@ fn isle_cases(cases: &mut Cases) {
     cases.add("no such rule", |_| {}, "rules show no_such_rule_4711", 1, &["no_such_rule_4711"]);
 }
 
+fn egraph_cases(cases: &mut Cases) {
+    let file = |bytes: &'static [u8]| move |folder: &Path| write(folder, "g.egraph", bytes);
+    for command in ["egraph show g.egraph", "egraph load g.egraph -o out.cwasm"] {
+        let add = |cases: &mut Cases, name: &str, bytes: &'static [u8], says: &str| {
+            cases.add(&format!("{command}: {name}"), file(bytes), command, 1, &["g.egraph", says]);
+        };
+        add(cases, "no e-graph", b"{}", "does not begin with EGRAFTEG");
+        add(cases, "a header cut off", b"EGRAFTEG\x01\0\0\0", "12 bytes");
+        add(
+            cases,
+            "another version",
+            &[b"EGRAFTEG\x09".as_slice(), &[0; 55]].concat().leak(),
+            "version 9",
+        );
+    }
+    cases.add("missing e-graph", |_| {}, "egraph show g.egraph", 1, &["g.egraph"]);
+    cases.run(
+        "no such function to save",
+        "egraph save m.wat no -o out.cwasm",
+        1,
+        &["m.wat", "`no`"],
+    );
+    cases.run("no such matcher", "compile m.wat -o out.cwasm --matcher tpu", 2, &["cpu and gpu"]);
+}
+
 fn folder_cases(cases: &mut Cases) {
     let bad = |folder: &Path| write(folder, "bad.json", b"{");
     cases.add("bench of a missing folder", |_| {}, "bench no", 1, &["no"]);
@@ -526,6 +551,7 @@ fn bad_inputs_end_in_clear_errors() {
     run_cases(&mut cases);
     descriptor_cases(&mut cases);
     isle_cases(&mut cases);
+    egraph_cases(&mut cases);
     folder_cases(&mut cases);
     let count = cases.0.len();
     assert!(count >= FEWEST, "{count} cases, the table must have {FEWEST}");

@@ -30,7 +30,8 @@ fn json(folder: &Path, arguments: &[&str]) -> Json {
 fn help_names_commands_examples_and_exit_codes() {
     let folder = folder();
     let help = run(folder.path(), &["--help"]);
-    let commands = ["compile", "run", "inspect", "explain", "rules", "bench", "completions", "man"];
+    let commands =
+        ["compile", "run", "inspect", "explain", "rules", "bench", "egraph", "completions", "man"];
     for word in commands.into_iter().chain(["Examples:", "Exit codes:"]) {
         assert!(help.contains(word), "{word} is missing in {help}");
     }
@@ -126,6 +127,43 @@ fn inspect_and_explain_tell_of_every_function() {
     assert_eq!(by_index["symbol"], "wasm[0]::function[0]");
     let text = run(folder.path(), &["explain", "m.wat", "fill"]);
     assert!(text.starts_with("fill: ") && text.contains("e-graph: "), "{text}");
+}
+
+#[test]
+fn egraphs_are_saved_shown_gone_on_with_and_compared() {
+    let folder = folder();
+    let run = |arguments: &[&str]| run(folder.path(), arguments);
+    let saved = run(&["egraph", "save", "m.wat", "fill", "-o", "a.egraph"]);
+    assert!(saved.starts_with("a.egraph: ") && saved.contains("roots"), "{saved}");
+    let shown = run(&["egraph", "show", "a.egraph"]);
+    assert!(shown.contains("this program's rules") && shown.contains("(root)"), "{shown}");
+    assert!(run(&["egraph", "show", "a.egraph", "--format", "dot"]).starts_with("digraph"));
+    let graph = json(folder.path(), &["egraph", "show", "a.egraph", "--format", "json"]);
+    assert!(!graph["nodes"].as_object().unwrap().is_empty());
+    let checked = run(&["egraph", "load", "a.egraph", "--iterations", "0", "-o", "b.egraph"]);
+    assert!(checked.contains("after 0 iterations"), "{checked}");
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(bytes("a.egraph"), bytes("b.egraph"));
+    let same = run(&["egraph", "diff", "a.egraph", "b.egraph"]);
+    assert!(same.ends_with("classes are the same\n"), "{same}");
+    run(&["egraph", "save", "m.wat", "1", "-o", "c.egraph"]);
+    let differ = egraft(folder.path(), &["egraph", "diff", "a.egraph", "c.egraph"], b"");
+    assert_eq!(differ.code, Some(3), "{}", differ.stderr);
+    assert!(differ.stdout.contains("only c.egraph: "), "{}", differ.stdout);
+}
+
+#[test]
+fn code_is_the_same_with_either_matcher() {
+    let folder = folder();
+    let compile = |matcher: &str, output: &str| {
+        let arguments = ["compile", "m.wat", "--effort", "3", "--matcher", matcher, "-o", output];
+        egraft(folder.path(), &arguments, b"").success();
+        std::fs::read(folder.path().join(output)).unwrap()
+    };
+    assert_eq!(compile("cpu", "a.cwasm"), compile("gpu", "b.cwasm"));
+    let below = ["compile", "m.wat", "--matcher", "gpu", "-o", "c.cwasm"];
+    let below = egraft(folder.path(), &below, b"");
+    assert!(below.stderr.contains("at effort 3"), "{}", below.stderr);
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub enum Error {
         name: String,
     },
 
+    /// No such matcher.
+    #[error("no matcher `{name}`; there are cpu and gpu")]
+    Matcher {
+        /// The name given.
+        name: String,
+    },
+
     /// No such effort.
     #[error("effort {level} does not exist; levels are 0 to {}", crate::Effort::MAX_LEVEL)]
     Effort {

@@ -59,6 +59,7 @@
 
 mod engine;
 mod error;
+mod matcher;
 mod optimizer;
 mod options;
 mod report;
@@ -71,8 +72,9 @@ pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writ
 pub use egraft_x64::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
+pub use matcher::Matcher;
 pub use optimizer::{
-    Optimized, dump_egraph, explain_function, listing, optimize_function, price, selection,
+    Optimized, dump_egraph, egraph, explain_function, listing, optimize_function, price, selection,
     stock_listing,
 };
 pub use options::{Backend, Effort, Options, Stage};

@@ -1,12 +1,14 @@
 //! The compiler behind the seam: asks `egraft-lower` about each function and notes the answer.
 
+use crate::Matcher;
 use crate::options::{Backend, Effort, Options, Stage};
 use crate::report::{Cache, Cost, Note, NoteKey, Report, RuleReport};
 use crate::shape::Shape;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
-use egraft_egraph::{RULES, Rules, StopReason};
+use egraft_egraph::{EGraph, RULES, Rules, StopReason};
+use egraft_ir::ClassId;
 use egraft_lower::{Format, LowerOptions, Outcome, Rewrite, Stats, x64_price};
 use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
@@ -118,6 +120,11 @@ fn note(stats: &Stats) -> Note {
     }
 }
 
+/// The e-graph of one function after rewriting, and the classes that its effects read.
+pub fn egraph(func: &Function, options: &Options) -> (EGraph, Vec<ClassId>) {
+    egraft_lower::egraph(func, &Optimizer::new(options).lower_options())
+}
+
 /// The e-graph of one function as text, after rewriting with the rules that modules get.
 pub fn dump_egraph(func: &Function, isa: &dyn TargetIsa, effort: Effort, format: Format) -> String {
     egraft_lower::dump_egraph(func, isa, &lower_options(effort), format)
@@ -129,6 +136,7 @@ pub(crate) struct Optimizer {
     backend: Backend,
     stage: Stage,
     rules: Rules,
+    matcher: Matcher,
     measure_stock: bool,
     notes: Mutex<Notes>,
 }
@@ -149,6 +157,7 @@ impl Optimizer {
             },
             stage: options.stage,
             rules: options.rules,
+            matcher: options.matcher,
             measure_stock: options.measure_stock,
             notes: Mutex::default(),
         }
@@ -161,7 +170,11 @@ impl Optimizer {
     }
 
     fn lower_options(&self) -> LowerOptions {
-        LowerOptions { rules: self.rules, ..lower_options(self.effort) }
+        LowerOptions {
+            rules: self.rules,
+            saturator: self.matcher.saturator(),
+            ..lower_options(self.effort)
+        }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -190,6 +203,7 @@ impl Session<'_> {
                 rejected: now.rejected.saturating_sub(before.rejected),
             }
         });
+        report.matcher_note = self.optimizer.matcher.note(self.optimizer.effort);
         tracing::debug!(taken = report.taken(), functions = report.functions.len(), "compiled");
         report
     }

@@ -1,6 +1,6 @@
 //! What a user can choose.
 
-use crate::Error;
+use crate::{Error, Matcher};
 use egraft_egraph::Rules;
 use serde::Serialize;
 use std::fmt;
@@ -99,7 +99,7 @@ impl FromStr for Backend {
 }
 
 /// That of `all` which is written as `text`.
-fn by_name<T: Copy + fmt::Display>(all: &[T], text: &str) -> Option<T> {
+pub(crate) fn by_name<T: Copy + fmt::Display>(all: &[T], text: &str) -> Option<T> {
     all.iter().copied().find(|one| one.to_string() == text)
 }
 
@@ -200,6 +200,8 @@ pub struct Options {
     pub stage: Stage,
     /// The rules: the standard ones, and perhaps others.
     pub rules: Rules,
+    /// Who finds where rules match.
+    pub matcher: Matcher,
     /// Where compiled functions outlive the process. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the cache directory may hold; the entries unused for longest go first.
@@ -218,6 +220,7 @@ impl Default for Options {
             backend: Backend::default(),
             stage: Stage::default(),
             rules: Rules::default(),
+            matcher: Matcher::default(),
             cache_dir: None,
             cache_limit: 1 << 30,
             memory_limit: 256 << 20,
@@ -248,6 +251,12 @@ impl Options {
     /// Sets [`rules`](Self::rules).
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Sets [`matcher`](Self::matcher).
+    pub fn matcher(mut self, matcher: Matcher) -> Self {
+        self.matcher = matcher;
         self
     }
 

@@ -15,6 +15,8 @@ pub struct Report {
     pub stock_module: Option<String>,
     /// Why new code could not be put into the cache directory. It is used all the same.
     pub cache_error: Option<String>,
+    /// Why the matcher asked for did not match.
+    pub matcher_note: Option<String>,
     /// What the cache directory did for this module, if there is one.
     pub cache: Option<Cache>,
     /// Where the time went.
@@ -129,6 +131,7 @@ impl Report {
         let mut warnings = Vec::new();
         warnings.extend(stock.map(|reason| format!("the whole module is stock: {reason}")));
         warnings.extend(cache.map(|error| format!("nothing was cached: {error}")));
+        warnings.extend(self.matcher_note.clone());
         if rejected > 0 {
             warnings.push(format!(
                 "cache directory: {rejected} damaged or foreign entries were not used; their \
@@ -197,6 +200,7 @@ impl Report {
             functions,
             stock_module: seam.stock_module.map(|reason| reason.to_string()),
             cache_error: seam.store_error,
+            matcher_note: None,
             cache: None,
             times: Times {
                 capture_ms: millis(seam.capture_micros),

@@ -15,6 +15,8 @@ pub enum Reason {
     Rule(RuleId),
     /// Equal ops on equal operands.
     Congruence,
+    /// The graph was read from a file, where they were one.
+    Given,
     /// Evaluation of constant operands, or facts that leave one value.
     Fold,
 }

@@ -22,6 +22,13 @@ struct Class {
     ty: Ty,
 }
 
+/// A class of a graph that comes from elsewhere; operands are places in a list of classes.
+pub(crate) struct ClassParts {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) facts: Facts,
+    pub(crate) ty: Ty,
+}
+
 /// An e-graph.
 #[derive(Debug, Default)]
 pub struct EGraph {
@@ -42,6 +49,48 @@ impl EGraph {
     /// An empty graph.
     pub fn new() -> EGraph {
         EGraph::default()
+    }
+
+    /// The graph of these classes, which are congruence-closed, and the id of each. Every node has an id, the first of a
+    /// class that of the class.
+    pub(crate) fn from_parts(parts: Vec<ClassParts>) -> (EGraph, Vec<ClassId>) {
+        let mut ids = Vec::with_capacity(parts.len());
+        let mut next = 0;
+        for part in &parts {
+            ids.push(ClassId(next));
+            next += part.nodes.len() as u32;
+        }
+        let mut graph = EGraph::new();
+        for (part, class) in parts.into_iter().zip(&ids) {
+            let mut nodes = part.nodes;
+            for node in &mut nodes {
+                node.args_mut().iter_mut().for_each(|arg| *arg = ids[arg.index()]);
+            }
+            for (node, id) in nodes.iter().zip(class.0..) {
+                graph.parent.push(*class);
+                graph.added.push(*node);
+                graph.memo.insert(*node, ClassId(id));
+                if id != class.0 {
+                    graph.proof.record(*class, ClassId(id), Reason::Given);
+                }
+            }
+            let gone = || Class {
+                nodes: Vec::new(),
+                parents: Vec::new(),
+                facts: Facts::unknown(),
+                ty: Ty::I8,
+            };
+            let count = nodes.len();
+            graph.classes.push(Class { nodes, facts: part.facts, ty: part.ty, ..gone() });
+            graph.classes.extend(std::iter::repeat_with(gone).take(count - 1));
+        }
+        for at in 0..graph.added.len() {
+            let node = graph.added[at];
+            for arg in node.args() {
+                graph.classes[arg.index()].parents.push(ClassId(at as u32));
+            }
+        }
+        (graph, ids)
     }
 
     /// Number of ids ever given out: live classes and those merged away.

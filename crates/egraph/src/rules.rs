@@ -3,8 +3,8 @@
 //! Loaded rules are matched by the interpreter, which is slower than generated code and finds the same.
 
 use crate::graph::EGraph;
-use crate::run::Matcher;
-use crate::standard::{RULES, StandardRules};
+use crate::run::{Limits, Matcher, Saturation, saturate};
+use crate::standard::{RULES, STANDARD_SET, StandardRules};
 use egraft_ir::{ClassId, Node};
 use egraft_rules::{BuildGraph, Interpreter, Match, RuleId, RuleSet};
 use rustc_hash::FxHasher;
@@ -62,6 +62,22 @@ impl Rules {
         self.more.map_or(0, |more| more.digest)
     }
 
+    /// What tells these rules from all others, the standard ones of other versions too.
+    pub fn digest_of_all(self) -> u64 {
+        let mut hasher = FxHasher::default();
+        for rule in RULES {
+            (rule.name, rule.lhs, rule.rhs).hash(&mut hasher);
+        }
+        self.digest().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The rules as data, each set with the id of its first rule.
+    pub fn sets(self) -> Vec<(usize, &'static RuleSet)> {
+        let more = self.more.map(|more| (RULES.len(), more.set));
+        std::iter::once((0, &*STANDARD_SET)).chain(more).collect()
+    }
+
     /// The name of a rule.
     ///
     /// # Panics
@@ -73,6 +89,39 @@ impl Rules {
         }
     }
 }
+
+/// Who saturates, by name: two of one name do the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Saturator {
+    name: &'static str,
+    run: fn(&mut EGraph, &Rules, Limits) -> Saturation,
+}
+
+impl Saturator {
+    /// This crate, on the CPU.
+    pub const CPU: Saturator = Saturator { name: "cpu", run: saturate };
+
+    /// Another who does what [`saturate`] does, elsewhere.
+    pub const fn new(
+        name: &'static str,
+        run: fn(&mut EGraph, &Rules, Limits) -> Saturation,
+    ) -> Saturator {
+        Saturator { name, run }
+    }
+
+    /// Rewrites `graph` in batches; see [`saturate`].
+    pub fn saturate(self, graph: &mut EGraph, rules: &Rules, limits: Limits) -> Saturation {
+        (self.run)(graph, rules, limits)
+    }
+}
+
+impl PartialEq for Saturator {
+    fn eq(&self, other: &Saturator) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Saturator {}
 
 impl Matcher for Rules {
     fn rule_count(&self) -> usize {

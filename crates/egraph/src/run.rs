@@ -93,6 +93,11 @@ impl<'m, M: Matcher> Rewriter<'m, M> {
         }
     }
 
+    /// Goes on with a graph, of which nothing is rewritten again: only what is added is.
+    pub fn resume(graph: EGraph, matcher: &'m M, limits: Limits) -> Self {
+        Rewriter { graph, ..Rewriter::new(matcher, limits) }
+    }
+
     /// The graph so far.
     pub fn graph(&self) -> &EGraph {
         &self.graph
@@ -180,23 +185,42 @@ pub struct Saturation {
     pub counts: Vec<RuleCount>,
 }
 
+/// A node that rules are tried at, and its class.
+pub type Root = (ClassId, Node);
+
 /// Rewrites `graph` in batches: all matches are found, then applied, then congruence is restored;
 /// until a batch changes nothing or a limit is met.
 pub fn saturate<M: Matcher>(graph: &mut EGraph, matcher: &M, limits: Limits) -> Saturation {
+    saturate_with(graph, matcher, limits, |graph, roots| {
+        let mut matches = Vec::new();
+        for (class, node) in roots {
+            matcher.match_node(graph, *class, node, &mut matches);
+        }
+        matches
+    })
+}
+
+/// As [`saturate`], with `find` to find all matches of the rules of `matcher` at the roots: in the order in which
+/// [`Matcher::match_node`] finds them, root by root.
+pub fn saturate_with<M: Matcher>(
+    graph: &mut EGraph,
+    matcher: &M,
+    limits: Limits,
+    mut find: impl FnMut(&EGraph, &[Root]) -> Vec<Match>,
+) -> Saturation {
     let mut counts = vec![RuleCount::default(); matcher.rule_count()];
     graph.rebuild();
     graph.canonicalize();
     for iteration in 0..limits.iterations {
-        let mut matches = Vec::new();
-        for class in graph.classes().collect::<Vec<_>>() {
-            if graph.constant(class).is_some() || graph.nodes(class).len() > limits.class_nodes {
-                continue;
-            }
-            for at in 0..graph.nodes(class).len() {
-                let node = graph.nodes(class)[at];
-                matcher.match_node(graph, class, &node, &mut matches);
-            }
-        }
+        let tried = |class: &ClassId| {
+            graph.constant(*class).is_none() && graph.nodes(*class).len() <= limits.class_nodes
+        };
+        let roots: Vec<Root> = graph
+            .classes()
+            .filter(tried)
+            .flat_map(|class| graph.nodes(class).iter().map(move |node| (class, *node)))
+            .collect();
+        let matches = find(graph, &roots);
         let (ids, unions) = (graph.ids(), graph.union_count());
         for found in &matches {
             if graph.ids() >= limits.nodes {

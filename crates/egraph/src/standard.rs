@@ -3,7 +3,8 @@
 use crate::graph::EGraph;
 use crate::run::Matcher;
 use egraft_ir::{ClassId, Node};
-use egraft_rules::{BuildGraph, Match};
+use egraft_rules::{BuildGraph, Match, RuleSet, Source};
+use std::sync::LazyLock;
 
 #[allow(clippy::all, unused, missing_docs, unreachable_pub, reason = "generated code")]
 mod generated {
@@ -11,6 +12,16 @@ mod generated {
 }
 
 pub use generated::RULES;
+
+/// The files of the standard rules: names and texts.
+const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/rewrite_sources.rs"));
+
+/// The standard rules as data, for matchers that are not this crate's; ids are as in [`RULES`].
+pub static STANDARD_SET: LazyLock<RuleSet> = LazyLock::new(|| {
+    let sources: Vec<Source> =
+        SOURCES.iter().map(|(name, text)| Source::new(*name, *text)).collect();
+    RuleSet::parse(&sources).expect("the build script has parsed them")
+});
 
 /// The matcher of the standard rules.
 #[derive(Clone, Copy, Default, Debug)]

@@ -19,7 +19,7 @@ mod shape;
 
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
-    optimize,
+    egraph, optimize,
 };
 pub use price::x64_price;
 pub use seed::{is_division, is_pure, is_vector_bitcast, node_of};

@@ -10,7 +10,8 @@ use crate::shape::Context;
 use cranelift_codegen::ir::{Block, Function, Inst, Opcode, SourceLoc, ValueDef};
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{
-    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, StopReason, saturate, to_dot, to_json,
+    EGraph, Limits, Matcher, Reason as Why, RuleCount, Rules, Saturator, StopReason, to_dot,
+    to_json,
 };
 use egraft_ir::{ClassId, Node};
 use egraft_rules::{MatchGraph, RuleId};
@@ -39,6 +40,8 @@ pub struct LowerOptions {
     pub explain: bool,
     /// The rules.
     pub rules: Rules,
+    /// Who applies them in batches, where that is done.
+    pub saturator: Saturator,
 }
 
 impl Default for LowerOptions {
@@ -49,6 +52,7 @@ impl Default for LowerOptions {
             max_nodes: 400_000,
             explain: false,
             rules: Rules::default(),
+            saturator: Saturator::CPU,
         }
     }
 }
@@ -313,7 +317,7 @@ pub(crate) fn rewritten(
         let graph = seeded.rewriter.graph_mut();
         let nodes = limits.nodes.min(graph.ids() * SATURATION_GROWTH + 1_000);
         let limits = Limits { nodes, iterations: SATURATION_ROUNDS, ..limits };
-        let saturation = saturate(graph, &options.rules, limits);
+        let saturation = options.saturator.saturate(graph, &options.rules, limits);
         stop = saturation.stop;
         counts.resize(saturation.counts.len(), RuleCount::default());
         for (count, more) in counts.iter_mut().zip(saturation.counts) {
@@ -333,6 +337,18 @@ pub enum Format {
     Json,
 }
 
+/// The e-graph of `func` after rewriting, and the classes that its effects read.
+pub fn egraph(func: &Function, options: &LowerOptions) -> (EGraph, Vec<ClassId>) {
+    let flow = Flow::new(func);
+    let (seeded, ..) = rewritten(func, &flow, options);
+    let all = roots(func, &flow, &seeded, seeded.rewriter.graph());
+    let (mut graph, _) = seeded.rewriter.into_graph();
+    graph.rebuild();
+    graph.canonicalize();
+    let roots = all.into_iter().map(|(_, root)| graph.find(root.class)).collect();
+    (graph, roots)
+}
+
 /// The e-graph of `func` after rewriting, as text.
 pub fn dump_egraph(
     func: &Function,
@@ -340,17 +356,13 @@ pub fn dump_egraph(
     options: &LowerOptions,
     format: Format,
 ) -> String {
-    let flow = Flow::new(func);
-    let (seeded, ..) = rewritten(func, &flow, options);
-    let graph = seeded.rewriter.graph();
-    let roots: Vec<ClassId> =
-        roots(func, &flow, &seeded, graph).into_iter().map(|(_, root)| root.class).collect();
+    let (graph, roots) = egraph(func, options);
     match format {
-        Format::Dot => to_dot(graph, &roots),
+        Format::Dot => to_dot(&graph, &roots),
         Format::Json => {
             let model = CostModel::new(isa);
             let json: Json =
-                to_json(graph, &roots, |node| f64::from(model.price_of_node(graph, node)) / 16.0);
+                to_json(&graph, &roots, |node| f64::from(model.price_of_node(&graph, node)) / 16.0);
             format!("{json:#}\n")
         }
     }

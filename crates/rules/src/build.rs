@@ -61,6 +61,23 @@ pub fn op<B: BuildGraph>(
     fits.then(|| graph.add(node))
 }
 
+/// Whether types, immediate and operands of a node fit its op; `operand` gives the value type of each operand.
+pub fn is_well_formed(node: &Node, operand: impl Fn(usize) -> Ty) -> bool {
+    let Node { op, ty, from, imm, .. } = *node;
+    if op.is_leaf() {
+        let operands_fit = op == Op::Opaque || node.args().is_empty();
+        return operands_fit && ty.value() == ty && from == ty;
+    }
+    let lanes_fit = if forgets_lanes(op) { ty.value() == ty } else { op.allows(ty, from) };
+    let from_fits = crate::prelude::has_from(op) || from == ty;
+    lanes_fit
+        && from_fits
+        && node.is_well_typed()
+        && imm_fits(op, ty, imm)
+        && (0..node.args().len())
+            .all(|at| operand_set(op, ty, from, at) & (1 << operand(at) as u8) != 0)
+}
+
 pub(crate) fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
     match op.imm_kind() {
         ImmKind::None => imm == 0,

@@ -42,23 +42,70 @@ impl Interpreter<'_> {
         class: ClassId,
         out: &mut Vec<Match>,
     ) {
-        let Some(rules) = self.by_root.get(&node.op) else { return };
-        for id in rules {
-            let (rule, plan) = (&self.rules[id.index()], &self.plans[id.index()]);
-            let mut run = Run {
-                graph,
-                rule,
-                plan,
-                class,
-                nodes: vec![*node; plan.nodes],
-                temps: vec![0; plan.temps],
-                binds: Binds::from_elem(0, rule.vars.len()),
-                fuel: NODES_PER_RULE,
-                end: out.len() + MATCHES_PER_RULE,
-                out,
-            };
-            // Whether it ran out of matches or nodes is no concern of the other rules.
-            let _ = run.step(0);
+        for id in self.by_root.get(&node.op).map_or(&[][..], Vec::as_slice) {
+            self.match_rule(graph, *id, node, class, out);
+        }
+    }
+
+    /// Appends every match of one rule at `node` of `class`, within the same limits.
+    pub fn match_rule<G: MatchGraph>(
+        &self,
+        graph: &G,
+        rule: RuleId,
+        node: &Node,
+        class: ClassId,
+        out: &mut Vec<Match>,
+    ) {
+        let mut run = self.run(graph, rule, node, class, out);
+        // Whether it ran out of matches or nodes is no concern of the other rules.
+        let _ = run.step(0);
+    }
+
+    /// The match of `rule` at `node` of `class` that takes these choices in its loops, outermost first: 1 for swapped
+    /// operands, the place among the candidates for a node. Appends nothing where there is none.
+    pub fn replay<G: MatchGraph>(
+        &self,
+        graph: &G,
+        rule: RuleId,
+        node: &Node,
+        class: ClassId,
+        choices: impl IntoIterator<Item = usize>,
+        out: &mut Vec<Match>,
+    ) {
+        let mut run = self.run(graph, rule, node, class, out);
+        let _ = run.replay(choices.into_iter());
+    }
+
+    /// The rules whose outermost op is `op`, in order.
+    pub fn rules_at(&self, op: Op) -> &[RuleId] {
+        self.by_root.get(&op).map_or(&[], Vec::as_slice)
+    }
+
+    /// How a rule is matched.
+    pub fn plan(&self, rule: RuleId) -> &Plan {
+        &self.plans[rule.index()]
+    }
+
+    fn run<'r, G: MatchGraph>(
+        &'r self,
+        graph: &'r G,
+        rule: RuleId,
+        node: &Node,
+        class: ClassId,
+        out: &'r mut Vec<Match>,
+    ) -> Run<'r, G> {
+        let (rule, plan) = (&self.rules[rule.index()], &self.plans[rule.index()]);
+        Run {
+            graph,
+            rule,
+            plan,
+            class,
+            nodes: vec![*node; plan.nodes],
+            temps: vec![0; plan.temps],
+            binds: Binds::from_elem(0, rule.vars.len()),
+            fuel: NODES_PER_RULE,
+            end: out.len() + MATCHES_PER_RULE,
+            out,
         }
     }
 
@@ -91,8 +138,7 @@ struct Stop;
 impl<G: MatchGraph> Run<'_, G> {
     fn step(&mut self, at: usize) -> Result<(), Stop> {
         let Some(step) = self.plan.steps.get(at) else {
-            let binds = self.binds.clone();
-            self.out.push(Match { rule: self.rule.id, class: self.class, binds });
+            self.found();
             return if self.out.len() >= self.end { Err(Stop) } else { Ok(()) };
         };
         match *step {
@@ -113,6 +159,42 @@ impl<G: MatchGraph> Run<'_, G> {
             _ => {}
         }
         if self.test(step) { self.step(at + 1) } else { Ok(()) }
+    }
+
+    fn found(&mut self) {
+        let binds = self.binds.clone();
+        self.out.push(Match { rule: self.rule.id, class: self.class, binds });
+    }
+
+    /// Takes all steps with these choices; `None` where one fails or there is no such choice.
+    fn replay(&mut self, mut choices: impl Iterator<Item = usize>) -> Option<()> {
+        let plan = self.plan;
+        for step in &plan.steps {
+            match *step {
+                Step::Swap { node } => {
+                    let args = &mut self.nodes[node].args;
+                    match choices.next()? {
+                        0 => {}
+                        1 if args[0] != args[1] => args.swap(0, 1),
+                        _ => return None,
+                    }
+                }
+                Step::Nodes { node, of, arg, op } => {
+                    let class = self.nodes[of].args[arg];
+                    self.nodes[node] = self.candidate(class, op, choices.next()?)?;
+                }
+                Step::RootNodes { node, op } => {
+                    self.nodes[node] = self.candidate(self.class, op, choices.next()?)?;
+                }
+                _ => self.test(step).then_some(())?,
+            }
+        }
+        self.found();
+        Some(())
+    }
+
+    fn candidate(&self, class: ClassId, op: Op, at: usize) -> Option<Node> {
+        self.graph.candidates(class).get(at).copied().filter(|node| node.op == op)
     }
 
     fn each_node(&mut self, at: usize, node: usize, class: ClassId, op: Op) -> Result<(), Stop> {

@@ -7,7 +7,9 @@
 mod clif;
 mod parse;
 
-use egraft_egraph::RULES;
+use cranelift_codegen::ir::Function;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use egraft_egraph::{RULES, Saturator};
 use egraft_lower::{LowerOptions, Outcome, Stats, optimize};
 use parse::{Item, Parsed, TestKind};
 use std::collections::BTreeSet;
@@ -146,20 +148,26 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// What came of one function, as it stands in a file, and complaints about its notes.
-fn run_item(parsed: &Parsed, item: &Item) -> Result<(Vec<String>, Vec<String>), String> {
+/// The function of an item, and what it is compiled for.
+fn function(parsed: &Parsed, item: &Item) -> Result<(Function, OwnedTargetIsa), String> {
     let mut functions =
         cranelift_reader::parse_functions(&item.text).map_err(|error| error.to_string())?;
-    let [func] = functions.as_mut_slice() else {
+    let (Some(mut func), true) = (functions.pop(), functions.is_empty()) else {
         return Err("not one function".to_owned());
     };
     if parsed.kind == TestKind::Rules {
-        clif::wrap_in_loop(func)?;
+        clif::wrap_in_loop(&mut func)?;
     }
     let isa = parsed.isa()?;
-    cranelift_codegen::verify_function(func, &*isa).map_err(|error| error.to_string())?;
+    cranelift_codegen::verify_function(&func, &*isa).map_err(|error| error.to_string())?;
+    Ok((func, isa))
+}
+
+/// What came of one function, as it stands in a file, and complaints about its notes.
+fn run_item(parsed: &Parsed, item: &Item) -> Result<(Vec<String>, Vec<String>), String> {
+    let (func, isa) = function(parsed, item)?;
     let options = LowerOptions { effort: parsed.effort, ..LowerOptions::default() };
-    let (head, body, stats) = match optimize(func, &*isa, &options) {
+    let (head, body, stats) = match optimize(&func, &*isa, &options) {
         Outcome::Improved(better) => {
             let body = clif::normal_text(&better.func);
             ("improved".to_owned(), body, better.stats)
@@ -178,6 +186,24 @@ fn run_item(parsed: &Parsed, item: &Item) -> Result<(Vec<String>, Vec<String>), 
     }
     lines.extend(body.lines().map(str::to_owned));
     Ok((lines, check_notes(item, &fired, &stats)))
+}
+
+/// What comes of each function of a file at effort 3 with this saturator, as text: the function, and all counts.
+///
+/// # Errors
+/// A message if the file cannot be read or parsed.
+pub fn saturated(path: &Path, saturator: Saturator) -> Result<Vec<String>, String> {
+    let (_, parsed) = read(path)?;
+    let mut all = Vec::new();
+    for item in &parsed.items {
+        let (func, isa) = function(&parsed, item)?;
+        let options = LowerOptions { effort: 3, saturator, ..LowerOptions::default() };
+        all.push(match optimize(&func, &*isa, &options) {
+            Outcome::Improved(better) => format!("{}\n{:?}", better.func.display(), better.stats),
+            Outcome::Unchanged(same) => format!("{:?}", same.stats),
+        });
+    }
+    Ok(all)
 }
 
 fn check_notes(item: &Item, fired: &[&str], stats: &Stats) -> Vec<String> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: every call of a module made here ends by itself.
 
+pub mod egraph;
 mod halide;
 mod loops;
 mod smith;

@@ -11,7 +11,7 @@ pub(crate) use hot::hot_loops;
 use crate::args::ExplainArgs;
 use crate::input::{self, InFile};
 use crate::output::{self, Table, line};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::process::ExitCode;
 
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
@@ -20,16 +20,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode> {
     let options = input::options(&args.code)?.measure_stock(true);
     let report = egraft::compile(&config, &options, &wasm).in_file(&args.module)?.report;
     input::warn_about(&report);
-    let Some(function) = report.function(&args.function) else {
-        let names: Vec<&str> =
-            report.wasm_functions().map(egraft::FunctionReport::label).take(20).collect();
-        bail!(
-            "{}: no function `{}`; give a name or an index, for instance of {}",
-            args.module.display(),
-            args.function,
-            names.join(", ")
-        );
-    };
+    let function = input::function(&report, &args.module, &args.function)?;
     if args.asm {
         return asm::explain(args, &config, &wasm, function);
     }

@@ -1,0 +1,161 @@
+//! A device and its buffers. Knows nothing of rules.
+
+use crate::GpuError;
+use std::sync::{Arc, Mutex, PoisonError};
+use wgpu::{Adapter, Backends, Buffer, BufferUsages, Device, DeviceType, Instance, Queue};
+
+/// A GPU, or a driver that is one in software.
+#[derive(Debug)]
+pub struct Gpu {
+    name: String,
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
+    /// Why the device was lost.
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+fn name_of(adapter: &Adapter) -> String {
+    adapter.get_info().name
+}
+
+fn adapters() -> Vec<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
+    let instance = Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
+    // Hardware first.
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+impl Gpu {
+    /// The names of the adapters there are, hardware first.
+    pub fn adapters() -> Vec<String> {
+        adapters().iter().map(name_of).collect()
+    }
+
+    /// Opens the first adapter, or the first with `name` in its name.
+    ///
+    /// # Errors
+    /// [`GpuError::NoAdapter`], [`GpuError::Device`].
+    pub fn open(name: Option<&str>) -> Result<Gpu, GpuError> {
+        let adapters = adapters();
+        let wanted = |adapter: &&Adapter| name.is_none_or(|name| name_of(adapter).contains(name));
+        let Some(adapter) = adapters.iter().find(wanted) else {
+            let found = adapters.iter().map(name_of).collect();
+            return Err(GpuError::NoAdapter { wanted: name.map(str::to_owned), found });
+        };
+        let name = name_of(adapter);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("egraft"),
+            required_limits: adapter.limits(),
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+                GpuError::Device { adapter: name.clone(), reason: error.to_string() }
+            })?;
+        let lost = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            let text = format!("device lost ({reason:?}) {message}");
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        });
+        Ok(Gpu { name, device, queue, lost })
+    }
+
+    /// The adapter's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lets the device be lost, as a driver that crashes does; for tests.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
+    /// Does `work`; what goes wrong on the device while it does is an error.
+    pub(crate) fn guarded<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, GpuError>,
+    ) -> Result<T, GpuError> {
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let done = work();
+        let scopes = [internal, memory, validation];
+        let errors = scopes.map(|scope| pollster::block_on(scope.pop()));
+        if let Some(lost) = &*self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(GpuError::Failed(lost.clone()));
+        }
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(GpuError::Failed(error.to_string())),
+            None => done,
+        }
+    }
+
+    /// A buffer of `words`; four zeros if there are none.
+    pub(crate) fn filled(&self, what: &'static str, words: &[u32]) -> Result<Buffer, GpuError> {
+        self.check(what, words.len())?;
+        let words = if words.is_empty() { &[0; 4] } else { words };
+        // Not mapped when it is made: that panics where the device is lost.
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: 4 * words.len() as u64,
+            usage: BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        Ok(buffer)
+    }
+
+    /// A buffer of so many words that shaders write and the host reads.
+    pub(crate) fn empty(&self, what: &'static str, words: usize) -> Result<Buffer, GpuError> {
+        self.check(what, words)?;
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: 4 * words as u64,
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        }))
+    }
+
+    fn check(&self, what: &'static str, words: usize) -> Result<(), GpuError> {
+        let limits = self.device.limits();
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let bytes = 4 * words as u64;
+        if bytes > limit { Err(GpuError::TooLarge { what, bytes, limit }) } else { Ok(()) }
+    }
+
+    /// The first `words` of a buffer, once all that was submitted is done.
+    pub(crate) fn read(&self, buffer: &Buffer, words: usize) -> Result<Vec<u32>, GpuError> {
+        if words == 0 {
+            return Ok(Vec::new());
+        }
+        let size = 4 * words as u64;
+        let landing = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &landing, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let (tell, told) = std::sync::mpsc::channel();
+        landing.map_async(wgpu::MapMode::Read, .., move |outcome| {
+            let _ = tell.send(outcome);
+        });
+        let failed = |error: &dyn std::fmt::Display| GpuError::Failed(error.to_string());
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| failed(&error))?;
+        told.recv().map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let view = landing.get_mapped_range(..).map_err(|error| failed(&error))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+}

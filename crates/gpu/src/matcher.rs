@@ -1,0 +1,218 @@
+//! All matches of all rules in a graph, found by the GPU.
+
+use crate::programs::{CHOICE_BITS, CHOICES_PER_WORD, Part, Programs, RECORD_HEAD};
+use crate::tables::Tables;
+use crate::{Gpu, GpuError};
+use egraft_egraph::{EGraph, Root, Rules};
+use egraft_rules::{MATCHES_PER_RULE, Match, RuleId};
+use wgpu::{Buffer, ComputePipeline};
+
+const SHADER: &str = include_str!("../../../shaders/match.wgsl");
+/// Invocations of a workgroup.
+const GROUP: u32 = 64;
+/// What is set beside a rule's id in the record of one that was given up.
+const GIVEN_UP: u32 = 1 << 16;
+
+/// What was found, and how.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The matches, in the order in which the CPU finds them.
+    pub matches: Vec<Match>,
+    /// Choices that the GPU found, conditions aside.
+    pub candidates: usize,
+    /// Rules at roots that the GPU gave up and the CPU matched.
+    pub given_up: usize,
+    /// Times that the records did not fit and were made again with more room.
+    pub overflows: usize,
+}
+
+/// Rules made ready for a GPU.
+#[derive(Debug)]
+pub struct GpuMatcher {
+    gpu: Gpu,
+    parts: Vec<Part>,
+    programs: Programs,
+    pipeline: ComputePipeline,
+    /// Rules, steps, numbers.
+    buffers: [Buffer; 3],
+    /// Records that there is room for.
+    capacity: usize,
+}
+
+impl GpuMatcher {
+    /// Makes `rules` ready for `gpu`. There is room for `capacity` records at first; it grows.
+    ///
+    /// # Errors
+    /// [`GpuError::Failed`] if the driver does not take the shader.
+    pub fn new(gpu: Gpu, rules: Rules, capacity: usize) -> Result<GpuMatcher, GpuError> {
+        let sets = rules.sets();
+        let part = |(first, set): &(usize, &'static egraft_rules::RuleSet)| Part {
+            first: *first,
+            interpreter: set.interpreter(),
+        };
+        let parts: Vec<Part> = sets.iter().map(part).collect();
+        let programs = Programs::new(&parts, &sets);
+        let (pipeline, buffers) = gpu.guarded(|| {
+            let source = format!("{}{SHADER}", programs.header());
+            let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some("match"),
+                source: wgpu::ShaderSource::Wgsl(source.into()),
+            });
+            let descriptor = wgpu::ComputePipelineDescriptor {
+                label: Some("match"),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: Default::default(),
+                cache: None,
+            };
+            let pipeline = gpu.device.create_compute_pipeline(&descriptor);
+            let rules: Vec<u32> = programs.rules.iter().flatten().copied().collect();
+            let buffers = [
+                gpu.filled("rules", &rules)?,
+                gpu.filled("steps of rules", &programs.steps)?,
+                gpu.filled("numbers of rules", &programs.constants)?,
+            ];
+            Ok((pipeline, buffers))
+        })?;
+        Ok(GpuMatcher { gpu, parts, programs, pipeline, buffers, capacity: capacity.max(1) })
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// All matches at the roots, in the order in which [`egraft_egraph::Matcher::match_node`] finds them root by root.
+    /// The graph is canonical.
+    ///
+    /// # Errors
+    /// [`GpuError`] if the graph does not fit or the GPU fails.
+    pub fn matches(&mut self, graph: &EGraph, roots: &[Root]) -> Result<Found, GpuError> {
+        let tables = Tables::new(graph, roots, &self.programs);
+        let mut found = Found::default();
+        if tables.pairs == 0 {
+            return Ok(found);
+        }
+        let pairs = u32::try_from(tables.pairs).map_err(|_| GpuError::TooLarge {
+            what: "rules at nodes",
+            bytes: tables.pairs,
+            limit: u64::from(u32::MAX),
+        })?;
+        let words = RECORD_HEAD + self.programs.choice_words();
+        let records = loop {
+            let (count, records) = self.run(&tables, pairs)?;
+            if count <= self.capacity {
+                break records;
+            }
+            found.overflows += 1;
+            self.capacity = count + count / 4;
+        };
+        let mut records: Vec<&[u32]> = records.chunks_exact(words).collect();
+        let key = |record: &&[u32]| {
+            (tables.places[record[0] as usize], record[1] & (GIVEN_UP - 1), record[2])
+        };
+        // What is given up comes before what was found till then.
+        records.sort_unstable_by_key(|record| (key(record), record[1] < GIVEN_UP));
+        found.candidates = records.iter().filter(|record| record[1] < GIVEN_UP).count();
+        for pair in records.chunk_by(|one, other| is_same(one, other)) {
+            self.take(graph, roots, &tables, pair, &mut found);
+        }
+        Ok(found)
+    }
+
+    /// Takes the choices of one rule at one root again.
+    fn take(
+        &self,
+        graph: &EGraph,
+        roots: &[Root],
+        tables: &Tables,
+        pair: &[&[u32]],
+        found: &mut Found,
+    ) {
+        let (class, node) = &roots[tables.places[pair[0][0] as usize] as usize];
+        let rule = (pair[0][1] & (GIVEN_UP - 1)) as usize;
+        let part = self.parts.iter().rfind(|part| part.first <= rule);
+        let part = part.expect("the first part begins at the first rule");
+        let own = RuleId((rule - part.first) as u16);
+        let (first, out) = (found.matches.len(), &mut found.matches);
+        if pair.iter().any(|record| record[1] >= GIVEN_UP) {
+            found.given_up += 1;
+            part.interpreter.match_rule(graph, own, node, *class, out);
+        } else {
+            for record in pair {
+                if out.len() - first == MATCHES_PER_RULE {
+                    break;
+                }
+                let choices = record[RECORD_HEAD..].iter().flat_map(|word| {
+                    (0..CHOICES_PER_WORD).map(move |at| {
+                        (word >> (CHOICE_BITS * at)) as usize & ((1 << CHOICE_BITS) - 1)
+                    })
+                });
+                part.interpreter.replay(graph, own, node, *class, choices, out);
+            }
+        }
+        for found in &mut out[first..] {
+            found.rule = RuleId(rule as u16);
+        }
+    }
+
+    /// Runs the shader: how many records there are, and those that there was room for.
+    fn run(&self, tables: &Tables, pairs: u32) -> Result<(usize, Vec<u32>), GpuError> {
+        let gpu = &self.gpu;
+        let words = RECORD_HEAD + self.programs.choice_words();
+        gpu.guarded(|| {
+            let most = gpu.device.limits().max_compute_workgroups_per_dimension;
+            let columns = pairs.div_ceil(GROUP).min(most);
+            let row = columns.saturating_mul(GROUP);
+            let groups = tables.groups.len() as u32 / 4;
+            let params = [pairs, row, groups, self.capacity as u32];
+            let [rules, steps, numbers] = &self.buffers;
+            let records = gpu.empty("records", self.capacity * words)?;
+            let counters = gpu.empty("counters", 2)?;
+            let buffers = [
+                &gpu.filled("parameters", &params)?,
+                &gpu.filled("nodes", &tables.nodes)?,
+                &gpu.filled("classes", &tables.classes)?,
+                &gpu.filled("roots", &tables.roots)?,
+                &gpu.filled("groups", &tables.groups)?,
+                rules,
+                steps,
+                numbers,
+                &records,
+                &counters,
+            ];
+            let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+                .zip(buffers)
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("match"),
+                layout: &self.pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            });
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(columns, pairs.div_ceil(row), 1);
+            drop(pass);
+            gpu.queue.submit([encoder.finish()]);
+            let counts = gpu.read(&counters, 2)?;
+            let (count, done) = (counts[0] as usize, counts[1]);
+            if done != pairs {
+                return Err(GpuError::Incomplete { done, of: pairs });
+            }
+            let records = gpu.read(&records, count.min(self.capacity) * words)?;
+            Ok((count, records))
+        })
+    }
+}
+
+/// Whether two records are of one rule at one root.
+fn is_same(one: &[u32], other: &[u32]) -> bool {
+    one[0] == other[0] && one[1] & (GIVEN_UP - 1) == other[1] & (GIVEN_UP - 1)
+}
