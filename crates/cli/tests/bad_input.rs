@@ -419,28 +419,23 @@ fn isle_cases(cases: &mut Cases) {
 }
 
 fn egraph_cases(cases: &mut Cases) {
-    let file = |bytes: &'static [u8]| move |folder: &Path| write(folder, "g.egraph", bytes);
+    let other_version = [b"EGRAFTEG\x09".as_slice(), &[0; 55]].concat();
+    let files: [(&str, Vec<u8>, &str); 3] = [
+        ("no e-graph", b"{}".to_vec(), "does not begin with EGRAFTEG"),
+        ("a header cut off", b"EGRAFTEG\x01\0\0\0".to_vec(), "12 bytes"),
+        ("another version", other_version, "version 9"),
+    ];
     for command in ["egraph show g.egraph", "egraph load g.egraph -o out.cwasm"] {
-        let add = |cases: &mut Cases, name: &str, bytes: &'static [u8], says: &str| {
-            cases.add(&format!("{command}: {name}"), file(bytes), command, 1, &["g.egraph", says]);
-        };
-        add(cases, "no e-graph", b"{}", "does not begin with EGRAFTEG");
-        add(cases, "a header cut off", b"EGRAFTEG\x01\0\0\0", "12 bytes");
-        add(
-            cases,
-            "another version",
-            &[b"EGRAFTEG\x09".as_slice(), &[0; 55]].concat().leak(),
-            "version 9",
-        );
+        for (name, bytes, says) in files.clone() {
+            let setup = move |folder: &Path| write(folder, "g.egraph", &bytes);
+            cases.add(&format!("{command}: {name}"), setup, command, 1, &["g.egraph", says]);
+        }
     }
     cases.add("missing e-graph", |_| {}, "egraph show g.egraph", 1, &["g.egraph"]);
-    cases.run(
-        "no such function to save",
-        "egraph save m.wat no -o out.cwasm",
-        1,
-        &["m.wat", "`no`"],
-    );
-    cases.run("no such matcher", "compile m.wat -o out.cwasm --matcher tpu", 2, &["cpu and gpu"]);
+    let save = "egraph save m.wat no -o out.cwasm";
+    cases.run("no such function to save", save, 1, &["m.wat", "`no`"]);
+    let matcher = "compile m.wat -o out.cwasm --matcher tpu";
+    cases.run("no such matcher", matcher, 2, &["cpu and gpu"]);
 }
 
 fn folder_cases(cases: &mut Cases) {

@@ -94,13 +94,26 @@ fn bytes_that_are_cut_or_changed_are_no_graph() {
     }
 }
 
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// The checksum of what lies behind the header, put right.
 fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
-    let hash = bytes[64..].iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = hash(&bytes[64..]);
     bytes[16..24].copy_from_slice(&hash.to_le_bytes());
     bytes
+}
+
+#[test]
+fn ops_and_types_have_the_numbers_of_this_version() {
+    let ops = Op::ALL.iter().map(|op| op.name());
+    let names: Vec<&str> = ops.chain(Ty::ALL.iter().map(|ty| ty.name())).collect();
+    let found = hash(names.join(",").as_bytes());
+    assert_eq!(found, 0x1484_7775_0604_1ea3, "files would be misread: a new op, or another order, is a new VERSION");
 }
 
 /// Whatever the bytes say, reading ends with a graph or with an error, and a graph can be saved and saturated.
