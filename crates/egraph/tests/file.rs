@@ -113,7 +113,10 @@ fn ops_and_types_have_the_numbers_of_this_version() {
     let ops = Op::ALL.iter().map(|op| op.name());
     let names: Vec<&str> = ops.chain(Ty::ALL.iter().map(|ty| ty.name())).collect();
     let found = hash(names.join(",").as_bytes());
-    assert_eq!(found, 0x1484_7775_0604_1ea3, "files would be misread: a new op, or another order, is a new VERSION");
+    assert_eq!(
+        found, 0x1484_7775_0604_1ea3,
+        "files would be misread: a new op, or another order, is a new VERSION"
+    );
 }
 
 /// Whatever the bytes say, reading ends with a graph or with an error, and a graph can be saved and saturated.
