@@ -123,6 +123,11 @@ impl EGraph {
         &self.added[id.index()]
     }
 
+    /// What is known of a class.
+    pub fn facts(&self, class: ClassId) -> Facts {
+        self.classes[self.find(class).index()].facts
+    }
+
     /// Unions made so far, with their reasons.
     pub fn proof(&self) -> &Proof {
         &self.proof

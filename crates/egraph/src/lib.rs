@@ -3,6 +3,7 @@
 //! One arena serves two modes: eager rewriting as nodes are added ([`Rewriter`], the default when
 //! compiling) and saturation in batches ([`saturate`]). Knows no functions and no targets.
 
+pub mod bulk;
 mod diff;
 mod dump;
 mod explain;

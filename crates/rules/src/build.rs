@@ -48,17 +48,36 @@ pub fn op<B: BuildGraph>(
     imm: u128,
     args: &[ClassId],
 ) -> Option<ClassId> {
-    let ty = if forgets_lanes(op) { ty.value() } else { ty };
-    let from = if crate::prelude::has_from(op) { from } else { ty };
+    let (ty, from) = node_types(op, ty, Some(from));
     let mut node = Node::with_imm(op, ty, imm, args);
     node.from = from;
-    let operands_fit = args
-        .iter()
-        .enumerate()
-        .all(|(at, arg)| operand_set(op, ty, from, at) & (1 << graph.class_type(*arg) as u8) != 0);
-    let types_fit = (forgets_lanes(op) || op.allows(ty, from)) && node.is_well_typed();
-    let fits = types_fit && operands_fit && imm_fits(op, ty, imm);
+    let operands_fit = operand_types(op, ty, from).is_some_and(|sets| {
+        let fits = |(set, arg): (&u16, &ClassId)| set & (1 << graph.class_type(*arg) as u8) != 0;
+        sets.iter().zip(args).all(fits)
+    });
+    let fits = operands_fit && node.is_well_typed() && imm_fits(op, ty, imm);
     fits.then(|| graph.add(node))
+}
+
+/// The types of a node that is written with these: lanes are dropped where the op does not look at them, and so is the
+/// operand type of ops that have none of their own.
+pub fn node_types(op: Op, ty: Ty, from: Option<Ty>) -> (Ty, Ty) {
+    let ty = if forgets_lanes(op) { ty.value() } else { ty };
+    (ty, from.filter(|_| crate::prelude::has_from(op)).unwrap_or(ty))
+}
+
+/// The value types that each operand of a node may have, a bit for each of [`Ty::ALL`]; `None` if its own types do not
+/// fit its op.
+pub fn operand_types(op: Op, ty: Ty, from: Ty) -> Option<[u16; 3]> {
+    let lanes_fit = if forgets_lanes(op) { ty.value() == ty } else { op.allows(ty, from) };
+    let fits = lanes_fit && (crate::prelude::has_from(op) || from == ty);
+    fits.then(|| {
+        let mut sets = [0; 3];
+        for (at, set) in sets.iter_mut().enumerate().take(op.arity()) {
+            *set = operand_set(op, ty, from, at);
+        }
+        sets
+    })
 }
 
 /// Whether types, immediate and operands of a node fit its op; `operand` gives the value type of each operand.
@@ -68,17 +87,13 @@ pub fn is_well_formed(node: &Node, operand: impl Fn(usize) -> Ty) -> bool {
         let operands_fit = op == Op::Opaque || node.args().is_empty();
         return operands_fit && ty.value() == ty && from == ty;
     }
-    let lanes_fit = if forgets_lanes(op) { ty.value() == ty } else { op.allows(ty, from) };
-    let from_fits = crate::prelude::has_from(op) || from == ty;
-    lanes_fit
-        && from_fits
-        && node.is_well_typed()
-        && imm_fits(op, ty, imm)
-        && (0..node.args().len())
-            .all(|at| operand_set(op, ty, from, at) & (1 << operand(at) as u8) != 0)
+    let fits =
+        |sets: [u16; 3]| (0..node.args().len()).all(|at| sets[at] & (1 << operand(at) as u8) != 0);
+    operand_types(op, ty, from).is_some_and(fits) && node.is_well_typed() && imm_fits(op, ty, imm)
 }
 
-pub(crate) fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
+/// Whether an op of this type may have the immediate.
+pub fn imm_fits(op: Op, ty: Ty, imm: u128) -> bool {
     match op.imm_kind() {
         ImmKind::None => imm == 0,
         ImmKind::IntCc => IntCc::from_imm(imm).is_some(),

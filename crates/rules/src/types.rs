@@ -73,7 +73,7 @@ impl Rule {
     }
 
     /// By variable of sort `Type`: the types it may stand for, 1 bit for each of [`Ty::ALL`].
-    pub(crate) fn type_sets(&self) -> Vec<u16> {
+    pub fn type_sets(&self) -> Vec<u16> {
         let mut sets = vec![0; self.vars.len()];
         for types in self.types() {
             for (set, ty) in sets.iter_mut().zip(&types.of) {
@@ -84,7 +84,7 @@ impl Rule {
     }
 
     /// Whether the lanes of a type variable matter on the left side.
-    pub(crate) fn has_lanes(&self, var: VarId) -> bool {
+    pub fn has_lanes(&self, var: VarId) -> bool {
         has_lanes(&self.lhs, var)
     }
 }

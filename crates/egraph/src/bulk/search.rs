@@ -1,0 +1,381 @@
+//! Finding matches: plans walked over arrays.
+
+use super::index::{FAR, Index};
+use super::numbers::LocalNumbers;
+use super::program::{Inst, Make, NODE_REGS, Program, Programs, Source, Value, operand_types};
+use super::table::{BulkGraph, Row, Words};
+use super::{Analysis, NONE};
+use egraft_ir::{Op, Ty};
+use egraft_rules::build;
+use std::ops::Range;
+
+/// Matches: rule, class of the root, variables.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    pub(super) words: Vec<u32>,
+    pub(super) numbers: LocalNumbers,
+    /// All that were found, those included whose right side is in the class already.
+    pub(super) found: u64,
+}
+
+pub(super) struct Search<'a> {
+    graph: &'a BulkGraph,
+    index: &'a Index,
+    programs: &'a Programs<'a>,
+    out: Matches,
+    program: &'a Program<'a>,
+    rule: u16,
+    class: u32,
+    regs: Vec<u32>,
+    /// Whether a node that was chosen is new.
+    any_new: bool,
+    /// Matches of each rule whose right sides were not looked for yet.
+    pending: Vec<Vec<u32>>,
+    /// Of the matches of one rule: words of a part, classes and types of all parts.
+    wanted: Vec<Words>,
+    classes: Vec<u32>,
+    types: Vec<u8>,
+}
+
+/// How many matches of a rule have their right sides looked for at once.
+pub(super) const BATCH: usize = 64;
+
+/// All matches at the nodes of `range`, in order, that have a new node and whose right side is not there yet.
+pub(super) fn search(
+    graph: &BulkGraph,
+    index: &Index,
+    programs: &Programs<'_>,
+    range: Range<usize>,
+) -> Matches {
+    let Some(program) = programs.all.first() else { return Matches::default() };
+    let mut search = Search {
+        graph,
+        index,
+        programs,
+        out: Matches::default(),
+        program,
+        rule: 0,
+        class: 0,
+        regs: vec![0; programs.regs as usize],
+        any_new: false,
+        pending: vec![Vec::new(); programs.all.len()],
+        wanted: Vec::new(),
+        classes: Vec::new(),
+        types: Vec::new(),
+    };
+    for at in range {
+        search.at_node(at);
+    }
+    (0..programs.all.len() as u16).for_each(|rule| search.settle(rule));
+    search.out
+}
+
+impl Search<'_> {
+    fn at_node(&mut self, at: usize) {
+        let (index, programs) = (self.index, self.programs);
+        let Row { words, class } = &index.rows[at];
+        let rules = &programs.by_root[(words.head & 0xff) as usize];
+        let is_constant = self.graph.constant[*class as usize] != NONE;
+        if rules.is_empty() || is_constant && self.graph.analysis != Analysis::None {
+            return;
+        }
+        self.class = *class;
+        let is_new = index.is_new(at);
+        let near = words.operands().map(|arg| index.reach[arg as usize]).min().unwrap_or(FAR);
+        let near = near.saturating_add(1);
+        if !is_new && near > programs.depth && index.reach[*class as usize] != 0 {
+            return;
+        }
+        let mut ops = [0; 3];
+        for (ops, arg) in ops.iter_mut().zip(words.operands()) {
+            *ops = index.ops[arg as usize];
+        }
+        for rule in rules {
+            let program = &programs.all[*rule as usize];
+            let is_near = is_new
+                || near <= program.depth
+                || program.more_at_root && index.reach[*class as usize] == 0;
+            let [a, b, c] = program.operands;
+            let has = |x: u64, y: u64| x & a == a && y & b == b && ops[2] & c == c;
+            if !is_near
+                || !program.root.fits(words.head)
+                || !has(ops[0], ops[1]) && !(program.swaps_root && has(ops[1], ops[0]))
+            {
+                continue;
+            }
+            self.program = program;
+            self.rule = *rule;
+            self.regs[program.class_reg as usize] = *class;
+            self.choose(0, words);
+            self.any_new = is_new;
+            self.step(0);
+        }
+    }
+
+    /// Writes a node into its registers.
+    fn choose(&mut self, to: u16, words: &Words) {
+        let to = to as usize;
+        let regs = &mut self.regs[to..to + NODE_REGS as usize];
+        let [a, b, c] = words.args;
+        regs.copy_from_slice(&[a, b, c, words.imm, words.head]);
+    }
+
+    fn step(&mut self, mut at: usize) {
+        let program = self.program;
+        while let Some(inst) = program.insts.get(at) {
+            at += 1;
+            match *inst {
+                Inst::Swap { at: first } => {
+                    self.step(at);
+                    let first = first as usize;
+                    if self.regs[first] != self.regs[first + 1] {
+                        self.regs.swap(first, first + 1);
+                        self.step(at);
+                        self.regs.swap(first, first + 1);
+                    }
+                    return;
+                }
+                Inst::Nodes { to, class, head, last } => {
+                    let had_new = self.any_new;
+                    let class = self.regs[class as usize];
+                    let index = self.index;
+                    for place in index.with_op(class, head.op(), last && !had_new) {
+                        let words = &index.rows[place].words;
+                        if head.fits(words.head) {
+                            self.choose(to, words);
+                            self.any_new = had_new || index.is_new(place);
+                            self.step(at);
+                        }
+                    }
+                    self.any_new = had_new;
+                    return;
+                }
+                _ => {
+                    if !self.test(inst) {
+                        return;
+                    }
+                }
+            }
+        }
+        if self.any_new {
+            self.found();
+        }
+    }
+
+    /// A step that is no loop.
+    fn test(&mut self, inst: &Inst) -> bool {
+        match *inst {
+            Inst::Equal(left, right) => return self.read(left) == self.read(right),
+            Inst::ValueOf(value, ty) => return self.ty(value) == self.ty(ty).value(),
+            Inst::TypeIn(ty, set) => return set >> self.read(ty) & 1 != 0,
+            Inst::Constant { to, class } => {
+                let number = self.graph.constant[self.read(class) as usize];
+                self.regs[to as usize] = number;
+                return number != NONE;
+            }
+            Inst::Lane { to, bits, ty } => {
+                let bits = self.number(self.read(bits));
+                let Some(lane) = self.ty(ty).splatted(bits) else { return false };
+                self.regs[to as usize] = self.out.numbers.place(&self.graph.numbers, lane);
+            }
+            Inst::LaneIs { lane, ty, is } => {
+                let is = self.graph.numbers.value(is);
+                return self.number(self.read(lane)) == is & self.ty(ty).lane_mask();
+            }
+            Inst::Cond { at, to } => return self.condition(at, to),
+            Inst::Swap { .. } | Inst::Nodes { .. } => {}
+        }
+        true
+    }
+
+    fn condition(&mut self, at: u8, to: Option<u16>) -> bool {
+        let condition = &self.program.conditions[at as usize];
+        let mut args = [0; 8];
+        let sources = &self.program.arguments[at as usize];
+        let params = condition.cond.params();
+        for ((arg, source), (_, sort)) in args.iter_mut().zip(sources).zip(params) {
+            let word = self.read(*source);
+            *arg = match sort {
+                egraft_rules::Sort::Value | egraft_rules::Sort::Type => u128::from(word),
+                _ => self.number(word),
+            };
+        }
+        let Some(got) = condition.cond.eval(self.graph, &args[..sources.len()]) else {
+            return false;
+        };
+        if condition.result.is.is_some_and(|is| is != got) {
+            return false;
+        }
+        let word = match condition.cond.result() {
+            None => return true,
+            Some(egraft_rules::Sort::Type | egraft_rules::Sort::Value) => got as u32,
+            Some(_) => self.out.numbers.place(&self.graph.numbers, got),
+        };
+        if let Some(to) = to {
+            self.regs[to as usize] = word;
+            return true;
+        }
+        self.program.results[at as usize].is_none_or(|source| self.read(source) == word)
+    }
+
+    fn read(&self, source: Source) -> u32 {
+        match source {
+            Source::Reg { at, shift, mask } => self.regs[at as usize] >> shift & mask,
+            Source::TyOf(at) => u32::from(self.graph.ty[self.regs[at as usize] as usize]),
+            Source::Const(word) => word,
+        }
+    }
+
+    fn ty(&self, source: Source) -> Ty {
+        Ty::ALL[self.read(source) as usize]
+    }
+
+    fn number(&self, place: u32) -> u128 {
+        self.out.numbers.value(&self.graph.numbers, place)
+    }
+
+    fn found(&mut self) {
+        let program = self.program;
+        let mut pending = std::mem::take(&mut self.pending[self.rule as usize]);
+        pending.push(self.class);
+        pending.extend(program.vars.iter().map(|source| self.read(*source)));
+        self.pending[self.rule as usize] = pending;
+        if self.pending[self.rule as usize].len() >= BATCH * (1 + program.vars.len()) {
+            self.settle(self.rule);
+        }
+    }
+
+    /// Writes the pending matches of a rule out, but those whose right side is in the class already.
+    fn settle(&mut self, rule: u16) {
+        let program = &self.programs.all[rule as usize];
+        let width = 1 + program.vars.len();
+        let mut pending = std::mem::take(&mut self.pending[rule as usize]);
+        let count = pending.len() / width;
+        self.out.found += count as u64;
+        self.classes.clear();
+        self.types.clear();
+        let mut misfits = vec![false; count];
+        for (at, make) in program.makes.iter().enumerate() {
+            self.wanted.clear();
+            for (found, misfit) in pending.chunks_exact(width).zip(&mut misfits) {
+                let place = |part: u8| (part as usize) * count + self.wanted.len();
+                let given =
+                    Given { vars: &found[1..], graph: self.graph, numbers: &self.out.numbers };
+                let part =
+                    part(make, &given, |part| (self.classes[place(part)], self.types[place(part)]));
+                let (words, ty) = match part {
+                    Some(part) => part,
+                    None => {
+                        *misfit = true;
+                        (NOWHERE, 0)
+                    }
+                };
+                self.wanted.push(words.sorted());
+                self.types.push(ty);
+            }
+            match make {
+                Make::Class(var) => {
+                    let var = 1 + *var as usize;
+                    self.classes.extend(pending.chunks_exact(width).map(|found| found[var]));
+                }
+                _ => self.graph.lookup(&self.wanted, &mut self.classes),
+            }
+            debug_assert_eq!(self.classes.len(), (at + 1) * count);
+        }
+        let made = &self.classes[(program.makes.len() - 1) * count..];
+        for ((found, misfit), made) in pending.chunks_exact(width).zip(misfits).zip(made) {
+            if !misfit && *made != found[0] {
+                self.out.words.push(u32::from(rule));
+                self.out.words.extend_from_slice(found);
+            }
+        }
+        pending.clear();
+        self.pending[rule as usize] = pending;
+    }
+}
+
+/// Words that no node has.
+const NOWHERE: Words = Words { head: NONE, args: [NONE; 3], imm: NONE };
+
+/// Variables of a match, and what is known with them.
+pub(super) struct Given<'a> {
+    pub(super) vars: &'a [u32],
+    pub(super) graph: &'a BulkGraph,
+    pub(super) numbers: &'a LocalNumbers,
+}
+
+impl Given<'_> {
+    fn read(&self, value: Value) -> u32 {
+        match value {
+            Value::Var(var) => self.vars[var as usize],
+            Value::Const(word) => word,
+        }
+    }
+
+    fn ty(&self, value: Value) -> Ty {
+        Ty::ALL[self.read(value) as usize]
+    }
+
+    /// The bits of a constant with `value` in every lane of `ty`.
+    pub(super) fn splat(&self, ty: Value, value: Value) -> u128 {
+        let ty = self.ty(ty);
+        ty.splat_bits(self.number(value)) & ty.mask()
+    }
+
+    fn number(&self, value: Value) -> u128 {
+        self.numbers.value(&self.graph.numbers, self.read(value))
+    }
+}
+
+/// The words of a part of a right side, and its value type; `operand` gives class and value type of parts before it.
+/// [`NOWHERE`] if it has an operand or a number that the graph has not; `None` if types do not fit, which is checked even
+/// then. For a variable only the type counts.
+pub(super) fn part(
+    make: &Make,
+    given: &Given<'_>,
+    operand: impl Fn(u8) -> (u32, u8),
+) -> Option<(Words, u8)> {
+    let constant = |ty: Ty, number: Option<u32>| match number {
+        Some(imm) => Words::new(Op::Const, ty, ty, [NONE; 3], imm),
+        None => NOWHERE,
+    };
+    Some(match *make {
+        Make::Class(var) => (NOWHERE, given.graph.ty[given.vars[var as usize] as usize]),
+        Make::Fixed { head, imm, args, arity, result } => {
+            let mut classes = [NONE; 3];
+            for (class, part) in classes.iter_mut().zip(&args[..arity as usize]) {
+                *class = operand(*part).0;
+            }
+            let known = classes[..arity as usize].iter().all(|class| *class != NONE);
+            (if known { Words { head, args: classes, imm } } else { NOWHERE }, result)
+        }
+        Make::Splat { ty, value } => {
+            let place = given.graph.numbers.find(given.splat(ty, value));
+            let ty = given.ty(ty).value();
+            (constant(ty, place), ty as u8)
+        }
+        Make::Bits(bits) => {
+            let place = Some(given.read(bits)).filter(|place| !LocalNumbers::is_own(*place));
+            (constant(Ty::I8X16, place), Ty::I8X16 as u8)
+        }
+        Make::Node { op, ty, from, imm, args, arity } => {
+            let (ty, from) = build::node_types(op, given.ty(ty), from.map(|from| given.ty(from)));
+            let sets = operand_types(op, ty, from)?;
+            let mut classes = [NONE; 3];
+            let arity = usize::from(arity);
+            for (at, part) in args[..arity].iter().enumerate() {
+                let (class, ty) = operand(*part);
+                classes[at] = class;
+                (sets[at] >> ty & 1 != 0).then_some(())?;
+            }
+            if let Some(imm) = imm {
+                build::imm_fits(op, ty, given.number(imm)).then_some(())?;
+            }
+            let imm = imm.map_or(0, |imm| given.read(imm));
+            let known = classes[..arity].iter().all(|class| *class != NONE);
+            let known = known && !LocalNumbers::is_own(imm);
+            let words = if known { Words::new(op, ty, from, classes, imm) } else { NOWHERE };
+            (words, op.result_type(ty)?.value() as u8)
+        }
+    })
+}

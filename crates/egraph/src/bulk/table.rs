@@ -1,0 +1,408 @@
+//! Nodes, classes and congruence.
+
+use super::numbers::Numbers;
+use super::slots::{Slots, hash};
+use super::{Analysis, NONE};
+use crate::EGraph;
+use egraft_ir::{ClassId, Facts, Node, Op, Ty, fold};
+use egraft_rules::MatchGraph;
+
+/// A node: op, type, operand type and whether the op is commutative in the bytes of `head`; classes; the place of its
+/// immediate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Words {
+    pub(super) head: u32,
+    pub(super) args: [u32; 3],
+    pub(super) imm: u32,
+}
+
+impl Words {
+    pub(super) const fn new(op: Op, ty: Ty, from: Ty, args: [u32; 3], imm: u32) -> Words {
+        let commutes = op.is_commutative() as u32;
+        Words {
+            head: op as u32 | (ty as u32) << 8 | (from as u32) << 16 | commutes << 24,
+            args,
+            imm,
+        }
+    }
+
+    /// The same with operands of commutative ops in ascending order.
+    pub(super) const fn sorted(mut self) -> Words {
+        if self.args[0] > self.args[1] && self.head >> 24 != 0 {
+            (self.args[0], self.args[1]) = (self.args[1], self.args[0]);
+        }
+        self
+    }
+
+    pub(super) const fn op(&self) -> Op {
+        Op::ALL[(self.head & 0xff) as usize]
+    }
+
+    pub(super) const fn ty(&self) -> Ty {
+        Ty::ALL[(self.head >> 8 & 0xff) as usize]
+    }
+
+    pub(super) const fn from(&self) -> Ty {
+        Ty::ALL[(self.head >> 16 & 0xff) as usize]
+    }
+
+    pub(super) fn operands(&self) -> impl Iterator<Item = u32> + use<> {
+        self.args.into_iter().take_while(|arg| *arg != NONE)
+    }
+}
+
+/// A node and the class in which the last search saw it: `NONE` if the node changed since, [`DEAD`] if it became a copy
+/// of another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Row {
+    pub(super) words: Words,
+    pub(super) class: u32,
+}
+
+/// The class of copies.
+pub(super) const DEAD: u32 = NONE - 1;
+
+/// A place in the lists of users: a node and which operand.
+const fn user(node: u32, arg: usize) -> u32 {
+    node * 3 + arg as u32
+}
+
+/// An e-graph for many nodes. The id of a node is that of the class it was added as.
+#[derive(Clone, Debug)]
+pub struct BulkGraph {
+    pub(super) analysis: Analysis,
+    pub(super) rows: Vec<Row>,
+    pub(super) parent: Vec<u32>,
+    pub(super) ty: Vec<u8>,
+    /// The place of the number that a class always is.
+    pub(super) constant: Vec<u32>,
+    /// By class; empty without facts.
+    pub(super) facts: Vec<Facts>,
+    pub(super) numbers: Numbers,
+    /// Classes of which more became known since the last search.
+    pub(super) told: Vec<u32>,
+    slots: Slots,
+    /// Lists of the users of each class: first, last, length; and by user the next.
+    users: Vec<[u32; 3]>,
+    next: Vec<[u32; 3]>,
+    /// Users of classes that were merged into others: first and last of a list.
+    moved: Vec<(u32, u32)>,
+    /// Classes of which more became known, for those above.
+    changed: Vec<u32>,
+    pub(super) unions: usize,
+}
+
+impl BulkGraph {
+    /// An empty graph.
+    pub fn new(analysis: Analysis) -> BulkGraph {
+        BulkGraph {
+            analysis,
+            rows: Vec::new(),
+            parent: Vec::new(),
+            ty: Vec::new(),
+            constant: Vec::new(),
+            facts: Vec::new(),
+            numbers: Numbers::default(),
+            told: Vec::new(),
+            slots: Slots::default(),
+            users: Vec::new(),
+            next: Vec::new(),
+            moved: Vec::new(),
+            changed: Vec::new(),
+            unions: 0,
+        }
+    }
+
+    /// The classes and nodes of another graph, and the class of each of its ids. What is known of them is taken over.
+    pub fn of(graph: &EGraph, analysis: Analysis) -> (BulkGraph, Vec<ClassId>) {
+        let mut bulk = BulkGraph::new(analysis);
+        let mut classes: Vec<ClassId> = Vec::with_capacity(graph.ids());
+        for id in 0..graph.ids() {
+            // Operands have lower ids.
+            let mut node = *graph.added_node(ClassId(id as u32));
+            node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+            classes.push(bulk.add(node));
+        }
+        for id in 0..graph.ids() {
+            let class = graph.find(ClassId(id as u32));
+            bulk.union(classes[id].0, classes[class.index()].0);
+            bulk.assume(classes[id], graph.facts(class));
+        }
+        bulk.close();
+        (bulk, classes)
+    }
+
+    /// Number of live nodes.
+    pub fn node_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Number of classes.
+    pub fn class_count(&self) -> usize {
+        self.parent.iter().zip(0..).filter(|(parent, id)| **parent == *id).count()
+    }
+
+    /// Adds a node, whose operands are of this graph; gives its class.
+    pub fn add(&mut self, node: Node) -> ClassId {
+        let imm = self.numbers.place(node.imm);
+        let args = node.args.map(|arg| arg.0);
+        ClassId(self.insert(Words::new(node.op, node.ty, node.from, args, imm)))
+    }
+
+    /// The canonical id of a class.
+    pub fn find(&self, class: ClassId) -> ClassId {
+        ClassId(self.root(class.0))
+    }
+
+    pub(super) fn root(&self, mut id: u32) -> u32 {
+        while self.parent[id as usize] != id {
+            id = self.parent[id as usize];
+        }
+        id
+    }
+
+    /// As [`BulkGraph::root`]; halves the way for those who come later.
+    fn shorten(&mut self, mut id: u32) -> u32 {
+        loop {
+            let above = self.parent[id as usize];
+            if above == id {
+                return id;
+            }
+            let next = self.parent[above as usize];
+            self.parent[id as usize] = next;
+            id = next;
+        }
+    }
+
+    fn canonical(&mut self, mut words: Words) -> Words {
+        for arg in &mut words.args {
+            if *arg != NONE {
+                *arg = self.shorten(*arg);
+            }
+        }
+        words.sorted()
+    }
+
+    pub(super) fn insert(&mut self, words: Words) -> u32 {
+        let words = self.canonical(words);
+        let hash = hash(&words);
+        match self.slots.find(&self.rows, &words, hash) {
+            Some(id) => self.shorten(id),
+            None => self.add_new(words, hash),
+        }
+    }
+
+    /// The classes of these words, whose operands are canonical; `NONE` where there is none. The graph is closed and has been
+    /// indexed since.
+    pub(super) fn lookup(&self, words: &[Words], classes: &mut Vec<u32>) {
+        let first = classes.len();
+        self.slots.find_all(&self.rows, words, classes);
+        for class in &mut classes[first..] {
+            if *class != NONE {
+                *class = self.rows[*class as usize].class;
+            }
+        }
+    }
+
+    /// As [`BulkGraph::insert`] for all of `words`; the classes are appended.
+    pub(super) fn insert_all(&mut self, words: &mut [Words], classes: &mut Vec<u32>) {
+        for words in &mut *words {
+            *words = self.canonical(*words);
+        }
+        let first = classes.len();
+        self.slots.find_all(&self.rows, words, classes);
+        for (words, class) in words.iter().zip(first..) {
+            classes[class] = match classes[class] {
+                // One before it may have been the same.
+                NONE => self.insert(*words),
+                id => self.shorten(id),
+            };
+        }
+    }
+
+    fn add_new(&mut self, words: Words, hash: u64) -> u32 {
+        let id = u32::try_from(self.rows.len()).expect("limits on nodes are far below 2^32");
+        let op = words.op();
+        let ty = op.result_type(words.ty()).expect("nodes are well typed").value();
+        let constant = if op == Op::Const { words.imm } else { NONE };
+        self.rows.push(Row { words, class: NONE });
+        self.parent.push(id);
+        self.ty.push(ty as u8);
+        self.users.push([NONE, NONE, 0]);
+        self.next.push([NONE; 3]);
+        self.constant.push(constant);
+        self.slots.insert(&self.rows, id, hash);
+        for (at, arg) in words.operands().enumerate() {
+            self.link(arg, user(id, at));
+        }
+        if self.analysis == Analysis::Facts {
+            let facts = self.facts_of(id);
+            self.facts.push(facts);
+            self.constant[id as usize] = self.known_number(id);
+        }
+        if op != Op::Const {
+            self.fold(id);
+        }
+        self.shorten(id)
+    }
+
+    fn link(&mut self, class: u32, user: u32) {
+        let [first, last, count] = self.users[class as usize];
+        if last == NONE {
+            self.users[class as usize] = [user, user, 1];
+        } else {
+            *self.next_of(last) = user;
+            self.users[class as usize] = [first, user, count + 1];
+        }
+    }
+
+    fn next_of(&mut self, user: u32) -> &mut u32 {
+        &mut self.next[user as usize / 3][user as usize % 3]
+    }
+
+    /// Brings the constant that a node is into its class, if it is one.
+    fn fold(&mut self, id: u32) {
+        if self.analysis == Analysis::None {
+            return;
+        }
+        let class = self.shorten(id);
+        let number = match self.constant[class as usize] {
+            NONE => match self.evaluated(id) {
+                Some(bits) => self.numbers.place(bits),
+                None => return,
+            },
+            known => known,
+        };
+        let ty = Ty::ALL[self.ty[class as usize] as usize];
+        let constant = self.insert(Words::new(Op::Const, ty, ty, [NONE; 3], number));
+        self.union(class, constant);
+    }
+
+    /// What a node is whose operands are all constants.
+    fn evaluated(&mut self, id: u32) -> Option<u128> {
+        let words = self.rows[id as usize].words;
+        let mut values = [0; 3];
+        let mut count = 0;
+        for arg in words.operands() {
+            let arg = self.shorten(arg);
+            let number = self.constant[arg as usize];
+            if number == NONE {
+                return None;
+            }
+            values[count] = self.numbers.value(number);
+            count += 1;
+        }
+        if count == 0 {
+            return None;
+        }
+        fold(&self.node(&words), &values[..count])
+    }
+
+    /// The node of words.
+    pub(super) fn node(&self, words: &Words) -> Node {
+        Node {
+            op: words.op(),
+            ty: words.ty(),
+            from: words.from(),
+            imm: self.numbers.value(words.imm),
+            args: words.args.map(ClassId),
+        }
+    }
+
+    /// Merges two classes and says whether they were distinct; congruence waits for [`BulkGraph::close`].
+    pub(super) fn union(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.shorten(a), self.shorten(b));
+        if a == b {
+            return false;
+        }
+        debug_assert_eq!(self.ty[a as usize], self.ty[b as usize], "classes of different types");
+        let weight = |id: u32| (self.users[id as usize][2], std::cmp::Reverse(id));
+        let (keep, gone) = if weight(a) >= weight(b) { (a, b) } else { (b, a) };
+        self.unions += 1;
+        self.parent[gone as usize] = keep;
+        let [first, last, count] = self.users[gone as usize];
+        if first != NONE {
+            self.moved.push((first, last));
+            let [kept_first, kept_last, kept_count] = self.users[keep as usize];
+            if kept_last == NONE {
+                self.users[keep as usize] = [first, last, count];
+            } else {
+                *self.next_of(kept_last) = first;
+                self.users[keep as usize] = [kept_first, last, kept_count + count];
+            }
+        }
+        self.learn_from(keep, gone);
+        true
+    }
+
+    /// More is known of a class.
+    pub(super) fn tell(&mut self, class: u32) {
+        self.told.push(class);
+        self.changed.push(class);
+    }
+
+    /// Merges what is congruent, folds what is constant and carries facts upwards, until nothing is left to do.
+    pub fn close(&mut self) {
+        loop {
+            if let Some((first, last)) = self.moved.pop() {
+                self.each_user(first, last, BulkGraph::rekey);
+            } else if let Some(class) = self.changed.pop() {
+                let class = self.shorten(class);
+                if self.constant[class as usize] != NONE {
+                    self.fold(class);
+                }
+                let [first, last, _] = self.users[class as usize];
+                if first != NONE {
+                    self.each_user(first, last, BulkGraph::refresh);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn each_user(&mut self, first: u32, last: u32, visit: fn(&mut BulkGraph, u32)) {
+        let mut at = first;
+        loop {
+            let id = at / 3;
+            if self.rows[id as usize].class != DEAD {
+                visit(self, id);
+            }
+            if at == last {
+                return;
+            }
+            at = *self.next_of(at);
+        }
+    }
+
+    /// An operand of a node was merged into another class.
+    fn rekey(&mut self, id: u32) {
+        let old = self.rows[id as usize].words;
+        let words = self.canonical(old);
+        if words == old {
+            return;
+        }
+        self.slots.remove(id, hash(&old));
+        let hash = hash(&words);
+        if let Some(other) = self.slots.find(&self.rows, &words, hash) {
+            self.rows[id as usize].class = DEAD;
+            self.union(id, other);
+            return;
+        }
+        self.rows[id as usize] = Row { words, class: NONE };
+        self.slots.insert(&self.rows, id, hash);
+        self.refresh(id);
+    }
+
+    /// More is known of the operands of a node.
+    fn refresh(&mut self, id: u32) {
+        if self.analysis == Analysis::Facts {
+            let facts = self.facts_of(id);
+            self.assume_of(id, facts);
+        }
+        let class = self.shorten(id);
+        if self.constant[class as usize] == NONE {
+            self.fold(id);
+        }
+    }
+}

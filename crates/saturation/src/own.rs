@@ -1,0 +1,33 @@
+//! Egraft's own engine.
+
+use crate::{Bounds, End, Outcome, Workload};
+use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, BulkRun};
+use egraft_ir::ClassId;
+use std::time::Instant;
+
+/// Runs a workload; gives the graph and what took how long besides.
+pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, BulkRun) {
+    let mut graph = BulkGraph::new(Analysis::None);
+    let mut classes: Vec<ClassId> = Vec::with_capacity(workload.nodes.len());
+    for node in &workload.nodes {
+        let mut node = *node;
+        node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+        classes.push(graph.add(node));
+    }
+    let limits = BulkLimits {
+        nodes: bounds.nodes,
+        iterations: bounds.iterations,
+        time: bounds.time,
+        threads: bounds.threads,
+    };
+    let start = Instant::now();
+    let run = graph.saturate(&[&workload.rules], limits);
+    let seconds = start.elapsed().as_secs_f64();
+    let end = match run.end {
+        BulkEnd::Saturated => End::Saturated,
+        BulkEnd::Nodes | BulkEnd::Iterations => End::Limit,
+        BulkEnd::Time => End::Time,
+    };
+    let (nodes, classes) = (graph.node_count(), graph.class_count());
+    (Outcome { end, nodes, classes, iterations: run.iterations, seconds }, graph, run)
+}
