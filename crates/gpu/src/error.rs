@@ -25,6 +25,14 @@ pub enum GpuError {
     /// The device was lost or the driver failed on the way.
     #[error("the GPU failed: {0}")]
     Failed(String),
+    /// A rule asks or computes what the shader does not.
+    #[error("rule `{name}` {what}, which the GPU leaves to the CPU")]
+    Rule {
+        /// Its name.
+        name: String,
+        /// What it has.
+        what: &'static str,
+    },
     /// A buffer does not fit.
     #[error("{what} take {bytes} bytes on the GPU, which allows {limit} for one buffer")]
     TooLarge {

@@ -8,16 +8,18 @@
 //!
 //! Invariant: between calls every live node is canonical and in the hash table once; facts only grow.
 
+mod exchange;
 mod facts;
 mod index;
 mod numbers;
-mod program;
+pub mod program;
 mod run;
 mod search;
 mod shape;
 mod slots;
 mod table;
 
+pub use exchange::Exported;
 pub use run::{BulkEnd, BulkLimits, BulkRun};
 pub use shape::{Shape, ShapeNode};
 pub use table::BulkGraph;

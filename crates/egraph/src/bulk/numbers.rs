@@ -23,6 +23,10 @@ impl Numbers {
         self.values[place as usize]
     }
 
+    pub(super) fn count(&self) -> u32 {
+        self.values.len() as u32
+    }
+
     pub(super) fn find(&self, value: u128) -> Option<u32> {
         self.places.get(&value).copied()
     }

@@ -1,4 +1,4 @@
-//! Rules made ready for searching arrays: plans and right sides over words.
+//! Rules made ready for searching arrays: plans and right sides over registers, for the CPU here and for GPUs.
 
 use super::NONE;
 use super::numbers::Numbers;
@@ -10,9 +10,16 @@ use egraft_rules::{
 
 /// A value that a step reads: a class, a type or the place of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Source {
+pub enum Source {
     /// The low `mask` bits of a register from bit `shift` on.
-    Reg { at: u16, shift: u8, mask: u32 },
+    Reg {
+        /// The register.
+        at: u16,
+        /// 0, 8 or 16.
+        shift: u8,
+        /// 0xff or all ones.
+        mask: u32,
+    },
     /// The value type of the class in a register.
     TyOf(u16),
     /// This.
@@ -26,52 +33,76 @@ impl Source {
 }
 
 /// Registers of a node: three operands, in the order in which they are tried, immediate, head.
-pub(super) const NODE_REGS: u16 = 5;
+pub const NODE_REGS: u16 = 5;
 const IMM: u16 = 3;
 const HEAD: u16 = 4;
 
 /// As [`Step`], over registers. Binding a variable is no step: each stands for a source.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Inst {
+pub enum Inst {
     /// Loop: both orders of the operands from this register on.
     Swap {
+        /// The first of two registers.
         at: u16,
     },
-    /// Loop: the nodes of the class in `class` with such a head, into the registers from `to` on.
+    /// Loop: the nodes of a class with such a head.
     Nodes {
+        /// The first register of the node.
         to: u16,
+        /// The register of the class.
         class: u16,
+        /// What is asked of nodes.
         head: Head,
+        /// Whether no loop over nodes comes after it: if no node is new so far, this one must be.
         last: bool,
     },
+    /// Both are equal.
     Equal(Source, Source),
+    /// The first is the value type of the second.
     ValueOf(Source, Source),
+    /// The type is in the set.
     TypeIn(Source, u16),
+    /// The class is a constant; its number goes to a register.
     Constant {
+        /// The register.
         to: u16,
+        /// The class.
         class: Source,
     },
+    /// The number is the same in every lane of the type; the lane goes to a register.
     Lane {
+        /// The register.
         to: u16,
+        /// The number.
         bits: Source,
+        /// The type.
         ty: Source,
     },
+    /// The lane is this number, cut to the lane width.
     LaneIs {
+        /// The lane.
         lane: Source,
+        /// The type.
         ty: Source,
+        /// The place of the number.
         is: u32,
     },
+    /// The condition holds; its result goes to a register, or agrees with [`Program::results`].
     Cond {
+        /// Which condition.
         at: u8,
+        /// The register.
         to: Option<u16>,
     },
 }
 
 /// What is asked of the head of a node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    mask: u32,
-    is: u32,
+pub struct Head {
+    /// The bits that are asked; the op always.
+    pub mask: u32,
+    /// What they are.
+    pub is: u32,
 }
 
 impl Head {
@@ -79,89 +110,116 @@ impl Head {
         Head { mask: 0xff, is: op as u32 }
     }
 
-    pub(super) const fn op(self) -> u8 {
+    /// The op.
+    pub const fn op(self) -> u8 {
         (self.is & 0xff) as u8
     }
 
-    pub(super) const fn fits(self, head: u32) -> bool {
+    /// Whether a node's head is so.
+    pub const fn fits(self, head: u32) -> bool {
         head & self.mask == self.is
     }
 }
 
 /// A value that a right side reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Value {
+pub enum Value {
+    /// Of a variable.
     Var(u8),
+    /// This.
     Const(u32),
 }
 
 /// A part of a right side; operands are parts before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Make {
+pub enum Make {
+    /// The class of a variable.
     Class(u8),
     /// A node whose types and immediate are the rule's own and were checked; its operands' types follow.
     Fixed {
+        /// Op and types, as graphs write them.
         head: u32,
+        /// The place of the immediate.
         imm: u32,
+        /// Operands.
         args: [u8; 3],
+        /// How many.
         arity: u8,
+        /// The value type.
         result: u8,
     },
+    /// A node.
     Node {
+        /// Its op.
         op: Op,
+        /// Its type.
         ty: Value,
+        /// Its operand type, where it has its own.
         from: Option<Value>,
+        /// The place of its immediate.
         imm: Option<Value>,
+        /// Operands.
         args: [u8; 3],
+        /// How many.
         arity: u8,
     },
+    /// A constant with a number in every lane.
     Splat {
+        /// The type.
         ty: Value,
+        /// The number.
         value: Value,
     },
+    /// A 128-bit constant.
     Bits(Value),
 }
 
 /// A rule.
 #[derive(Debug)]
-pub(super) struct Program<'r> {
+pub struct Program<'r> {
     /// What is asked of the root, which comes to the first registers.
-    pub(super) root: Head,
-    pub(super) insts: Vec<Inst>,
-    pub(super) makes: Vec<Make>,
-    pub(super) conditions: &'r [Condition],
+    pub root: Head,
+    /// The steps.
+    pub insts: Vec<Inst>,
+    /// The right side's parts; the last is the whole.
+    pub makes: Vec<Make>,
+    /// The rule's conditions.
+    pub conditions: &'r [Condition],
     /// The condition's arguments, as sources.
-    pub(super) arguments: Vec<Vec<Source>>,
+    pub arguments: Vec<Vec<Source>>,
     /// What each variable stands for.
-    pub(super) vars: Vec<Source>,
+    pub vars: Vec<Source>,
     /// What the result of each condition that is only compared is compared with.
-    pub(super) results: Vec<Option<Source>>,
+    pub results: Vec<Option<Source>>,
     /// The register of the root's class.
-    pub(super) class_reg: u16,
-    pub(super) regs: u16,
+    pub class_reg: u16,
+    /// Registers in all.
+    pub regs: u16,
     /// Which variables are numbers.
-    pub(super) number_vars: Vec<u8>,
+    pub number_vars: Vec<u8>,
     /// How far below the root a node of the left side may stand.
-    pub(super) depth: u8,
+    pub depth: u8,
     /// Whether the left side has another node in the root's class.
-    pub(super) more_at_root: bool,
+    pub more_at_root: bool,
     /// The ops that each operand class of the root must have, as [`op_bit`]s, and in the other order.
-    pub(super) operands: [u64; 3],
-    pub(super) swaps_root: bool,
+    pub operands: [u64; 3],
+    /// Whether the root's operands are tried in both orders.
+    pub swaps_root: bool,
 }
 
 /// All rules.
 #[derive(Debug)]
-pub(super) struct Programs<'r> {
-    pub(super) all: Vec<Program<'r>>,
+pub struct Programs<'r> {
+    /// By number.
+    pub all: Vec<Program<'r>>,
     /// Rules by the op of their root.
-    pub(super) by_root: Vec<Vec<u16>>,
+    pub by_root: Vec<Vec<u16>>,
     /// The greatest [`Program::depth`].
-    pub(super) depth: u8,
+    pub depth: u8,
     /// Whether a rule asks what is known of classes.
-    pub(super) reads_facts: bool,
+    pub reads_facts: bool,
     /// Registers that the rules need at most.
-    pub(super) regs: u16,
+    pub regs: u16,
 }
 
 /// A bit for an op; ops may share one.

@@ -246,6 +246,34 @@ impl BulkGraph {
         self.shorten(id)
     }
 
+    /// Takes over a node of another graph, under the next id.
+    pub(super) fn adopt(&mut self, words: Words, parent: u32) {
+        let ty = words.op().result_type(words.ty()).expect("nodes are well typed").value();
+        self.rows.push(Row { words, class: NONE });
+        self.parent.push(parent);
+        self.ty.push(ty as u8);
+        self.users.push([NONE, NONE, 0]);
+        self.next.push([NONE; 3]);
+        self.constant.push(NONE);
+    }
+
+    /// Makes a node that was taken over one of its class, if it is live.
+    pub(super) fn enlist(&mut self, id: u32, live: bool) {
+        if !live {
+            self.rows[id as usize].class = DEAD;
+            return;
+        }
+        let words = self.rows[id as usize].words;
+        self.slots.insert(&self.rows, id, hash(&words));
+        for (at, arg) in words.operands().enumerate() {
+            self.link(arg, user(id, at));
+        }
+        if words.op() == Op::Const {
+            let class = self.root(id);
+            self.constant[class as usize] = words.imm;
+        }
+    }
+
     fn link(&mut self, class: u32, user: u32) {
         let [first, last, count] = self.users[class as usize];
         if last == NONE {

@@ -1,0 +1,68 @@
+//! Graphs for engines elsewhere, and back.
+
+use super::numbers::Numbers;
+use super::program::Programs;
+use super::table::{BulkGraph, DEAD, Row, Words};
+use super::Analysis;
+use egraft_rules::RuleSet;
+
+/// A closed graph as words. The id of a node is that of the class it was added as.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Exported {
+    /// For each node: op, type, operand type and whether the op is commutative in the bytes of the first word, three
+    /// operand classes (all ones where there is none), the place of the immediate.
+    pub nodes: Vec<[u32; 5]>,
+    /// For each node whether it is live, and no copy of another.
+    pub live: Vec<bool>,
+    /// The union-find: a canonical id is its own parent.
+    pub parents: Vec<u32>,
+}
+
+impl BulkGraph {
+    /// The rules as programs over this graph's numbers.
+    pub fn programs<'r>(&mut self, sets: &[&'r RuleSet]) -> Programs<'r> {
+        Programs::new(sets, &mut self.numbers)
+    }
+
+    /// The place of a number.
+    pub fn place_of(&mut self, number: u128) -> u32 {
+        self.numbers.place(number)
+    }
+
+    /// The number at a place.
+    pub fn number_at(&self, place: u32) -> u128 {
+        self.numbers.value(place)
+    }
+
+    /// How many places there are.
+    pub fn number_count(&self) -> u32 {
+        self.numbers.count()
+    }
+
+    /// The graph, which is closed, as words.
+    pub fn export(&self) -> Exported {
+        let words = |row: &Row| {
+            let Words { head, args: [a, b, c], imm } = row.words;
+            [head, a, b, c, imm]
+        };
+        Exported {
+            nodes: self.rows.iter().map(words).collect(),
+            live: self.rows.iter().map(|row| row.class != DEAD).collect(),
+            parents: (0..self.rows.len() as u32).map(|id| self.root(id)).collect(),
+        }
+    }
+
+    /// Puts a closed graph in this one's place, over the same numbers. Nothing is known of classes but constants.
+    pub fn import(&mut self, graph: &Exported) {
+        let numbers: Numbers = std::mem::take(&mut self.numbers);
+        *self = BulkGraph::new(Analysis::None);
+        self.numbers = numbers;
+        for (words, parent) in graph.nodes.iter().zip(&graph.parents) {
+            let [head, a, b, c, imm] = *words;
+            self.adopt(Words { head, args: [a, b, c], imm }, *parent);
+        }
+        for (id, live) in (0..).zip(&graph.live) {
+            self.enlist(id, *live);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The shader's entry points and the buffers that each reads or writes.
+
+use crate::{Gpu, GpuError};
+use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePipeline};
+
+const SATURATE: &str = include_str!("../../../../shaders/saturate.wgsl");
+const SCAN: &str = include_str!("../../../../shaders/scan.wgsl");
+/// Invocations of a workgroup.
+pub(super) const GROUP: u32 = 256;
+/// Workgroups in a row of a dispatch.
+const ROW: u32 = 32_768;
+
+/// A buffer, by its binding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(super) enum Buf {
+    Knobs,
+    Counters,
+    Tables,
+    Rows,
+    Parent,
+    Slots,
+    Starts,
+    StartSums,
+    Order,
+    Items,
+    NextItems,
+    Fan,
+    FanSums,
+    Matches,
+    Parts,
+    Candidates,
+    Pending,
+    Constants,
+    Launches,
+}
+
+impl Buf {
+    /// How many there are.
+    pub(super) const COUNT: usize = Buf::Launches as usize + 1;
+}
+
+macro_rules! kernels {
+    ($($kernel:ident $name:literal [$($buf:ident)*];)*) => {
+        /// An entry point.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(super) enum Kernel { $($kernel),* }
+
+        const KERNELS: &[(&str, &[Buf])] = &[$(($name, &[$(Buf::$buf),*])),*];
+    };
+}
+
+kernels! {
+    Classify "classify" [Counters Rows Parent Starts Constants];
+    ScanStarts "scan_starts" [Counters Starts StartSums];
+    ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];
+    ScanEndStarts "scan_end_starts" [Counters StartSums];
+    Scatter "scatter" [Counters Rows Starts StartSums Order];
+    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan];
+    ScanRoots "scan_roots" [Counters Fan FanSums];
+    ScanBlocksRoots "scan_blocks_roots" [Counters FanSums];
+    ScanEndRoots "scan_end_roots" [Counters FanSums];
+    Turn "turn" [Knobs Counters Launches];
+    ExpandRoots "expand_roots" [Counters Tables Rows NextItems Fan FanSums];
+    Flip "flip" [Counters];
+    Advance "advance" [Knobs Counters Tables Rows Starts StartSums Items Fan Matches Constants];
+    ScanItems "scan_items" [Counters Fan FanSums];
+    ScanBlocksItems "scan_blocks_items" [Counters FanSums];
+    ScanEndItems "scan_end_items" [Counters FanSums];
+    Expand "expand" [Counters Tables Rows Starts StartSums Order Items NextItems Fan FanSums Matches];
+    Make "make" [Knobs Tables Rows Slots Items Matches Parts Candidates];
+    Claim "claim" [Knobs Counters Slots Candidates];
+    Settle "settle" [Knobs Counters Rows Parent Slots Candidates];
+    Adopt "adopt" [Knobs Tables Slots Matches Parts Candidates];
+    Grow "grow" [Counters];
+    Merge "merge" [Counters Tables Rows Parent Matches];
+    Canon "canon" [Counters Rows Parent Slots Pending];
+    Insert "insert" [Knobs Counters Rows Parent Slots Pending];
+    Fill "fill" [Knobs Counters Rows Parent Slots];
+    Check "check" [Knobs Counters Rows Parent Slots];
+    CheckSlots "check_slots" [Knobs Counters Rows Slots];
+}
+
+/// The entry points, compiled.
+#[derive(Debug)]
+pub(super) struct Kernels(Vec<ComputePipeline>);
+
+/// A scan over an array: its name, how many values, the array, its sums, what is done with the sum of all.
+fn scan(name: &str, count: &str, array: &str, sums: &str, end: &str) -> String {
+    let (load, store) = if array == "starts" {
+        ("atomicLoad(&starts[first + i])", "atomicStore(&starts[first + i], sum)")
+    } else {
+        ("fan[first + i]", "fan[first + i] = sum")
+    };
+    SCAN.replace("@NAME@", name)
+        .replace("@ARRAY@", array)
+        .replace("@COUNT@", count)
+        .replace("@SUMS@", sums)
+        .replace("@LOAD@", load)
+        .replace("@STORE@", store)
+        .replace("@END@", end)
+}
+
+/// The shader's text; `edit` may change it, for tests.
+fn text(header: &str, edit: fn(&str) -> String) -> String {
+    let next = "atomicStore(&counters[NEXT], sum);";
+    let scans = [
+        scan("starts", "(2u * count(IDS) + 1u)", "starts", "start_sums", ""),
+        scan("roots", "count(IDS)", "fan", "fan_sums", next),
+        scan("items", "count(ITEMS)", "fan", "fan_sums", next),
+    ];
+    // What the scans share stands in each copy.
+    let shared = SCAN.find("@compute").unwrap_or(0);
+    let mut text = format!("{header}{}", edit(SATURATE));
+    text += &SCAN[..shared].replace("@ARRAY@", "arrays");
+    scans.iter().for_each(|scan| text += &scan[scan.find("@compute").unwrap_or(0)..]);
+    text
+}
+
+impl Kernels {
+    pub(super) fn new(
+        gpu: &Gpu,
+        header: &str,
+        edit: fn(&str) -> String,
+    ) -> Result<Kernels, GpuError> {
+        gpu.guarded(|| {
+            let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some("saturate"),
+                source: wgpu::ShaderSource::Wgsl(text(header, edit).into()),
+            });
+            let pipeline = |(name, _): &(&str, &[Buf])| {
+                gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                    label: Some(name),
+                    layout: None,
+                    module: &module,
+                    entry_point: Some(name),
+                    compilation_options: Default::default(),
+                    cache: None,
+                })
+            };
+            Ok(Kernels(KERNELS.iter().map(pipeline).collect()))
+        })
+    }
+
+    fn bind(&self, gpu: &Gpu, kernel: Kernel, buffers: &[Buffer]) -> BindGroup {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = KERNELS[kernel as usize]
+            .1
+            .iter()
+            .map(|buf| wgpu::BindGroupEntry {
+                binding: *buf as u32,
+                resource: buffers[*buf as usize].as_entire_binding(),
+            })
+            .collect();
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(KERNELS[kernel as usize].0),
+            layout: &self.0[kernel as usize].get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+
+    /// Records a dispatch of so many invocations; `None`: as many as [`Buf::Launches`] says.
+    pub(super) fn record(
+        &self,
+        gpu: &Gpu,
+        encoder: &mut CommandEncoder,
+        kernel: Kernel,
+        buffers: &[Buffer],
+        threads: Option<usize>,
+    ) {
+        let group = self.bind(gpu, kernel, buffers);
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(&self.0[kernel as usize]);
+        pass.set_bind_group(0, &group, &[]);
+        match threads {
+            Some(threads) => {
+                let groups = (threads as u32).div_ceil(GROUP).max(1);
+                pass.dispatch_workgroups(groups.min(ROW), groups.div_ceil(ROW), 1);
+            }
+            None => pass.dispatch_workgroups_indirect(&buffers[Buf::Launches as usize], 0),
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Equality saturation on a GPU: search, apply, rebuild and checks are dispatches; the host reads counters.
+//!
+//! Invariant: after each iteration the classes are those of [`BulkGraph::saturate`] with the same rules, whatever the
+//! order in which invocations ran; ids differ. What does not fit is made larger and done again, before it is applied.
+
+mod kernels;
+mod tables;
+
+use crate::{Gpu, GpuError};
+use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported};
+use egraft_rules::RuleSet;
+use kernels::{Buf, GROUP, Kernel, Kernels};
+use std::time::Instant;
+use tables::Tables;
+use wgpu::{Buffer, BufferUsages, CommandEncoder};
+
+/// Where sums of blocks of blocks begin among sums of blocks: 64 million values may be summed.
+const SECOND_SUMS: usize = 1 << 16;
+const MOST: usize = SECOND_SUMS << 10;
+
+/// Counters on the device that the host reads or sets, as the shader numbers them.
+#[derive(Clone, Copy)]
+enum Counter {
+    Ids = 0,
+    Live = 1,
+    Fresh = 2,
+    Matches = 5,
+    Overflow = 6,
+    Pending = 8,
+    Bad = 10,
+    Used = 11,
+    Done = 12,
+}
+
+const COUNTERS: usize = Counter::Done as usize + 1;
+
+/// Room at first, in nodes, partial matches and matches; it grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Nodes.
+    pub nodes: usize,
+    /// Partial matches.
+    pub items: usize,
+    /// Matches.
+    pub matches: usize,
+    /// Matches that are applied at once.
+    pub batch: usize,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { nodes: 1 << 16, items: 1 << 18, matches: 1 << 16, batch: 1 << 16 }
+    }
+}
+
+/// What saturation on a GPU did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GpuRun {
+    /// Why it ended; nothing if it did not begin.
+    pub end: Option<BulkEnd>,
+    /// Iterations done.
+    pub iterations: usize,
+    /// Matches found.
+    pub matches: u64,
+    /// Buffers made larger and work done again for want of room.
+    pub overflows: usize,
+    /// Searches that were split, as no buffer could hold all partial matches.
+    pub splits: usize,
+    /// Breaches of invariants, where they were looked for.
+    pub breaches: u32,
+    /// Copies from the device.
+    pub readbacks: usize,
+}
+
+/// Saturation of one graph.
+#[derive(Debug)]
+pub struct GpuSaturation<'g> {
+    gpu: &'g Gpu,
+    tables: Tables,
+    kernels: Kernels,
+    buffers: Vec<Buffer>,
+    room: Room,
+    slots: usize,
+    run: GpuRun,
+    /// Ids given out.
+    ids: usize,
+    checks: bool,
+}
+
+fn words_limit(gpu: &Gpu) -> usize {
+    let limits = gpu.device.limits();
+    (limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 4) as usize
+}
+
+impl<'g> GpuSaturation<'g> {
+    /// Makes rules ready to rewrite `graph`, of which nothing is known but constants ([`egraft_egraph::bulk::Analysis::None`]).
+    ///
+    /// # Errors
+    /// [`GpuError::Rule`] for rules that ask or compute what the shader does not; [`GpuError::Failed`].
+    pub fn new(
+        gpu: &'g Gpu,
+        graph: &mut BulkGraph,
+        sets: &[&RuleSet],
+        room: Room,
+    ) -> Result<GpuSaturation<'g>, GpuError> {
+        GpuSaturation::edited(gpu, graph, sets, room, str::to_owned)
+    }
+
+    /// As [`GpuSaturation::new`], with a shader that `edit` changes: to see that tests notice.
+    ///
+    /// # Errors
+    /// As [`GpuSaturation::new`].
+    pub fn edited(
+        gpu: &'g Gpu,
+        graph: &mut BulkGraph,
+        sets: &[&RuleSet],
+        room: Room,
+        edit: fn(&str) -> String,
+    ) -> Result<GpuSaturation<'g>, GpuError> {
+        let tables = Tables::new(graph, sets)?;
+        let kernels = Kernels::new(gpu, &tables.header, edit)?;
+        let run = GpuRun::default();
+        let (buffers, ids) = (Vec::new(), 0);
+        Ok(GpuSaturation { gpu, tables, kernels, buffers, room, slots: 0, run, ids, checks: false })
+    }
+
+    /// Looks for breaches of invariants after each iteration.
+    pub fn checked(mut self) -> Self {
+        self.checks = true;
+        self
+    }
+
+    /// Rewrites `graph` as [`BulkGraph::saturate`] does. On an error the graph is as it was.
+    ///
+    /// # Errors
+    /// [`GpuError`] if the device fails or has not the memory.
+    pub fn saturate(
+        mut self,
+        graph: &mut BulkGraph,
+        limits: BulkLimits,
+    ) -> Result<GpuRun, GpuError> {
+        graph.close();
+        let exported = graph.export();
+        let gpu = self.gpu;
+        let exported = gpu.guarded(|| {
+            self.load(&exported)?;
+            self.iterate(limits)?;
+            self.unload()
+        })?;
+        graph.import(&exported);
+        Ok(self.run)
+    }
+
+    fn buffer(&self, buf: Buf) -> &Buffer {
+        &self.buffers[buf as usize]
+    }
+
+    fn words(&self, buf: Buf) -> usize {
+        let Room { nodes, items, matches, batch } = self.room;
+        let item = self.tables.item;
+        match buf {
+            Buf::Knobs => 8,
+            Buf::Counters => COUNTERS,
+            Buf::Tables => self.tables.words.len(),
+            Buf::Rows => 8 * nodes,
+            Buf::Parent | Buf::Order | Buf::Pending | Buf::Constants => nodes,
+            Buf::Slots => self.slots,
+            Buf::Starts => 2 * nodes + 1,
+            Buf::StartSums | Buf::FanSums => SECOND_SUMS + 1024,
+            Buf::Items | Buf::NextItems => item * items,
+            Buf::Fan => nodes.max(items) + 1,
+            Buf::Matches => item * matches,
+            Buf::Parts => self.tables.parts * batch,
+            Buf::Candidates => 8 * batch,
+            Buf::Launches => 3,
+        }
+    }
+
+    fn create(&self, buf: Buf) -> Result<Buffer, GpuError> {
+        let words = self.words(buf).max(4);
+        let limit = words_limit(self.gpu);
+        if words > limit {
+            return Err(GpuError::TooLarge {
+                what: "an e-graph's arrays",
+                bytes: 4 * words as u64,
+                limit: 4 * limit as u64,
+            });
+        }
+        let usage = match buf {
+            Buf::Knobs => BufferUsages::UNIFORM,
+            Buf::Launches => BufferUsages::STORAGE | BufferUsages::INDIRECT,
+            _ => BufferUsages::STORAGE,
+        };
+        Ok(self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("saturation"),
+            size: 4 * words as u64,
+            usage: usage | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// Makes a buffer anew with as much room as there is to be; keeps what is in it if `keep` says so.
+    fn resize(&mut self, bufs: &[Buf], keep: bool) -> Result<(), GpuError> {
+        for buf in bufs {
+            let fresh = self.create(*buf)?;
+            let old = std::mem::replace(&mut self.buffers[*buf as usize], fresh);
+            if keep {
+                let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+                let size = old.size().min(self.buffer(*buf).size());
+                encoder.copy_buffer_to_buffer(&old, 0, self.buffer(*buf), 0, size);
+                self.gpu.queue.submit([encoder.finish()]);
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, graph: &Exported) -> Result<(), GpuError> {
+        self.ids = graph.nodes.len();
+        self.room.nodes = self.room.nodes.max(self.ids);
+        self.slots = slots_for(self.room.nodes);
+        const BUFS: [Buf; Buf::COUNT] = [
+            Buf::Knobs,
+            Buf::Counters,
+            Buf::Tables,
+            Buf::Rows,
+            Buf::Parent,
+            Buf::Slots,
+            Buf::Starts,
+            Buf::StartSums,
+            Buf::Order,
+            Buf::Items,
+            Buf::NextItems,
+            Buf::Fan,
+            Buf::FanSums,
+            Buf::Matches,
+            Buf::Parts,
+            Buf::Candidates,
+            Buf::Pending,
+            Buf::Constants,
+            Buf::Launches,
+        ];
+        self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
+        let rows: Vec<u32> = graph
+            .nodes
+            .iter()
+            .zip(&graph.live)
+            .flat_map(|([head, a, b, c, imm], live)| {
+                [*head, *a, *b, *c, *imm, if *live { u32::MAX } else { u32::MAX - 1 }, 0, 0]
+            })
+            .collect();
+        self.write(Buf::Tables, &self.tables.words);
+        self.write(Buf::Rows, &rows);
+        self.write(Buf::Parent, &graph.parents);
+        self.set(Counter::Ids, self.ids as u32);
+        self.fill()
+    }
+
+    fn write(&self, buf: Buf, words: &[u32]) {
+        if !words.is_empty() {
+            self.gpu.queue.write_buffer(self.buffer(buf), 0, bytemuck::cast_slice(words));
+        }
+    }
+
+    fn set(&self, counter: Counter, value: u32) {
+        let at = 4 * counter as u64;
+        let value = value.to_le_bytes();
+        self.gpu.queue.write_buffer(self.buffer(Buf::Counters), at, &value);
+    }
+
+    fn counters(&mut self) -> Result<[u32; COUNTERS], GpuError> {
+        self.run.readbacks += 1;
+        let words = self.gpu.read(self.buffer(Buf::Counters), COUNTERS)?;
+        let mut counters = [0; COUNTERS];
+        counters.copy_from_slice(&words);
+        Ok(counters)
+    }
+
+    fn knobs(&self, roots: (usize, usize), matches: (usize, usize), part: usize) {
+        let words = [
+            self.room.items,
+            self.room.matches,
+            self.slots - 1,
+            roots.0,
+            roots.1,
+            matches.0,
+            matches.1,
+            part,
+        ];
+        self.write(Buf::Knobs, &words.map(|word| word as u32));
+    }
+
+    /// Records dispatches and submits them.
+    fn submit(&self, record: impl FnOnce(&mut CommandEncoder)) {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        record(&mut encoder);
+        self.gpu.queue.submit([encoder.finish()]);
+    }
+
+    fn go(&self, encoder: &mut CommandEncoder, kernel: Kernel, threads: usize) {
+        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, Some(threads));
+    }
+
+    fn clear(&self, encoder: &mut CommandEncoder, counters: &[Counter]) {
+        for counter in counters {
+            encoder.clear_buffer(self.buffer(Buf::Counters), 4 * *counter as u64, Some(4));
+        }
+    }
+
+    /// The table anew, with all live nodes and no tombstones.
+    fn fill(&mut self) -> Result<(), GpuError> {
+        let wanted = slots_for(self.ids);
+        if wanted > self.slots {
+            self.slots = wanted;
+            self.resize(&[Buf::Slots], false)?;
+        }
+        self.knobs((0, 0), (0, 0), 0);
+        self.submit(|encoder| {
+            self.clear(encoder, &[Counter::Used]);
+            encoder.clear_buffer(self.buffer(Buf::Slots), 0, None);
+            self.go(encoder, Kernel::Fill, self.ids);
+        });
+        Ok(())
+    }
+
+    /// Room for so many more nodes, in arrays and in the table.
+    fn reserve(&mut self, more: usize) -> Result<(), GpuError> {
+        let wanted = self.ids + more;
+        if wanted > MOST / 2 {
+            return Err(GpuError::TooLarge {
+                what: "an e-graph's nodes",
+                bytes: 32 * wanted as u64,
+                limit: 32 * (MOST / 2) as u64,
+            });
+        }
+        if wanted > self.room.nodes {
+            self.run.overflows += 1;
+            self.room.nodes = (wanted + wanted / 2).min(words_limit(self.gpu) / 8).max(wanted);
+            self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
+            self.resize(&[Buf::Fan, Buf::Pending, Buf::Constants], true)?;
+        }
+        let used = self.counters()?[Counter::Used as usize] as usize;
+        // Two passes of rebuilding may put every node anew.
+        if used + more + 2 * wanted > self.slots / 4 * 3 {
+            if slots_for(wanted) > self.slots {
+                self.run.overflows += 1;
+                self.slots = slots_for(wanted);
+                self.resize(&[Buf::Slots], false)?;
+            }
+            self.fill()?;
+        }
+        Ok(())
+    }
+
+    fn iterate(&mut self, limits: BulkLimits) -> Result<(), GpuError> {
+        let start = Instant::now();
+        self.run.end = Some(BulkEnd::Iterations);
+        while self.run.iterations < limits.iterations {
+            let counters = self.index()?;
+            if counters[Counter::Live as usize] as usize >= limits.nodes {
+                self.run.end = Some(BulkEnd::Nodes);
+                return Ok(());
+            }
+            if start.elapsed() >= limits.time {
+                self.run.end = Some(BulkEnd::Time);
+                return Ok(());
+            }
+            self.run.iterations += 1;
+            if counters[Counter::Fresh as usize] == 0 {
+                self.run.end = Some(BulkEnd::Saturated);
+                return Ok(());
+            }
+            let matches = self.search()?;
+            self.run.matches += matches as u64;
+            self.apply(matches)?;
+            self.rebuild()?;
+        }
+        Ok(())
+    }
+
+    fn index(&mut self) -> Result<[u32; COUNTERS], GpuError> {
+        let ids = self.ids;
+        self.submit(|encoder| {
+            self.clear(encoder, &[Counter::Live, Counter::Fresh, Counter::Done]);
+            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants] {
+                encoder.clear_buffer(self.buffer(buf), 0, None);
+            }
+            self.go(encoder, Kernel::Classify, ids);
+            self.scan(encoder, Kernel::ScanStarts, 2 * ids + 1);
+            self.go(encoder, Kernel::Scatter, ids);
+        });
+        let counters = self.counters()?;
+        let done = counters[Counter::Done as usize];
+        if done as usize != ids {
+            return Err(GpuError::Incomplete { done, of: ids as u32 });
+        }
+        Ok(counters)
+    }
+
+    /// The three steps of a scan, of which `first` is the first.
+    fn scan(&self, encoder: &mut CommandEncoder, first: Kernel, values: usize) {
+        let (blocks, end) = match first {
+            Kernel::ScanStarts => (Kernel::ScanBlocksStarts, Kernel::ScanEndStarts),
+            Kernel::ScanRoots => (Kernel::ScanBlocksRoots, Kernel::ScanEndRoots),
+            _ => (Kernel::ScanBlocksItems, Kernel::ScanEndItems),
+        };
+        let group = GROUP as usize;
+        self.go(encoder, first, values.div_ceil(1024) * group);
+        self.go(encoder, blocks, values.div_ceil(1 << 20) * group);
+        self.go(encoder, end, 1);
+    }
+
+    /// Finds all matches; gives how many.
+    fn search(&mut self) -> Result<usize, GpuError> {
+        self.set(Counter::Matches, 0);
+        let mut found = 0;
+        let mut ranges = vec![(0, self.ids)];
+        while let Some(roots) = ranges.pop() {
+            self.search_range(roots);
+            let counters = self.counters()?;
+            let wanted = counters[Counter::Overflow as usize] as usize;
+            let matches = counters[Counter::Matches as usize] as usize;
+            if wanted == 0 && matches <= self.room.matches {
+                found = matches;
+                continue;
+            }
+            self.run.overflows += 1;
+            self.set(Counter::Matches, found as u32);
+            if wanted > 0 {
+                let most = (words_limit(self.gpu) / self.tables.item).min(MOST);
+                if wanted <= most {
+                    self.room.items = (wanted + wanted / 2).min(most);
+                    self.resize(&[Buf::Items, Buf::NextItems, Buf::Fan], false)?;
+                } else if roots.1 - roots.0 > 1 {
+                    let middle = (roots.0 + roots.1) / 2;
+                    self.run.splits += 1;
+                    ranges.push((middle, roots.1));
+                    ranges.push((roots.0, middle));
+                    continue;
+                } else {
+                    let limit = 4 * (most * self.tables.item) as u64;
+                    let bytes = 4 * (wanted * self.tables.item) as u64;
+                    return Err(GpuError::TooLarge { what: "matches at one node", bytes, limit });
+                }
+            } else {
+                self.room.matches = matches + matches / 2;
+                self.resize(&[Buf::Matches], true)?;
+            }
+            ranges.push(roots);
+        }
+        Ok(found)
+    }
+
+    fn search_range(&mut self, roots: (usize, usize)) {
+        self.knobs(roots, (0, 0), 0);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        self.clear(&mut encoder, &[Counter::Overflow]);
+        self.go(&mut encoder, Kernel::RootFan, self.ids);
+        self.scan(&mut encoder, Kernel::ScanRoots, self.ids);
+        self.go(&mut encoder, Kernel::Turn, 1);
+        self.launch(&mut encoder, Kernel::ExpandRoots);
+        self.go(&mut encoder, Kernel::Flip, 1);
+        for level in 0..=self.tables.levels {
+            // What was written last is read next.
+            self.buffers.swap(Buf::Items as usize, Buf::NextItems as usize);
+            self.launch(&mut encoder, Kernel::Advance);
+            if level < self.tables.levels {
+                self.scan(&mut encoder, Kernel::ScanItems, self.room.items);
+                self.go(&mut encoder, Kernel::Turn, 1);
+                self.launch(&mut encoder, Kernel::Expand);
+                self.go(&mut encoder, Kernel::Flip, 1);
+            }
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+    }
+
+    fn launch(&self, encoder: &mut CommandEncoder, kernel: Kernel) {
+        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, None);
+    }
+
+    fn apply(&mut self, matches: usize) -> Result<(), GpuError> {
+        let mut first = 0;
+        while first < matches {
+            let last = matches.min(first + self.room.batch);
+            self.reserve((last - first) * self.tables.parts)?;
+            for part in 0..self.tables.parts {
+                self.knobs((0, 0), (first, last), part);
+                self.submit(|encoder| {
+                    for kernel in [Kernel::Make, Kernel::Claim, Kernel::Settle, Kernel::Adopt] {
+                        self.go(encoder, kernel, last - first);
+                    }
+                    self.go(encoder, Kernel::Grow, 1);
+                });
+            }
+            self.ids = self.counters()?[Counter::Ids as usize] as usize;
+            first = last;
+        }
+        self.submit(|encoder| self.go(encoder, Kernel::Merge, matches));
+        Ok(())
+    }
+
+    /// Restores congruence.
+    fn rebuild(&mut self) -> Result<(), GpuError> {
+        loop {
+            self.reserve(0)?;
+            self.knobs((0, 0), (0, 0), 0);
+            self.submit(|encoder| {
+                for _ in 0..2 {
+                    self.clear(encoder, &[Counter::Pending]);
+                    self.go(encoder, Kernel::Canon, self.ids);
+                    self.go(encoder, Kernel::Insert, self.ids);
+                }
+            });
+            let counters = self.counters()?;
+            if counters[Counter::Pending as usize] == 0 {
+                if self.checks {
+                    self.submit(|encoder| {
+                        self.go(encoder, Kernel::Check, self.ids);
+                        self.go(encoder, Kernel::CheckSlots, self.slots);
+                    });
+                    self.run.breaches = self.counters()?[Counter::Bad as usize];
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn unload(&mut self) -> Result<Exported, GpuError> {
+        let rows = self.gpu.read(self.buffer(Buf::Rows), 8 * self.ids)?;
+        let parents = self.gpu.read(self.buffer(Buf::Parent), self.ids)?;
+        self.run.readbacks += 2;
+        let rows = rows.chunks_exact(8);
+        Ok(Exported {
+            nodes: rows.clone().map(|row| [row[0], row[1], row[2], row[3], row[4]]).collect(),
+            live: rows.map(|row| row[5] != u32::MAX - 1).collect(),
+            parents,
+        })
+    }
+}
+
+/// Slots for so many nodes: room for two passes of rebuilding beside them.
+fn slots_for(nodes: usize) -> usize {
+    (8 * nodes.max(32)).next_power_of_two()
+}

@@ -1,0 +1,767 @@
+// Equality saturation: an iteration as dispatches over nodes, partial matches, matches and changed nodes.
+//
+// The host writes the constants before this text: ITEM (words of a partial match), PLAN_NODES (nodes of a left side at
+// most), PARTS (parts of a right side at most), TYPES, and the places AT_* of tables.
+//
+// Memory: what one dispatch writes, only a later one reads, but for atomics, which are all relaxed. Parents in the
+// union-find only ever decrease; a slot of the hash table that holds a node's words holds them until a tombstone.
+
+struct Knobs {
+    // Partial matches and matches that there is room for.
+    items: u32,
+    matches: u32,
+    // Slots of the hash table, less one.
+    slot_mask: u32,
+    // Roots of this pass: the first, and one more than the last.
+    first_root: u32,
+    last_root: u32,
+    // Matches whose right sides are made in this pass, and which part of them.
+    first_match: u32,
+    last_match: u32,
+    part: u32,
+}
+
+@group(0) @binding(0) var<uniform> knobs: Knobs;
+@group(0) @binding(1) var<storage, read_write> counters: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read> tables: array<u32>;
+// Eight words a node: head, operands, immediate, class, slot, place among its like.
+@group(0) @binding(3) var<storage, read_write> rows: array<u32>;
+@group(0) @binding(4) var<storage, read_write> parent: array<atomic<u32>>;
+// 0: never used; 1: a tombstone; else a node plus 2, or a candidate plus CANDIDATE.
+@group(0) @binding(5) var<storage, read_write> slots: array<atomic<u32>>;
+// By class, old nodes and new ones: how many, then where they begin in `order`.
+@group(0) @binding(6) var<storage, read_write> starts: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> start_sums: array<u32>;
+@group(0) @binding(8) var<storage, read_write> order: array<u32>;
+@group(0) @binding(9) var<storage, read_write> items: array<u32>;
+@group(0) @binding(10) var<storage, read_write> next_items: array<u32>;
+// By partial match: how many come of it, then which is the first.
+@group(0) @binding(11) var<storage, read_write> fan: array<u32>;
+@group(0) @binding(12) var<storage, read_write> fan_sums: array<u32>;
+@group(0) @binding(13) var<storage, read_write> matches: array<u32>;
+// By match and part: the class.
+@group(0) @binding(14) var<storage, read_write> parts: array<u32>;
+// Eight words a match: the words of a node that is not in the graph, its id plus 1 once it has one, its slot, whether it is.
+@group(0) @binding(15) var<storage, read_write> candidates: array<u32>;
+@group(0) @binding(16) var<storage, read_write> pending: array<u32>;
+// By class: the place of the number that it is, plus 1.
+@group(0) @binding(17) var<storage, read_write> constants: array<u32>;
+@group(0) @binding(18) var<storage, read_write> launches: array<u32>;
+
+// Counters.
+const IDS: u32 = 0u;
+const LIVE: u32 = 1u;
+const FRESH: u32 = 2u;
+const ITEMS: u32 = 3u;
+const NEXT: u32 = 4u;
+const MATCHES: u32 = 5u;
+// The most partial matches that there was no room for.
+const OVERFLOW: u32 = 6u;
+const WINNERS: u32 = 7u;
+const PENDING: u32 = 8u;
+const BAD: u32 = 10u;
+const USED: u32 = 11u;
+const DONE: u32 = 12u;
+
+const NONE: u32 = 0xffffffffu;
+const DEAD: u32 = 0xfffffffeu;
+const TOMBSTONE: u32 = 1u;
+const NODE: u32 = 2u;
+const CANDIDATE: u32 = 0x80000000u;
+const GROUP: u32 = 256u;
+const CONST_OP: u32 = 0u;
+
+fn thread(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
+    return (group.y * groups.x + group.x) * GROUP + local;
+}
+
+fn count(which: u32) -> u32 {
+    return atomicLoad(&counters[which]);
+}
+
+fn find(id: u32) -> u32 {
+    var at = id;
+    loop {
+        let above = atomicLoad(&parent[at]);
+        if above == at {
+            break;
+        }
+        at = above;
+    }
+    return at;
+}
+
+// Merges two classes.
+fn unite(a: u32, b: u32) {
+    var x = find(a);
+    var y = find(b);
+    while x != y {
+        let high = max(x, y);
+        let low = min(x, y);
+        if atomicCompareExchangeWeak(&parent[high], high, low).exchanged {
+            break;
+        }
+        x = find(x);
+        y = find(y);
+    }
+}
+
+struct Words {
+    head: u32,
+    a: u32,
+    b: u32,
+    c: u32,
+    imm: u32,
+}
+
+fn words_of(id: u32) -> Words {
+    let at = 8u * id;
+    return Words(rows[at], rows[at + 1u], rows[at + 2u], rows[at + 3u], rows[at + 4u]);
+}
+
+fn is_same(x: Words, y: Words) -> bool {
+    return x.head == y.head && x.a == y.a && x.b == y.b && x.c == y.c && x.imm == y.imm;
+}
+
+fn sorted(words: Words) -> Words {
+    if words.a > words.b && (words.head >> 24u) != 0u {
+        return Words(words.head, words.b, words.a, words.c, words.imm);
+    }
+    return words;
+}
+
+fn mixed(hash: u32, word: u32) -> u32 {
+    var h = (hash ^ word) * 0x9e3779b1u;
+    h = (h ^ (h >> 15u)) * 0x85ebca77u;
+    return h ^ (h >> 13u);
+}
+
+fn hash(words: Words) -> u32 {
+    return mixed(mixed(mixed(mixed(mixed(0u, words.head), words.a), words.b), words.c), words.imm);
+}
+
+// The node with these words, or NONE. No node is being inserted meanwhile.
+fn lookup(words: Words) -> u32 {
+    var at = hash(words) & knobs.slot_mask;
+    var slot = atomicLoad(&slots[at]);
+    while slot != 0u {
+        if slot >= NODE && slot < CANDIDATE && is_same(words_of(slot - NODE), words) {
+            return slot - NODE;
+        }
+        at = (at + 1u) & knobs.slot_mask;
+        slot = atomicLoad(&slots[at]);
+    }
+    return NONE;
+}
+
+// The value type that a class has: that of the node that it was first.
+fn type_of(class_id: u32) -> u32 {
+    let head = rows[8u * class_id];
+    let shape = ((head & 0xffu) * TYPES + ((head >> 8u) & 0xffu)) * TYPES + ((head >> 16u) & 0xffu);
+    return tables[AT_SHAPES + 2u * shape + 1u] >> 24u;
+}
+
+// ---- Index: nodes by class, new ones apart.
+
+@compute @workgroup_size(256)
+fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) {
+        return;
+    }
+    atomicAdd(&counters[DONE], 1u);
+    let seen = rows[8u * id + 5u];
+    if seen == DEAD {
+        return;
+    }
+    let root = find(id);
+    let fresh = select(0u, 1u, seen != root);
+    rows[8u * id + 5u] = root;
+    rows[8u * id + 7u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
+    if (rows[8u * id] & 0xffu) == CONST_OP {
+        constants[root] = rows[8u * id + 4u] + 1u;
+    }
+    atomicAdd(&counters[LIVE], 1u);
+    atomicAdd(&counters[FRESH], fresh);
+}
+
+fn start_of(at: u32) -> u32 {
+    return atomicLoad(&starts[at]) + start_sums[at >> 10u] + start_sums[AT_SECOND_SUMS + (at >> 20u)];
+}
+
+@compute @workgroup_size(256)
+fn scatter(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) || rows[8u * id + 5u] == DEAD {
+        return;
+    }
+    let rank = rows[8u * id + 7u];
+    let at = start_of(2u * rows[8u * id + 5u] + (rank >> 31u)) + (rank & 0x7fffffffu);
+    order[at] = id;
+}
+
+// ---- Match: partial matches grow level by level; each loop of a plan is a level.
+
+fn fan_of(at: u32) -> u32 {
+    return fan[at] + fan_sums[at >> 10u] + fan_sums[AT_SECOND_SUMS + (at >> 20u)];
+}
+
+// Which of `many` has the child `place`.
+fn fan_owner(place: u32, many: u32) -> u32 {
+    var low = 0u;
+    var high = many;
+    while high - low > 1u {
+        let middle = (low + high) / 2u;
+        if fan_of(middle) <= place {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+fn has_new(class_id: u32) -> bool {
+    return start_of(2u * class_id + 2u) > start_of(2u * class_id + 1u);
+}
+
+// How many rules are tried at each node.
+@compute @workgroup_size(256)
+fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) {
+        return;
+    }
+    fan[id] = 0u;
+    if id < knobs.first_root || id >= knobs.last_root || rows[8u * id + 5u] == DEAD {
+        return;
+    }
+    let words = words_of(id);
+    var near = rows[8u * id + 7u] >> 31u != 0u || !ONLY_NEAR || has_new(rows[8u * id + 5u]);
+    near = near || (words.a != NONE && has_new(words.a));
+    near = near || (words.b != NONE && has_new(words.b));
+    near = near || (words.c != NONE && has_new(words.c));
+    if near {
+        fan[id] = tables[AT_OPS + 4u * (words.head & 0xffu) + 1u];
+    }
+}
+
+@compute @workgroup_size(256)
+fn expand_roots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let child = thread(group, groups, local);
+    if child >= count(NEXT) {
+        return;
+    }
+    let id = fan_owner(child, count(IDS));
+    let first = tables[AT_OPS + 4u * (rows[8u * id] & 0xffu)];
+    let rule = tables[AT_LISTS + first + child - fan_of(id)];
+    let fits = (rows[8u * id] & tables[AT_RULES + 8u * rule + 4u]) == tables[AT_RULES + 8u * rule + 5u];
+    let to = ITEM * child;
+    let fresh = rows[8u * id + 7u] >> 31u;
+    next_items[to] = select(NONE, rule | (fresh << 31u), fits);
+    next_items[to + 1u] = tables[AT_RULES + 8u * rule];
+    next_items[to + 2u] = 0u;
+    next_items[to + 3u] = id;
+}
+
+// A word of a chosen node: operands as they are swapped, immediate, head.
+fn node_word(base: u32, at: u32, from_matches: bool) -> u32 {
+    let node = at / 5u;
+    let field = at % 5u;
+    var id = 0u;
+    var swaps = 0u;
+    if from_matches {
+        id = matches[base + 3u + node];
+        swaps = matches[base + 2u];
+    } else {
+        id = items[base + 3u + node];
+        swaps = items[base + 2u];
+    }
+    if field == 4u {
+        return rows[8u * id];
+    }
+    if field == 3u {
+        return rows[8u * id + 4u];
+    }
+    let swapped = field < 2u && ((swaps >> node) & 1u) != 0u;
+    return rows[8u * id + 1u + select(field, 1u - field, swapped)];
+}
+
+fn register_word(base: u32, at: u32, rule: u32, from_matches: bool) -> u32 {
+    let class_register = tables[AT_RULES + 8u * rule + 3u];
+    if at < class_register {
+        return node_word(base, at, from_matches);
+    }
+    if at == class_register {
+        if from_matches {
+            return rows[8u * matches[base + 3u] + 5u];
+        }
+        return rows[8u * items[base + 3u] + 5u];
+    }
+    let temp = base + 3u + PLAN_NODES + at - class_register - 1u;
+    if from_matches {
+        return matches[temp];
+    }
+    return items[temp];
+}
+
+// What a source stands for: a constant, the type of a class, or bits of a register.
+fn value_of(source: u32, base: u32, rule: u32, from_matches: bool) -> u32 {
+    let what = source & 3u;
+    if what == 0u {
+        return source >> 2u;
+    }
+    let word = register_word(base, (source >> 2u) & 0x3ffu, rule, from_matches);
+    if what == 1u {
+        return type_of(word);
+    }
+    let whole = ((source >> 18u) & 1u) != 0u;
+    return select((word >> ((source >> 12u) & 31u)) & 0xffu, word, whole);
+}
+
+fn value_type(ty: u32) -> u32 {
+    return min(ty, FIRST_VECTOR);
+}
+
+// Takes the steps of a partial match up to its next loop, and says how many come of it.
+@compute @workgroup_size(256)
+fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let item = thread(group, groups, local);
+    if item >= count(ITEMS) {
+        return;
+    }
+    let base = ITEM * item;
+    fan[item] = 0u;
+    if items[base] == NONE {
+        return;
+    }
+    let rule = items[base] & 0x7fffffffu;
+    let fresh = items[base] >> 31u;
+    var at = items[base + 1u];
+    loop {
+        let step = AT_STEPS + 4u * at;
+        let what = tables[step] & 0xffu;
+        let to = tables[step] >> 8u;
+        let x = tables[step + 1u];
+        let y = tables[step + 2u];
+        let z = tables[step + 3u];
+        switch what {
+            // The left side matches.
+            case 0u: {
+                if fresh != 0u {
+                    let place = atomicAdd(&counters[MATCHES], 1u);
+                    if place < knobs.matches {
+                        for (var i = 0u; i < ITEM; i += 1u) {
+                            matches[ITEM * place + i] = items[base + i];
+                        }
+                    }
+                }
+                return;
+            }
+            // Both orders of operands.
+            case 1u: {
+                items[base + 1u] = at;
+                let first = node_word(base, 5u * to, false);
+                fan[item] = select(2u, 1u, first == node_word(base, 5u * to + 1u, false));
+                return;
+            }
+            // The nodes of a class.
+            case 2u: {
+                items[base + 1u] = at;
+                let class_id = register_word(base, x, rule, false);
+                let only_new = (z & 1u) != 0u && fresh == 0u;
+                fan[item] = start_of(2u * class_id + 2u) - start_of(2u * class_id + select(0u, 1u, only_new));
+                return;
+            }
+            case 3u: {
+                if value_of(x, base, rule, false) != value_of(y, base, rule, false) {
+                    return;
+                }
+            }
+            case 4u: {
+                if value_of(x, base, rule, false) != value_type(value_of(y, base, rule, false)) {
+                    return;
+                }
+            }
+            case 5u: {
+                if ((y >> value_of(x, base, rule, false)) & 1u) == 0u {
+                    return;
+                }
+            }
+            // A known constant.
+            case 6u: {
+                let number = constants[value_of(x, base, rule, false)];
+                if number == 0u {
+                    return;
+                }
+                items[base + 3u + PLAN_NODES + to] = number - 1u;
+            }
+            // The lane that is the same throughout.
+            case 7u: {
+                let number = value_of(x, base, rule, false);
+                if number >= NUMBERS {
+                    return;
+                }
+                let lane = tables[AT_LANES + number * TYPES + value_of(y, base, rule, false)];
+                if lane == NONE {
+                    return;
+                }
+                items[base + 3u + PLAN_NODES + to] = lane;
+            }
+            // That lane is this number, as wide as the type.
+            default: {
+                let wanted = tables[AT_ROWS + z * TYPES + value_of(y, base, rule, false)];
+                if value_of(x, base, rule, false) != wanted {
+                    return;
+                }
+            }
+        }
+        at += 1u;
+    }
+}
+
+@compute @workgroup_size(256)
+fn expand(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let child = thread(group, groups, local);
+    if child >= count(NEXT) {
+        return;
+    }
+    let item = fan_owner(child, count(ITEMS));
+    let choice = child - fan_of(item);
+    let base = ITEM * item;
+    let to = ITEM * child;
+    for (var i = 0u; i < ITEM; i += 1u) {
+        next_items[to + i] = items[base + i];
+    }
+    let rule = items[base] & 0x7fffffffu;
+    let at = items[base + 1u];
+    let step = AT_STEPS + 4u * at;
+    let node = tables[step] >> 8u;
+    next_items[to + 1u] = at + 1u;
+    if (tables[step] & 0xffu) == 1u {
+        next_items[to + 2u] = items[base + 2u] | (choice << node);
+        return;
+    }
+    let class_id = register_word(base, tables[step + 1u], rule, false);
+    let only_new = (tables[step + 3u] & 1u) != 0u && (items[base] >> 31u) == 0u;
+    let id = order[start_of(2u * class_id + select(0u, 1u, only_new)) + choice];
+    let fits = (rows[8u * id] & (tables[step + 3u] | 0xffu)) == tables[step + 2u];
+    let fresh = rows[8u * id + 7u] & 0x80000000u;
+    next_items[to] = select(NONE, items[base] | fresh, fits);
+    next_items[to + 3u + node] = id;
+}
+
+// After a scan: whether there is room, and how large the next dispatches are.
+@compute @workgroup_size(1)
+fn turn() {
+    let wanted = count(NEXT);
+    if wanted > knobs.items {
+        atomicMax(&counters[OVERFLOW], wanted);
+        atomicStore(&counters[NEXT], 0u);
+    }
+    let groups = (count(NEXT) + GROUP - 1u) / GROUP;
+    launches[0] = min(groups, 32768u);
+    launches[1] = (groups + 32767u) / 32768u;
+    launches[2] = 1u;
+}
+
+@compute @workgroup_size(1)
+fn flip() {
+    atomicStore(&counters[ITEMS], count(NEXT));
+}
+
+// ---- Apply: right sides part by part, then unions.
+
+fn imm_of(source: u32, base: u32, rule: u32) -> u32 {
+    return value_of(source, base, rule, true);
+}
+
+@compute @workgroup_size(256)
+fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let found = knobs.first_match + thread(group, groups, local);
+    if found >= knobs.last_match {
+        return;
+    }
+    let place = found - knobs.first_match;
+    let base = ITEM * found;
+    let rule = matches[base] & 0x7fffffffu;
+    candidates[8u * place + 7u] = 0u;
+    if knobs.part >= tables[AT_RULES + 8u * rule + 2u] {
+        return;
+    }
+    let make_at = AT_MAKES + 8u * (tables[AT_RULES + 8u * rule + 1u] + knobs.part);
+    let what = tables[make_at] & 0xffu;
+    let to = PARTS * place + knobs.part;
+    var words = Words(tables[make_at + 1u], NONE, NONE, NONE, tables[make_at + 2u]);
+    switch what {
+        // A class of the left side.
+        case 0u: {
+            parts[to] = value_of(tables[make_at + 1u], base, rule, true);
+            return;
+        }
+        // A constant that is the same number in every lane of a type.
+        case 2u: {
+            let ty = value_of(tables[make_at + 1u], base, rule, true);
+            words.head = CONST_OP | (value_type(ty) << 8u) | (value_type(ty) << 16u);
+            words.imm = tables[AT_ROWS + tables[make_at + 2u] * TYPES + ty];
+        }
+        // A node; its types are fixed, or those of the left side.
+        default: {
+            let arity = (tables[make_at] >> 8u) & 0xffu;
+            var sets = vec3<u32>(0xffffu);
+            if what == 3u {
+                let op = tables[make_at + 1u];
+                let flags = tables[AT_OPS + 4u * op + 2u];
+                var ty = value_of(tables[make_at + 4u], base, rule, true);
+                ty = select(ty, value_type(ty), (flags & 1u) != 0u);
+                var from_ty = ty;
+                if (flags & 2u) != 0u && tables[make_at + 5u] != NONE {
+                    from_ty = value_of(tables[make_at + 5u], base, rule, true);
+                }
+                let shape = AT_SHAPES + 2u * ((op * TYPES + ty) * TYPES + from_ty);
+                let high = tables[shape + 1u];
+                if ((high >> 16u) & 1u) == 0u {
+                    parts[to] = NONE;
+                    return;
+                }
+                sets = vec3<u32>(tables[shape] & 0xffffu, tables[shape] >> 16u, high & 0xffffu);
+                words.head = op | (ty << 8u) | (from_ty << 16u) | ((flags & 4u) << 22u);
+                words.imm = value_of(tables[make_at + 2u], base, rule, true);
+            }
+            var classes = vec3<u32>(NONE);
+            for (var i = 0u; i < arity; i += 1u) {
+                let class_id = parts[PARTS * place + ((tables[make_at + 3u] >> (8u * i)) & 0xffu)];
+                if class_id == NONE || ((sets[i] >> type_of(class_id)) & 1u) == 0u {
+                    parts[to] = NONE;
+                    return;
+                }
+                classes[i] = class_id;
+            }
+            words.a = classes.x;
+            words.b = classes.y;
+            words.c = classes.z;
+        }
+    }
+    words = sorted(words);
+    let id = lookup(words);
+    if id != NONE {
+        let class_id = rows[8u * id + 5u];
+        parts[to] = select(class_id, id, class_id == NONE);
+        return;
+    }
+    let at = 8u * place;
+    candidates[at] = words.head;
+    candidates[at + 1u] = words.a;
+    candidates[at + 2u] = words.b;
+    candidates[at + 3u] = words.c;
+    candidates[at + 4u] = words.imm;
+    candidates[at + 5u] = 0u;
+    candidates[at + 7u] = 1u;
+}
+
+fn candidate_words(place: u32) -> Words {
+    let at = 8u * place;
+    return Words(candidates[at], candidates[at + 1u], candidates[at + 2u], candidates[at + 3u], candidates[at + 4u]);
+}
+
+// Candidates of the same words take one slot, and the lowest of them has it.
+@compute @workgroup_size(256)
+fn claim(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = thread(group, groups, local);
+    if place >= knobs.last_match - knobs.first_match || candidates[8u * place + 7u] == 0u {
+        return;
+    }
+    let words = candidate_words(place);
+    var at = hash(words) & knobs.slot_mask;
+    loop {
+        var slot = atomicLoad(&slots[at]);
+        if slot == 0u {
+            let taken = atomicCompareExchangeWeak(&slots[at], 0u, CANDIDATE | place);
+            if taken.exchanged {
+                atomicAdd(&counters[USED], 1u);
+                break;
+            }
+            continue;
+        }
+        if slot >= CANDIDATE && is_same(candidate_words(slot & ~CANDIDATE), words) {
+            atomicMin(&slots[at], CANDIDATE | place);
+            break;
+        }
+        at = (at + 1u) & knobs.slot_mask;
+    }
+    candidates[8u * place + 6u] = at;
+}
+
+@compute @workgroup_size(256)
+fn settle(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = thread(group, groups, local);
+    if place >= knobs.last_match - knobs.first_match || candidates[8u * place + 7u] == 0u {
+        return;
+    }
+    let slot = candidates[8u * place + 6u];
+    if atomicLoad(&slots[slot]) != (CANDIDATE | place) {
+        return;
+    }
+    let id = count(IDS) + atomicAdd(&counters[WINNERS], 1u);
+    for (var i = 0u; i < 5u; i += 1u) {
+        rows[8u * id + i] = candidates[8u * place + i];
+    }
+    rows[8u * id + 5u] = NONE;
+    rows[8u * id + 6u] = slot;
+    atomicStore(&parent[id], id);
+    candidates[8u * place + 5u] = id + 1u;
+}
+
+@compute @workgroup_size(256)
+fn adopt(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = thread(group, groups, local);
+    if place >= knobs.last_match - knobs.first_match {
+        return;
+    }
+    let found = knobs.first_match + place;
+    let rule = matches[ITEM * found] & 0x7fffffffu;
+    let to = PARTS * place + knobs.part;
+    if candidates[8u * place + 7u] != 0u {
+        let at = candidates[8u * place + 6u];
+        let slot = atomicLoad(&slots[at]);
+        // The winner may have written the node's slot already.
+        var id = slot - NODE;
+        if slot >= CANDIDATE {
+            id = candidates[8u * (slot & ~CANDIDATE) + 5u] - 1u;
+            if slot == (CANDIDATE | place) {
+                atomicStore(&slots[at], id + NODE);
+            }
+        }
+        parts[to] = id;
+    }
+    if knobs.part + 1u == tables[AT_RULES + 8u * rule + 2u] {
+        matches[ITEM * found + 1u] = parts[to];
+    }
+}
+
+@compute @workgroup_size(1)
+fn grow() {
+    atomicStore(&counters[IDS], count(IDS) + count(WINNERS));
+    atomicStore(&counters[WINNERS], 0u);
+}
+
+@compute @workgroup_size(256)
+fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let found = thread(group, groups, local);
+    if found >= count(MATCHES) {
+        return;
+    }
+    let made = matches[ITEM * found + 1u];
+    let class_id = rows[8u * matches[ITEM * found + 3u] + 5u];
+    if made != NONE && type_of(made) == type_of(class_id) {
+        unite(class_id, made);
+    }
+}
+
+// ---- Rebuild: nodes whose operands were merged take new slots; those that are equal then are merged.
+
+@compute @workgroup_size(256)
+fn canon(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) {
+        return;
+    }
+    if rows[8u * id + 5u] == DEAD {
+        return;
+    }
+    let old = words_of(id);
+    var words = old;
+    if words.a != NONE {
+        words.a = find(words.a);
+    }
+    if words.b != NONE {
+        words.b = find(words.b);
+    }
+    if words.c != NONE {
+        words.c = find(words.c);
+    }
+    words = sorted(words);
+    if is_same(words, old) {
+        return;
+    }
+    rows[8u * id + 1u] = words.a;
+    rows[8u * id + 2u] = words.b;
+    rows[8u * id + 3u] = words.c;
+    rows[8u * id + 5u] = NONE;
+    atomicStore(&slots[rows[8u * id + 6u]], TOMBSTONE);
+    pending[atomicAdd(&counters[PENDING], 1u)] = id;
+}
+
+fn put(id: u32) {
+    let words = words_of(id);
+    var at = hash(words) & knobs.slot_mask;
+    loop {
+        let slot = atomicLoad(&slots[at]);
+        if slot == 0u {
+            if atomicCompareExchangeWeak(&slots[at], 0u, id + NODE).exchanged {
+                atomicAdd(&counters[USED], 1u);
+                rows[8u * id + 6u] = at;
+                return;
+            }
+            continue;
+        }
+        if slot >= NODE && is_same(words_of(slot - NODE), words) {
+            rows[8u * id + 5u] = DEAD;
+            unite(id, slot - NODE);
+            return;
+        }
+        at = (at + 1u) & knobs.slot_mask;
+    }
+}
+
+@compute @workgroup_size(256)
+fn insert(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = thread(group, groups, local);
+    if at < count(PENDING) {
+        put(pending[at]);
+    }
+}
+
+// All live nodes into an empty table.
+@compute @workgroup_size(256)
+fn fill(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id < count(IDS) && rows[8u * id + 5u] != DEAD {
+        put(id);
+    }
+}
+
+// ---- What must hold between iterations.
+
+@compute @workgroup_size(256)
+fn check(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) {
+        return;
+    }
+    var bad = atomicLoad(&parent[id]) > id;
+    if rows[8u * id + 5u] != DEAD {
+        let words = words_of(id);
+        bad = bad || (words.a != NONE && find(words.a) != words.a);
+        bad = bad || (words.b != NONE && find(words.b) != words.b);
+        bad = bad || (words.c != NONE && find(words.c) != words.c);
+        bad = bad || atomicLoad(&slots[rows[8u * id + 6u]]) != id + NODE;
+        bad = bad || lookup(words) != id;
+    }
+    if bad {
+        atomicAdd(&counters[BAD], 1u);
+    }
+}
+
+// How many slots are one live node's own.
+@compute @workgroup_size(256)
+fn check_slots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = thread(group, groups, local);
+    if at > knobs.slot_mask {
+        return;
+    }
+    let slot = atomicLoad(&slots[at]);
+    if slot >= NODE && (slot >= CANDIDATE || rows[8u * (slot - NODE) + 5u] == DEAD || rows[8u * (slot - NODE) + 6u] != at) {
+        atomicAdd(&counters[BAD], 1u);
+    }
+}
