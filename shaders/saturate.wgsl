@@ -44,7 +44,7 @@ struct Knobs {
 // Eight words a match: the words of a node that is not in the graph, its id plus 1 once it has one, its slot, whether it is.
 @group(0) @binding(15) var<storage, read_write> candidates: array<u32>;
 @group(0) @binding(16) var<storage, read_write> pending: array<u32>;
-// By class: the place of the number that it is, plus 1.
+// By class: the place of the number that it is, plus 1; the top bit is set if that is news.
 @group(0) @binding(17) var<storage, read_write> constants: array<u32>;
 @group(0) @binding(18) var<storage, read_write> launches: array<u32>;
 
@@ -59,6 +59,7 @@ const MATCHES: u32 = 5u;
 const OVERFLOW: u32 = 6u;
 const WINNERS: u32 = 7u;
 const PENDING: u32 = 8u;
+const UNIONS: u32 = 9u;
 const BAD: u32 = 10u;
 const USED: u32 = 11u;
 const DONE: u32 = 12u;
@@ -70,6 +71,7 @@ const NODE: u32 = 2u;
 const CANDIDATE: u32 = 0x80000000u;
 const GROUP: u32 = 256u;
 const CONST_OP: u32 = 0u;
+const NEWS: u32 = 0x80000000u;
 
 fn thread(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
     return (group.y * groups.x + group.x) * GROUP + local;
@@ -99,6 +101,7 @@ fn unite(a: u32, b: u32) {
         let high = max(x, y);
         let low = min(x, y);
         if atomicCompareExchangeWeak(&parent[high], high, low).exchanged {
+            atomicAdd(&counters[UNIONS], 1u);
             break;
         }
         x = find(x);
@@ -163,6 +166,21 @@ fn type_of(class_id: u32) -> u32 {
 
 // ---- Index: nodes by class, new ones apart.
 
+// What is a constant.
+@compute @workgroup_size(256)
+fn note(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) || (rows[8u * id] & 0xffu) != CONST_OP || rows[8u * id + 5u] == DEAD {
+        return;
+    }
+    let root = find(id);
+    constants[root] = (rows[8u * id + 4u] + 1u) | select(0u, NEWS, rows[8u * id + 5u] != root);
+}
+
+fn is_news(class_id: u32) -> bool {
+    return class_id != NONE && (constants[class_id] & NEWS) != 0u;
+}
+
 @compute @workgroup_size(256)
 fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
@@ -175,12 +193,11 @@ fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
         return;
     }
     let root = find(id);
-    let fresh = select(0u, 1u, seen != root);
+    let words = words_of(id);
+    let news = is_news(root) || is_news(words.a) || is_news(words.b) || is_news(words.c);
+    let fresh = select(0u, 1u, news || seen != root);
     rows[8u * id + 5u] = root;
     rows[8u * id + 7u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
-    if (rows[8u * id] & 0xffu) == CONST_OP {
-        constants[root] = rows[8u * id + 4u] + 1u;
-    }
     atomicAdd(&counters[LIVE], 1u);
     atomicAdd(&counters[FRESH], fresh);
 }
@@ -390,7 +407,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             }
             // A known constant.
             case 6u: {
-                let number = constants[value_of(x, base, rule, false)];
+                let number = constants[value_of(x, base, rule, false)] & ~NEWS;
                 if number == 0u {
                     return;
                 }

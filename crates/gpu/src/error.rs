@@ -43,6 +43,9 @@ pub enum GpuError {
         /// The device's limit.
         limit: u64,
     },
+    /// What must hold of an e-graph on the GPU does not.
+    #[error("the GPU computed something wrong: congruence cannot be restored")]
+    Breach,
     /// The driver stopped before all was done.
     #[error("the GPU did {done} of {of} pieces of work")]
     Incomplete {

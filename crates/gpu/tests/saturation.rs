@@ -6,10 +6,18 @@
 mod common;
 
 use common::open;
+use egraft_egraph::STANDARD_SET;
 use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape};
 use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room};
-use egraft_ir::ClassId;
-use egraft_saturation::{Bounds, Workload, run_own};
+use egraft_ir::{ClassId, Node, Op, Ty};
+use egraft_rules::{RuleSet, Source};
+use egraft_saturation::{Bounds, Workload, plain_subset, run_own};
+use egraft_testkit::generate::egraph::grow;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+/// Iterations by which all workloads here are saturated.
+const MOST: usize = 40;
 
 fn load(workload: &Workload) -> BulkGraph {
     let mut graph = BulkGraph::new(Analysis::None);
@@ -27,10 +35,11 @@ fn on_gpu(
     workload: &Workload,
     room: Room,
     edit: fn(&str) -> String,
+    iterations: usize,
 ) -> Result<(GpuRun, Shape), GpuError> {
     let mut graph = load(workload);
     let sets = [&workload.rules];
-    let limits = BulkLimits { iterations: 40, ..BulkLimits::default() };
+    let limits = BulkLimits { iterations, ..BulkLimits::default() };
     let run = GpuSaturation::edited(gpu, &mut graph, &sets, room, edit)?
         .checked()
         .saturate(&mut graph, limits)?;
@@ -46,12 +55,185 @@ fn the_gpu_ends_where_the_cpu_ends() {
     let Some(gpu) = open() else { return };
     for workload in workloads() {
         let (own, graph, cpu) = run_own(&workload, Bounds::default());
-        let (run, shape) = on_gpu(&gpu, &workload, Room::default(), str::to_owned).unwrap();
+        let (run, shape) = on_gpu(&gpu, &workload, Room::default(), str::to_owned, MOST).unwrap();
         assert_eq!(run.end, Some(BulkEnd::Saturated), "{}", workload.name);
         assert_eq!(run.breaches, 0, "{}", workload.name);
         assert_eq!(run.iterations, own.iterations, "{}", workload.name);
         assert!(run.matches >= 1 && cpu.matches >= 1);
-        assert!(shape == graph.shape(), "{}: {} nodes of {}", workload.name, shape.node_count(), own.nodes);
+        assert!(
+            shape == graph.shape(),
+            "{}: {} nodes of {}",
+            workload.name,
+            shape.node_count(),
+            own.nodes
+        );
         println!("{}: {run:?}", workload.name);
     }
+}
+
+#[test]
+fn random_graphs_end_where_the_cpu_ends() {
+    let Some(gpu) = open() else { return };
+    let plain = plain_subset(&[&STANDARD_SET]);
+    let limits = BulkLimits { iterations: 3, ..BulkLimits::default() };
+    let (mut before, mut nodes) = (0, 0);
+    // Several graphs at once, side by side as one: compiling shaders takes longer than running them.
+    for seeds in (0..200).collect::<Vec<u64>>().chunks(50) {
+        let mut by_cpu = BulkGraph::new(Analysis::None);
+        for seed in seeds {
+            grow(&mut SmallRng::seed_from_u64(*seed), &mut |mut node| {
+                if node.op == Op::Leaf {
+                    node.imm += u128::from(*seed) << 32;
+                }
+                by_cpu.add(node)
+            });
+        }
+        by_cpu.close();
+        before += by_cpu.node_count();
+        let mut by_gpu = by_cpu.clone();
+        let run = GpuSaturation::new(&gpu, &mut by_gpu, &[&plain], Room::default())
+            .unwrap()
+            .checked()
+            .saturate(&mut by_gpu, limits)
+            .unwrap();
+        by_cpu.saturate(&[&plain], limits);
+        assert_eq!(run.breaches, 0);
+        assert!(by_cpu.shape() == by_gpu.shape(), "seeds {seeds:?}: {run:?}");
+        nodes += by_gpu.node_count();
+    }
+    println!("{} rules, {before} nodes became {nodes}", plain.rules.len());
+    assert!(nodes > before + 200);
+}
+
+#[test]
+fn what_does_not_fit_is_done_again_with_more_room() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(40, 1);
+    let (_, graph, _) = run_own(&workload, Bounds::default());
+    let room = Room { nodes: 1, items: 1, matches: 1, batch: 7 };
+    let (run, shape) = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap();
+    assert!(run.overflows > 10, "{run:?}");
+    assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
+    assert!(shape == graph.shape());
+}
+
+/// Whether a planted mistake is seen, in the classes after so many iterations or in a breach.
+fn is_noticed(gpu: &Gpu, workload: &Workload, edit: fn(&str) -> String, iterations: usize) -> bool {
+    let (_, graph, _) = run_own(workload, Bounds { iterations, ..Bounds::default() });
+    // Invocations meet by chance.
+    (0..5).any(|_| match on_gpu(gpu, workload, Room::default(), edit, iterations) {
+        Ok((run, shape)) => run.breaches > 0 || shape != graph.shape(),
+        Err(_) => true,
+    })
+}
+
+/// Classes that are merged with two others at once.
+fn crowded() -> Workload {
+    const RULE: &str = ";;;; For tests.\n;; Untrue.\n(rule either (simplify (band $I32 x y)) x)";
+    let leaf = |imm| Node::with_imm(Op::Leaf, Ty::I32, imm, &[]);
+    let mut nodes = Vec::new();
+    for at in 0..500 {
+        nodes.extend([leaf(2 * at), leaf(2 * at + 1)]);
+        let args = [ClassId(3 * at as u32), ClassId(3 * at as u32 + 1)];
+        nodes.push(Node::new(Op::Band, Ty::I32, &args));
+    }
+    let rules = RuleSet::parse(&[Source::new("either.isle", RULE)]).unwrap();
+    Workload { name: "either".to_owned(), rules, nodes }
+}
+
+/// A hash by which many nodes want the same slots.
+fn crowd(text: &str) -> String {
+    swap(text, "words.c), words.imm);", "words.c), words.imm) & 0x1ffu;")
+}
+
+/// Replaces a text that must be there.
+fn swap(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "the shader has no `{from}`");
+    text.replace(from, to)
+}
+
+#[test]
+fn a_union_that_is_not_atomic_is_noticed() {
+    let Some(gpu) = open() else { return };
+    let workload = crowded();
+    assert!(!is_noticed(&gpu, &workload, str::to_owned, 1));
+    let edit = |text: &str| {
+        swap(
+            text,
+            "if atomicCompareExchangeWeak(&parent[high], high, low).exchanged {\n            atomicAdd(&counters[UNIONS], 1u);\n            break;",
+            "if true {\n            atomicStore(&parent[high], low);\n            atomicAdd(&counters[UNIONS], 1u);\n            break;",
+        )
+    };
+    assert!(is_noticed(&gpu, &workload, edit, 1));
+}
+
+#[test]
+fn an_insertion_that_is_not_atomic_is_noticed() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(30, 5);
+    let (_, graph, _) = run_own(&workload, Bounds::default());
+    let (run, shape) = on_gpu(&gpu, &workload, Room::default(), crowd, MOST).unwrap();
+    assert!(run.breaches == 0 && shape == graph.shape());
+    let edit = |text: &str| {
+        swap(
+            &crowd(text),
+            "let taken = atomicCompareExchangeWeak(&slots[at], 0u, CANDIDATE | place);\n            if taken.exchanged {",
+            "atomicStore(&slots[at], CANDIDATE | place);\n            if true {",
+        )
+    };
+    assert!(is_noticed(&gpu, &workload, edit, MOST));
+}
+
+#[test]
+fn a_missing_tombstone_is_noticed() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(150, 5);
+    let edit = |text: &str| swap(text, "atomicStore(&slots[rows[8u * id + 6u]], TOMBSTONE);", "");
+    assert!(is_noticed(&gpu, &workload, edit, MOST));
+}
+
+#[test]
+fn a_stale_worklist_is_noticed() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(150, 5);
+    // Every eighth changed node is not put into the table anew; changed nodes are not searched again.
+    let edit = |text: &str| {
+        swap(text, "if at < count(PENDING) {", "if at < count(PENDING) && at % 8u != 7u {")
+    };
+    assert!(is_noticed(&gpu, &workload, edit, MOST));
+    let edit = |text: &str| {
+        swap(
+            text,
+            "let fresh = select(0u, 1u, news || seen != root);",
+            "let fresh = select(0u, 1u, news || seen == NONE);",
+        )
+    };
+    assert!(is_noticed(&gpu, &workload, edit, MOST));
+}
+
+#[test]
+fn what_the_shader_cannot_is_refused_by_name() {
+    let Some(gpu) = open() else { return };
+    let mut graph = load(&Workload::forest(2, 1));
+    let before = graph.shape();
+    let error = GpuSaturation::new(&gpu, &mut graph, &[&STANDARD_SET], Room::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("rule `") && error.ends_with("leaves to the CPU"), "{error}");
+    assert!(graph.shape() == before);
+}
+
+#[test]
+fn a_lost_device_leaves_the_graph_as_it_was() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(10, 1);
+    let mut graph = load(&workload);
+    let before = graph.shape();
+    let sets = [&workload.rules];
+    let saturation = GpuSaturation::new(&gpu, &mut graph, &sets, Room::default()).unwrap();
+    gpu.lose();
+    assert!(matches!(
+        saturation.saturate(&mut graph, BulkLimits::default()),
+        Err(GpuError::Failed(_))
+    ));
+    assert!(graph.shape() == before);
 }

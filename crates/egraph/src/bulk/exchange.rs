@@ -1,9 +1,9 @@
 //! Graphs for engines elsewhere, and back.
 
+use super::Analysis;
 use super::numbers::Numbers;
 use super::program::Programs;
 use super::table::{BulkGraph, DEAD, Row, Words};
-use super::Analysis;
 use egraft_rules::RuleSet;
 
 /// A closed graph as words. The id of a node is that of the class it was added as.

@@ -51,6 +51,7 @@ macro_rules! kernels {
 }
 
 kernels! {
+    Note "note" [Counters Rows Parent Constants];
     Classify "classify" [Counters Rows Parent Starts Constants];
     ScanStarts "scan_starts" [Counters Starts StartSums];
     ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];

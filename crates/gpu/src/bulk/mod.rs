@@ -27,6 +27,7 @@ enum Counter {
     Matches = 5,
     Overflow = 6,
     Pending = 8,
+    Unions = 9,
     Bad = 10,
     Used = 11,
     Done = 12,
@@ -384,6 +385,7 @@ impl<'g> GpuSaturation<'g> {
             for buf in [Buf::Starts, Buf::StartSums, Buf::Constants] {
                 encoder.clear_buffer(self.buffer(buf), 0, None);
             }
+            self.go(encoder, Kernel::Note, ids);
             self.go(encoder, Kernel::Classify, ids);
             self.scan(encoder, Kernel::ScanStarts, 2 * ids + 1);
             self.go(encoder, Kernel::Scatter, ids);
@@ -500,6 +502,7 @@ impl<'g> GpuSaturation<'g> {
 
     /// Restores congruence.
     fn rebuild(&mut self) -> Result<(), GpuError> {
+        let mut unions = u32::MAX;
         loop {
             self.reserve(0)?;
             self.knobs((0, 0), (0, 0), 0);
@@ -521,6 +524,12 @@ impl<'g> GpuSaturation<'g> {
                 }
                 return Ok(());
             }
+            // Nodes change only where classes were merged, and each merge leaves one class fewer.
+            let merged = counters[Counter::Unions as usize];
+            if merged == unions || merged as usize > self.ids {
+                return Err(GpuError::Breach);
+            }
+            unions = merged;
         }
     }
 

@@ -59,7 +59,8 @@ impl Tables {
         let names: Vec<&str> =
             sets.iter().flat_map(|set| &set.rules).map(|rule| rule.name.as_str()).collect();
         let nodes = programs.all.iter().map(|rule| rule.class_reg / NODE_REGS).max().unwrap_or(1);
-        let temps = programs.all.iter().map(|rule| rule.regs - rule.class_reg - 1).max().unwrap_or(0);
+        let temps =
+            programs.all.iter().map(|rule| rule.regs - rule.class_reg - 1).max().unwrap_or(0);
         let loops = |rule: &Program<'_>| {
             let is_loop = |inst: &&Inst| matches!(inst, Inst::Swap { .. } | Inst::Nodes { .. });
             rule.insts.iter().filter(is_loop).count()
