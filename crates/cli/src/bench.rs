@@ -27,6 +27,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode> {
         Some(BenchCommand::Compare(args)) => crate::compare::compare(args),
         Some(BenchCommand::Report(args)) => crate::report::report(args),
         Some(BenchCommand::Calibrate(args)) => crate::calibrate::calibrate(args),
+        Some(BenchCommand::Saturation(args)) => crate::saturation::saturation(args),
         None => run(&args.measure),
     }
 }

@@ -23,6 +23,7 @@ mod output;
 mod report;
 mod rules;
 mod run;
+mod saturation;
 mod validate;
 mod verify;
 mod wasi;

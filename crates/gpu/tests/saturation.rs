@@ -11,24 +11,13 @@ use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape};
 use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{RuleSet, Source};
-use egraft_saturation::{Bounds, Workload, plain_subset, run_own};
+use egraft_saturation::{Bounds, Workload, load, plain_subset, run_own};
 use egraft_testkit::generate::egraph::grow;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 /// Iterations by which all workloads here are saturated.
 const MOST: usize = 40;
-
-fn load(workload: &Workload) -> BulkGraph {
-    let mut graph = BulkGraph::new(Analysis::None);
-    let mut classes: Vec<ClassId> = Vec::new();
-    for node in &workload.nodes {
-        let mut node = *node;
-        node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
-        classes.push(graph.add(node));
-    }
-    graph
-}
 
 fn on_gpu(
     gpu: &Gpu,
@@ -110,11 +99,26 @@ fn what_does_not_fit_is_done_again_with_more_room() {
     let Some(gpu) = open() else { return };
     let workload = Workload::forest(40, 1);
     let (_, graph, _) = run_own(&workload, Bounds::default());
-    let room = Room { nodes: 1, items: 1, matches: 1, batch: 7 };
+    let room = Room { nodes: 1, items: 1, matches: 1, batch: 7, ..Room::default() };
     let (run, shape) = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap();
     assert!(run.overflows > 10, "{run:?}");
     assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
     assert!(shape == graph.shape());
+}
+
+#[test]
+fn searches_that_fit_no_buffer_are_split() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(40, 1);
+    let (_, graph, _) = run_own(&workload, Bounds::default());
+    let room = Room { items: 1, items_at_most: 2000, ..Room::default() };
+    let (run, shape) = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap();
+    assert!(run.splits > 3, "{run:?}");
+    assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
+    assert!(shape == graph.shape());
+    let room = Room { items: 1, items_at_most: 10, ..Room::default() };
+    let error = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap_err();
+    assert!(matches!(error, GpuError::TooLarge { .. }), "{error}");
 }
 
 /// Whether a planted mistake is seen, in the classes after so many iterations or in a breach.

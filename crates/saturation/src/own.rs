@@ -5,8 +5,8 @@ use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, BulkRun};
 use egraft_ir::ClassId;
 use std::time::Instant;
 
-/// Runs a workload; gives the graph and what took how long besides.
-pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, BulkRun) {
+/// The terms of a workload as a graph of which nothing is known.
+pub fn load(workload: &Workload) -> BulkGraph {
     let mut graph = BulkGraph::new(Analysis::None);
     let mut classes: Vec<ClassId> = Vec::with_capacity(workload.nodes.len());
     for node in &workload.nodes {
@@ -14,6 +14,12 @@ pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, Bulk
         node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
         classes.push(graph.add(node));
     }
+    graph
+}
+
+/// Runs a workload; gives the graph and what took how long besides.
+pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, BulkRun) {
+    let mut graph = load(workload);
     let limits = BulkLimits {
         nodes: bounds.nodes,
         iterations: bounds.iterations,

@@ -1,6 +1,7 @@
 //! Terms and rules.
 
 use crate::is_plain;
+use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{RuleId, RuleSet, Source};
 use rand::rngs::SmallRng;
@@ -96,6 +97,51 @@ impl Workload {
         }
         let name = format!("{sums} sums of {leaves}");
         Workload { name, rules: parse(SUMS), nodes: terms.0 }
+    }
+
+    /// All terms of at most `ops` operations over three values, as rule inference enumerates them, with the plain rules of
+    /// some sets.
+    pub fn terms(ops: usize, sets: &[&RuleSet]) -> Workload {
+        let mut terms = Builder(Vec::new());
+        let leaves: Vec<ClassId> = (0..3).map(|leaf| terms.add(Op::Leaf, leaf, &[])).collect();
+        let mut by_size: Vec<Vec<ClassId>> = vec![leaves];
+        for size in 1..=ops {
+            let mut made = Vec::new();
+            for op in [Op::Bnot, Op::Ineg] {
+                let args = by_size[size - 1].clone();
+                made.extend(args.iter().map(|arg| terms.add(op, 0, &[*arg])));
+            }
+            for op in [Op::Iadd, Op::Isub, Op::Band, Op::Bor, Op::Bxor] {
+                for left in 0..size {
+                    for x in &by_size[left].clone() {
+                        for y in &by_size[size - 1 - left].clone() {
+                            if !op.is_commutative() || x <= y {
+                                made.push(terms.add(op, 0, &[*x, *y]));
+                            }
+                        }
+                    }
+                }
+            }
+            by_size.push(made);
+        }
+        Workload { name: format!("terms of {ops}"), rules: plain_subset(sets), nodes: terms.0 }
+    }
+
+    /// The terms of e-graphs side by side, which share nothing but constants, with the plain rules of some sets.
+    pub fn graphs(name: &str, graphs: &[EGraph], sets: &[&RuleSet]) -> Workload {
+        let mut nodes: Vec<Node> = Vec::new();
+        for (at, graph) in graphs.iter().enumerate() {
+            let first = nodes.len() as u32;
+            for id in 0..graph.ids() as u32 {
+                let mut node = *graph.added_node(ClassId(id));
+                node.args_mut().iter_mut().for_each(|arg| arg.0 += first);
+                if node.op == Op::Leaf || node.op == Op::Opaque {
+                    node.imm += (at as u128) << 64;
+                }
+                nodes.push(node);
+            }
+        }
+        Workload { name: name.to_owned(), rules: plain_subset(sets), nodes }
     }
 
     /// `trees` random trees of 4 to 7 of 1,000 values under and, or, xor and complement, with the rules of Boolean

@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::numbers::LocalNumbers;
 use super::program::{Make, Program, Programs};
-use super::search::{BATCH, Given, Matches, part, search};
+use super::search::{BATCH, Given, Matches, fixed, part, search};
 use super::table::{BulkGraph, Words};
 use egraft_rules::RuleSet;
 use rayon::prelude::*;
@@ -142,8 +142,23 @@ impl BulkGraph {
         let (mut classes, mut types) = (Vec::new(), Vec::new());
         let mut wanted: Vec<Words> = Vec::with_capacity(count);
         let mut misfits = vec![false; count];
-        for make in &program.makes {
-            wanted.clear();
+        for (part_at, make) in program.makes.iter().enumerate() {
+            match *make {
+                Make::Class(var) => {
+                    let var = 2 + var as usize;
+                    classes.extend(batch.chunks_exact(width).map(|found| found[var]));
+                    let ty = |class: &u32| self.ty[*class as usize];
+                    types.extend(classes[part_at * count..].iter().map(ty));
+                    continue;
+                }
+                Make::Fixed { head, imm, args, arity, result } => {
+                    fixed(head, imm, &args[..arity as usize], &classes, count, &mut wanted);
+                    types.resize((part_at + 1) * count, result);
+                    self.insert_all(&mut wanted, &mut classes);
+                    continue;
+                }
+                _ => wanted.clear(),
+            }
             for (at, (found, misfit)) in batch.chunks_exact(width).zip(&mut misfits).enumerate() {
                 let vars = &found[2..];
                 if let Make::Splat { ty, value } = make {
@@ -164,13 +179,7 @@ impl BulkGraph {
                 wanted.push(words);
                 types.push(ty);
             }
-            match make {
-                Make::Class(var) => {
-                    let var = 2 + *var as usize;
-                    classes.extend(batch.chunks_exact(width).map(|found| found[var]));
-                }
-                _ => self.insert_all(&mut wanted, &mut classes),
-            }
+            self.insert_all(&mut wanted, &mut classes);
         }
         let last = (program.makes.len() - 1) * count;
         for (at, (found, misfit)) in batch.chunks_exact(width).zip(misfits).enumerate() {

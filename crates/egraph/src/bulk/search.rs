@@ -256,31 +256,41 @@ impl Search<'_> {
         self.types.clear();
         let mut misfits = vec![false; count];
         for (at, make) in program.makes.iter().enumerate() {
-            self.wanted.clear();
-            for (found, misfit) in pending.chunks_exact(width).zip(&mut misfits) {
-                let place = |part: u8| (part as usize) * count + self.wanted.len();
-                let given =
-                    Given { vars: &found[1..], graph: self.graph, numbers: &self.out.numbers };
-                let part =
-                    part(make, &given, |part| (self.classes[place(part)], self.types[place(part)]));
-                let (words, ty) = match part {
-                    Some(part) => part,
-                    None => {
-                        *misfit = true;
-                        (NOWHERE, 0)
-                    }
-                };
-                self.wanted.push(words.sorted());
-                self.types.push(ty);
-            }
-            match make {
+            let vars = pending.chunks_exact(width).map(|found| &found[1..]);
+            match *make {
                 Make::Class(var) => {
-                    let var = 1 + *var as usize;
-                    self.classes.extend(pending.chunks_exact(width).map(|found| found[var]));
+                    self.classes.extend(vars.clone().map(|vars| vars[var as usize]));
+                    let ty = |class: &u32| self.graph.ty[*class as usize];
+                    self.types.extend(self.classes[at * count..].iter().map(ty));
                 }
-                _ => self.graph.lookup(&self.wanted, &mut self.classes),
+                Make::Fixed { head, imm, args, arity, result } => {
+                    fixed(
+                        head,
+                        imm,
+                        &args[..arity as usize],
+                        &self.classes,
+                        count,
+                        &mut self.wanted,
+                    );
+                    self.graph.lookup(&self.wanted, &mut self.classes);
+                    self.types.resize((at + 1) * count, result);
+                }
+                _ => {
+                    self.wanted.clear();
+                    for (vars, misfit) in vars.zip(&mut misfits) {
+                        let place = |part: u8| (part as usize) * count + self.wanted.len();
+                        let given = Given { vars, graph: self.graph, numbers: &self.out.numbers };
+                        let operand = |part| (self.classes[place(part)], self.types[place(part)]);
+                        let (words, ty) = part(make, &given, operand).unwrap_or_else(|| {
+                            *misfit = true;
+                            (NOWHERE, 0)
+                        });
+                        self.wanted.push(words.sorted());
+                        self.types.push(ty);
+                    }
+                    self.graph.lookup(&self.wanted, &mut self.classes);
+                }
             }
-            debug_assert_eq!(self.classes.len(), (at + 1) * count);
         }
         let made = &self.classes[(program.makes.len() - 1) * count..];
         for ((found, misfit), made) in pending.chunks_exact(width).zip(misfits).zip(made) {
@@ -292,6 +302,30 @@ impl Search<'_> {
         pending.clear();
         self.pending[rule as usize] = pending;
     }
+}
+
+/// The words of a part of fixed types for each of `count` matches; `classes` has the parts before it, part by part.
+pub(super) fn fixed(
+    head: u32,
+    imm: u32,
+    args: &[u8],
+    classes: &[u32],
+    count: usize,
+    wanted: &mut Vec<Words>,
+) {
+    wanted.clear();
+    wanted.resize(count, Words { head, args: [NONE; 3], imm });
+    for (at, part) in args.iter().enumerate() {
+        let classes = &classes[*part as usize * count..][..count];
+        for (words, class) in wanted.iter_mut().zip(classes) {
+            words.args[at] = *class;
+            // An operand that is not there: the node is not either.
+            if *class == NONE {
+                words.imm = NONE;
+            }
+        }
+    }
+    wanted.iter_mut().for_each(|words| *words = words.sorted());
 }
 
 /// Words that no node has.

@@ -42,6 +42,8 @@ pub struct Room {
     pub nodes: usize,
     /// Partial matches.
     pub items: usize,
+    /// Partial matches for which room is made at most; searches that need more are split, root by root in the end.
+    pub items_at_most: usize,
     /// Matches.
     pub matches: usize,
     /// Matches that are applied at once.
@@ -50,7 +52,13 @@ pub struct Room {
 
 impl Default for Room {
     fn default() -> Room {
-        Room { nodes: 1 << 16, items: 1 << 18, matches: 1 << 16, batch: 1 << 16 }
+        Room {
+            nodes: 1 << 16,
+            items: 1 << 18,
+            items_at_most: MOST,
+            matches: 1 << 16,
+            batch: 1 << 16,
+        }
     }
 }
 
@@ -157,7 +165,7 @@ impl<'g> GpuSaturation<'g> {
     }
 
     fn words(&self, buf: Buf) -> usize {
-        let Room { nodes, items, matches, batch } = self.room;
+        let Room { nodes, items, matches, batch, .. } = self.room;
         let item = self.tables.item;
         match buf {
             Buf::Knobs => 8,
@@ -425,11 +433,13 @@ impl<'g> GpuSaturation<'g> {
                 found = matches;
                 continue;
             }
-            self.run.overflows += 1;
             self.set(Counter::Matches, found as u32);
             if wanted > 0 {
-                let most = (words_limit(self.gpu) / self.tables.item).min(MOST);
+                let most = (words_limit(self.gpu) / self.tables.item)
+                    .min(MOST)
+                    .min(self.room.items_at_most);
                 if wanted <= most {
+                    self.run.overflows += 1;
                     self.room.items = (wanted + wanted / 2).min(most);
                     self.resize(&[Buf::Items, Buf::NextItems, Buf::Fan], false)?;
                 } else if roots.1 - roots.0 > 1 {
@@ -444,6 +454,7 @@ impl<'g> GpuSaturation<'g> {
                     return Err(GpuError::TooLarge { what: "matches at one node", bytes, limit });
                 }
             } else {
+                self.run.overflows += 1;
                 self.room.matches = matches + matches / 2;
                 self.resize(&[Buf::Matches], true)?;
             }

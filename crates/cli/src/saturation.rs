@@ -1,0 +1,313 @@
+//! `egraft bench saturation`: engines of equality saturation on the same terms and rules.
+
+use crate::args::{SaturationArgs, SaturationEngine, SaturationWorkload};
+use crate::input;
+use crate::output::{self, EXIT_DIFFERENT, Table, line, write_file};
+use anyhow::{Context, Result, bail};
+use egraft_egraph::STANDARD_SET;
+use egraft_egraph::bulk::{BulkEnd, BulkLimits};
+use egraft_gpu::{Gpu, GpuSaturation, Room};
+use egraft_kernels::Kernel;
+use egraft_saturation::{
+    Bounds, End, Outcome, Point, Workload, load, plot, run_egg, run_egglog, run_own,
+};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Leaves of each sum, and the nodes that it ends with.
+const SUM: (usize, usize) = (9, 9_339);
+/// Nodes that a random tree ends with, about.
+const TREE: usize = 75;
+/// Operations in enumerated terms: from the first to the last.
+const TERMS: std::ops::RangeInclusive<usize> = 2..=3;
+
+/// One engine on one workload.
+#[derive(Debug, Serialize)]
+struct Measured {
+    workload: &'static str,
+    name: String,
+    engine: &'static str,
+    rules: usize,
+    terms: usize,
+    /// The middle one of the rounds.
+    outcome: Outcome,
+    /// Times of all rounds in seconds.
+    seconds: Vec<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    adapter: Option<&'a str>,
+    threads: usize,
+    measured: &'a [Measured],
+}
+
+const fn engine_name(engine: SaturationEngine) -> &'static str {
+    match engine {
+        SaturationEngine::Own => "own",
+        SaturationEngine::Own2 => "own, 2 threads",
+        SaturationEngine::Egg => "egg 0.11",
+        SaturationEngine::Egglog => "egglog 3",
+        SaturationEngine::Gpu => "gpu",
+    }
+}
+
+const fn workload_name(workload: SaturationWorkload) -> &'static str {
+    match workload {
+        SaturationWorkload::Sums => "sums",
+        SaturationWorkload::Forest => "forest",
+        SaturationWorkload::Terms => "terms",
+        SaturationWorkload::Kernels => "kernels",
+    }
+}
+
+pub(crate) fn saturation(args: &SaturationArgs) -> Result<ExitCode> {
+    for path in [&args.json, &args.plot].into_iter().flatten() {
+        output::check_writable(path)?;
+    }
+    let gpu = match args.engines.contains(&SaturationEngine::Gpu) {
+        true => open(args.adapter.as_deref())?,
+        false => None,
+    };
+    let engines: Vec<SaturationEngine> = args
+        .engines
+        .iter()
+        .copied()
+        .filter(|engine| *engine != SaturationEngine::Gpu || gpu.is_some())
+        .collect();
+    if engines.is_empty() {
+        bail!("no engine is left to measure");
+    }
+    let mut measured: Vec<Measured> = Vec::new();
+    let mut slow = HashSet::new();
+    let mut differ = false;
+    for kind in &args.workloads {
+        for workload in workloads(*kind, args)? {
+            let first = measured.len();
+            measure(args, *kind, &workload, &engines, gpu.as_ref(), &mut slow, &mut measured)?;
+            let classes: HashSet<usize> = measured[first..]
+                .iter()
+                .filter(|one| one.outcome.end == End::Saturated)
+                .map(|one| one.outcome.classes)
+                .collect();
+            if classes.len() > 1 {
+                output::warn(format_args!("{}: engines end at other classes", workload.name));
+                differ = true;
+            }
+        }
+    }
+    print(&measured)?;
+    let adapter = gpu.as_ref().map(Gpu::name);
+    if let Some(adapter) = adapter {
+        line(format_args!("gpu: {adapter}"))?;
+    }
+    if let Some(path) = &args.json {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let schema = "egraft-saturation/1";
+        let result = Written { schema, adapter, threads, measured: &measured };
+        write_file(path, &serde_json::to_vec_pretty(&result)?)?;
+    }
+    if let Some(path) = &args.plot {
+        draw(path, &measured)?;
+    }
+    Ok(if differ { ExitCode::from(EXIT_DIFFERENT) } else { ExitCode::SUCCESS })
+}
+
+/// The GPU; without one a warning.
+fn open(name: Option<&str>) -> Result<Option<Gpu>> {
+    match Gpu::open(name) {
+        Ok(gpu) => Ok(Some(gpu)),
+        Err(error) if name.is_some() => Err(error.into()),
+        Err(error) => {
+            output::warn(format_args!("the GPU is left out: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+fn workloads(kind: SaturationWorkload, args: &SaturationArgs) -> Result<Vec<Workload>> {
+    let standard: &[&egraft_rules::RuleSet] = &[&STANDARD_SET];
+    Ok(match kind {
+        SaturationWorkload::Sums => {
+            let sums = |size: &usize| Workload::sums((size / SUM.1).max(1), SUM.0);
+            args.sizes.iter().map(sums).collect()
+        }
+        SaturationWorkload::Forest => {
+            let forest = |size: &usize| Workload::forest((size / TREE).max(1), 1);
+            args.sizes.iter().map(forest).collect()
+        }
+        SaturationWorkload::Terms => TERMS.map(|ops| Workload::terms(ops, standard)).collect(),
+        SaturationWorkload::Kernels => {
+            let kernels = crate::bench::kernels(&args.kernels, None)?;
+            let bar = output::progress(kernels.len() as u64, "reading");
+            let mut graphs = Vec::new();
+            for kernel in &kernels {
+                graphs.extend(functions(kernel, args)?);
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+            let name = format!("{} functions of {} kernels", graphs.len(), kernels.len());
+            vec![Workload::graphs(&name, &graphs, standard)]
+        }
+    })
+}
+
+/// The e-graphs of a kernel's functions.
+fn functions(kernel: &Kernel, args: &SaturationArgs) -> Result<Vec<egraft_egraph::EGraph>> {
+    let config = input::config(None, &args.code)?;
+    let options = input::options(&args.code)?;
+    let wasm = input::read_module(&kernel.wasm)?;
+    let captured = egraft::capture(&config, &wasm).with_context(|| kernel.name.clone())?;
+    Ok(captured.functions.iter().map(|one| egraft::egraph(&one.func, &options).0).collect())
+}
+
+fn measure(
+    args: &SaturationArgs,
+    kind: SaturationWorkload,
+    workload: &Workload,
+    engines: &[SaturationEngine],
+    gpu: Option<&Gpu>,
+    slow: &mut HashSet<(&'static str, &'static str)>,
+    measured: &mut Vec<Measured>,
+) -> Result<()> {
+    let kind = workload_name(kind);
+    let bounds = Bounds { time: Duration::from_secs(args.time), ..Bounds::default() };
+    let tried: Vec<SaturationEngine> = engines
+        .iter()
+        .copied()
+        .filter(|engine| !slow.contains(&(kind, engine_name(*engine))))
+        .collect();
+    let bar = output::progress(u64::from(args.rounds) * tried.len() as u64, "saturating");
+    let mut runs: Vec<Vec<Outcome>> = vec![Vec::new(); tried.len()];
+    for _ in 0..args.rounds {
+        for (engine, runs) in tried.iter().zip(&mut runs) {
+            bar.set_message(format!("{}, {}", workload.name, engine_name(*engine)));
+            // What takes too long is not asked again.
+            if runs.last().is_none_or(|run| run.end != End::Time) {
+                runs.push(run(*engine, workload, bounds, gpu)?);
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    for (engine, mut runs) in tried.iter().zip(runs) {
+        let engine = engine_name(*engine);
+        let seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
+        runs.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));
+        let outcome = runs[runs.len() / 2];
+        if outcome.end == End::Time || outcome.seconds > args.time as f64 / 2.0 {
+            slow.insert((kind, engine));
+        }
+        measured.push(Measured {
+            workload: kind,
+            name: workload.name.clone(),
+            engine,
+            rules: workload.rules.rules.len(),
+            terms: workload.nodes.len(),
+            outcome,
+            seconds,
+        });
+    }
+    Ok(())
+}
+
+fn run(
+    engine: SaturationEngine,
+    workload: &Workload,
+    bounds: Bounds,
+    gpu: Option<&Gpu>,
+) -> Result<Outcome> {
+    Ok(match engine {
+        SaturationEngine::Own => run_own(workload, bounds).0,
+        SaturationEngine::Own2 => run_own(workload, Bounds { threads: 2, ..bounds }).0,
+        SaturationEngine::Egg => run_egg(workload, bounds)?.0,
+        SaturationEngine::Egglog => run_egglog(workload, bounds)?,
+        SaturationEngine::Gpu => on_gpu(workload, bounds, gpu.context("there is no GPU")?)?,
+    })
+}
+
+/// Shaders are made before the time begins; copies to the device and back are in it.
+fn on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
+    let mut graph = load(workload);
+    let saturation = GpuSaturation::new(gpu, &mut graph, &[&workload.rules], Room::default())?;
+    let limits = BulkLimits {
+        nodes: bounds.nodes,
+        iterations: bounds.iterations,
+        time: bounds.time,
+        threads: 1,
+    };
+    let start = Instant::now();
+    let run = saturation.saturate(&mut graph, limits)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let end = match run.end {
+        Some(BulkEnd::Saturated) => End::Saturated,
+        Some(BulkEnd::Time) => End::Time,
+        _ => End::Limit,
+    };
+    let (nodes, classes) = (graph.node_count(), graph.class_count());
+    Ok(Outcome { end, nodes, classes, iterations: run.iterations, seconds })
+}
+
+fn print(measured: &[Measured]) -> Result<()> {
+    let headings = [
+        "workload",
+        "engine",
+        ">nodes",
+        ">classes",
+        ">iterations",
+        ">seconds",
+        ">nodes/s",
+        ">speed",
+    ];
+    let mut table = Table::new(&headings);
+    for one in measured {
+        let Outcome { end, nodes, classes, iterations, seconds } = one.outcome;
+        let same = |other: &&Measured| other.name == one.name && other.workload == one.workload;
+        let first = measured.iter().find(same).map_or(&one.outcome, |first| &first.outcome);
+        let speed = match (first.end, end) {
+            (End::Saturated, End::Saturated) => format!("{:.3}", first.seconds / seconds),
+            (_, End::Saturated) => "-".to_owned(),
+            (_, End::Time) => "no end".to_owned(),
+            (_, End::Limit) => "limit".to_owned(),
+        };
+        table.row(vec![
+            format!("{}: {}", one.workload, one.name),
+            one.engine.to_owned(),
+            nodes.to_string(),
+            classes.to_string(),
+            iterations.to_string(),
+            format!("{seconds:.3}"),
+            format!("{:.0}", nodes as f64 / seconds),
+            speed,
+        ]);
+    }
+    line(table)
+}
+
+fn draw(path: &std::path::Path, measured: &[Measured]) -> Result<()> {
+    let ended = measured.iter().filter(|one| one.outcome.end == End::Saturated);
+    let point = |one: &Measured| {
+        // One measure for all engines: what the first of them counts.
+        let first = measured
+            .iter()
+            .find(|first| first.name == one.name && first.workload == one.workload)
+            .map_or(one.outcome.nodes, |first| first.outcome.nodes);
+        Point {
+            workload: one.workload.to_owned(),
+            engine: one.engine.to_owned(),
+            nodes: first,
+            seconds: one.outcome.seconds,
+        }
+    };
+    let points: Vec<Point> = ended.map(point).collect();
+    match plot(&points).map_err(anyhow::Error::msg)? {
+        Some(svg) => write_file(path, svg.as_bytes()),
+        None => {
+            output::warn("nothing to draw: no engine reached a fixpoint");
+            Ok(())
+        }
+    }
+}
