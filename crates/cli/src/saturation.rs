@@ -1,9 +1,10 @@
 //! `egraft bench saturation`: engines of equality saturation on the same terms and rules.
 
-use crate::args::{SaturationArgs, SaturationEngine, SaturationWorkload};
+use crate::args::CodeArgs;
 use crate::input;
 use crate::output::{self, EXIT_DIFFERENT, Table, line, write_file};
 use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use egraft_egraph::STANDARD_SET;
 use egraft_egraph::bulk::{BulkEnd, BulkLimits};
 use egraft_gpu::{Gpu, GpuSaturation, Room};
@@ -13,8 +14,67 @@ use egraft_saturation::{
 };
 use serde::Serialize;
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  egraft bench saturation
+  egraft bench saturation --sizes 10000,100000,1000000 --engines own,egg,gpu --plot speed.svg
+  egraft bench saturation --workloads kernels --kernels bench/kernels --json saturation.json")]
+pub(crate) struct SaturationArgs {
+    /// What is rewritten. sums: sums of nine values under associativity; forest: random trees under
+    /// Boolean algebra; terms: all small terms, as rule inference enumerates them; kernels: all
+    /// functions of all kernels of a folder in one graph
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "sums,forest,terms")]
+    pub(crate) workloads: Vec<SaturationWorkload>,
+    /// Nodes that sums and forests are to have in the end, about
+    #[arg(long, value_delimiter = ',', value_name = "NODES", default_value = "10000,100000")]
+    pub(crate) sizes: Vec<usize>,
+    /// The engines; the first is the one to compare with
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "own,own2,egg,egglog,gpu")]
+    pub(crate) engines: Vec<SaturationEngine>,
+    /// Runs of each engine, one after the other in turn; the middle one counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Seconds after which an engine begins no further iteration; larger workloads of the kind are
+    /// not tried on it
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub(crate) time: u64,
+    /// Folder with kernel descriptors, for kernels
+    #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
+    pub(crate) kernels: PathBuf,
+    /// The GPU: part of an adapter's name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) adapter: Option<String>,
+    /// Write all runs to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Draw nodes per second over nodes into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaturationWorkload {
+    Sums,
+    Forest,
+    Terms,
+    Kernels,
+}
+
+/// own: Egraft on one thread; own2: on two; gpu: Egraft's on the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaturationEngine {
+    Own,
+    Own2,
+    Egg,
+    Egglog,
+    Gpu,
+}
 
 /// Leaves of each sum, and the nodes that it ends with.
 const SUM: (usize, usize) = (9, 9_339);

@@ -32,7 +32,7 @@ const COLOURS: [RGBColor; 6] = [
 /// # Errors
 /// What the drawing library says.
 pub fn plot(points: &[Point]) -> Result<Option<String>, String> {
-    let mut panels: BTreeMap<&str, BTreeMap<&str, Vec<(f64, f64)>>> = BTreeMap::new();
+    let mut panels: Panels<'_> = BTreeMap::new();
     for point in points.iter().filter(|point| point.seconds > 0.0 && point.nodes > 0) {
         let place = (point.nodes as f64, point.nodes as f64 / point.seconds);
         let lines = panels.entry(&point.workload).or_default();

@@ -99,7 +99,7 @@ impl Search<'_> {
             let has = |x: u64, y: u64| x & a == a && y & b == b && ops[2] & c == c;
             if !is_near
                 || !program.root.fits(words.head)
-                || !has(ops[0], ops[1]) && !(program.swaps_root && has(ops[1], ops[0]))
+                || !(has(ops[0], ops[1]) || program.swaps_root && has(ops[1], ops[0]))
             {
                 continue;
             }
