@@ -201,7 +201,7 @@ pub struct Program<'r> {
     pub depth: u8,
     /// Whether the left side has another node in the root's class.
     pub more_at_root: bool,
-    /// The ops that each operand class of the root must have, as [`op_bit`]s, and in the other order.
+    /// The ops that each operand class of the root must have, a bit each; ops may share one.
     pub operands: [u64; 3],
     /// Whether the root's operands are tried in both orders.
     pub swaps_root: bool,
