@@ -126,9 +126,14 @@ impl Gpu {
         }))
     }
 
-    fn check(&self, what: &'static str, words: usize) -> Result<(), GpuError> {
+    /// The most bytes that one buffer may have.
+    pub(crate) fn buffer_limit(&self) -> u64 {
         let limits = self.device.limits();
-        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    pub(crate) fn check(&self, what: &'static str, words: usize) -> Result<(), GpuError> {
+        let limit = self.buffer_limit();
         let bytes = 4 * words as u64;
         if bytes > limit { Err(GpuError::TooLarge { what, bytes, limit }) } else { Ok(()) }
     }

@@ -93,12 +93,13 @@ pub struct GpuSaturation<'g> {
     run: GpuRun,
     /// Ids given out.
     ids: usize,
+    /// Slots in use at most, tombstones included.
+    used: usize,
     checks: bool,
 }
 
 fn words_limit(gpu: &Gpu) -> usize {
-    let limits = gpu.device.limits();
-    (limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 4) as usize
+    (gpu.buffer_limit() / 4) as usize
 }
 
 impl<'g> GpuSaturation<'g> {
@@ -129,8 +130,8 @@ impl<'g> GpuSaturation<'g> {
         let tables = Tables::new(graph, sets)?;
         let kernels = Kernels::new(gpu, &tables.header, edit)?;
         let run = GpuRun::default();
-        let (buffers, ids) = (Vec::new(), 0);
-        Ok(GpuSaturation { gpu, tables, kernels, buffers, room, slots: 0, run, ids, checks: false })
+        let (buffers, slots, ids, used, checks) = (Vec::new(), 0, 0, 0, false);
+        Ok(GpuSaturation { gpu, tables, kernels, buffers, room, slots, run, ids, used, checks })
     }
 
     /// Looks for breaches of invariants after each iteration.
@@ -187,14 +188,7 @@ impl<'g> GpuSaturation<'g> {
 
     fn create(&self, buf: Buf) -> Result<Buffer, GpuError> {
         let words = self.words(buf).max(4);
-        let limit = words_limit(self.gpu);
-        if words > limit {
-            return Err(GpuError::TooLarge {
-                what: "an e-graph's arrays",
-                bytes: 4 * words as u64,
-                limit: 4 * limit as u64,
-            });
-        }
+        self.gpu.check("an e-graph's arrays", words)?;
         let usage = match buf {
             Buf::Knobs => BufferUsages::UNIFORM,
             Buf::Launches => BufferUsages::STORAGE | BufferUsages::INDIRECT,
@@ -281,6 +275,7 @@ impl<'g> GpuSaturation<'g> {
         let words = self.gpu.read(self.buffer(Buf::Counters), COUNTERS)?;
         let mut counters = [0; COUNTERS];
         counters.copy_from_slice(&words);
+        self.used = counters[Counter::Used as usize] as usize;
         Ok(counters)
     }
 
@@ -328,6 +323,7 @@ impl<'g> GpuSaturation<'g> {
             encoder.clear_buffer(self.buffer(Buf::Slots), 0, None);
             self.go(encoder, Kernel::Fill, self.ids);
         });
+        self.used = self.ids;
         Ok(())
     }
 
@@ -347,9 +343,8 @@ impl<'g> GpuSaturation<'g> {
             self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
             self.resize(&[Buf::Fan, Buf::Pending, Buf::Constants], true)?;
         }
-        let used = self.counters()?[Counter::Used as usize] as usize;
         // Two passes of rebuilding may put every node anew.
-        if used + more + 2 * wanted > self.slots / 4 * 3 {
+        if self.used + more + 2 * wanted > self.slots / 4 * 3 {
             if slots_for(wanted) > self.slots {
                 self.run.overflows += 1;
                 self.slots = slots_for(wanted);
