@@ -1,7 +1,7 @@
 // Equality saturation: an iteration as dispatches over nodes, partial matches, matches and changed nodes.
 //
 // The host writes the constants before this text: ITEM (words of a partial match), PLAN_NODES (nodes of a left side at
-// most), PARTS (parts of a right side at most), TYPES, and the places AT_* of tables.
+// most), TEMPS (its temporaries), ASK (words for the host about a match), PARTS (parts of a right side at most), TYPES, and the places AT_* of tables.
 //
 // Memory: what one dispatch writes, only a later one reads, but for atomics, which are all relaxed. Parents in the
 // union-find only ever decrease; a slot of the hash table that holds a node's words holds them until a tombstone.
@@ -19,6 +19,13 @@ struct Knobs {
     first_match: u32,
     last_match: u32,
     part: u32,
+    // Numbers of which lanes are known.
+    numbers: u32,
+    // Whether nodes of classes that are constants are rewritten.
+    rewrites_constants: u32,
+    // How many matches the host answers for, and how many answers there are.
+    asked: u32,
+    answers: u32,
 }
 
 @group(0) @binding(0) var<uniform> knobs: Knobs;
@@ -47,6 +54,8 @@ struct Knobs {
 // By class: the place of the number that it is, plus 1; the top bit is set if that is news.
 @group(0) @binding(17) var<storage, read_write> constants: array<u32>;
 @group(0) @binding(18) var<storage, read_write> launches: array<u32>;
+// By union: the class that went and the one that stayed.
+@group(0) @binding(19) var<storage, read_write> merged: array<u32>;
 
 // Counters.
 const IDS: u32 = 0u;
@@ -63,6 +72,8 @@ const UNIONS: u32 = 9u;
 const BAD: u32 = 10u;
 const USED: u32 = 11u;
 const DONE: u32 = 12u;
+// Matches that the host has to look at.
+const GUARDED: u32 = 13u;
 
 const NONE: u32 = 0xffffffffu;
 const DEAD: u32 = 0xfffffffeu;
@@ -101,7 +112,9 @@ fn unite(a: u32, b: u32) {
         let high = max(x, y);
         let low = min(x, y);
         if atomicCompareExchangeWeak(&parent[high], high, low).exchanged {
-            atomicAdd(&counters[UNIONS], 1u);
+            let place = atomicAdd(&counters[UNIONS], 1u);
+            merged[2u * place] = high;
+            merged[2u * place + 1u] = low;
             break;
         }
         x = find(x);
@@ -175,6 +188,15 @@ fn note(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let root = find(id);
     constants[root] = (rows[8u * id + 4u] + 1u) | select(0u, NEWS, rows[8u * id + 5u] != root);
+}
+
+// Classes of which the host knows more.
+@compute @workgroup_size(256)
+fn tell(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = thread(group, groups, local);
+    if at < count(PENDING) {
+        constants[pending[at]] |= NEWS;
+    }
 }
 
 fn is_news(class_id: u32) -> bool {
@@ -254,6 +276,9 @@ fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
         return;
     }
     let words = words_of(id);
+    if knobs.rewrites_constants == 0u && (constants[rows[8u * id + 5u]] & ~NEWS) != 0u {
+        return;
+    }
     var near = rows[8u * id + 7u] >> 31u != 0u || !ONLY_NEAR || has_new(rows[8u * id + 5u]);
     near = near || (words.a != NONE && has_new(words.a));
     near = near || (words.b != NONE && has_new(words.b));
@@ -365,12 +390,19 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
         switch what {
             // The left side matches.
             case 0u: {
-                if fresh != 0u {
-                    let place = atomicAdd(&counters[MATCHES], 1u);
-                    if place < knobs.matches {
-                        for (var i = 0u; i < ITEM; i += 1u) {
-                            matches[ITEM * place + i] = items[base + i];
-                        }
+                if fresh == 0u {
+                    return;
+                }
+                // From the end on stand those that the host is asked about.
+                var place = 0u;
+                if tables[AT_RULES + 8u * rule + 7u] != 0u {
+                    place = knobs.matches - 1u - atomicAdd(&counters[GUARDED], 1u);
+                } else {
+                    place = atomicAdd(&counters[MATCHES], 1u);
+                }
+                if place < knobs.matches && place >= knobs.first_match {
+                    for (var i = 0u; i < ITEM; i += 1u) {
+                        matches[ITEM * place + i] = items[base + i];
                     }
                 }
                 return;
@@ -416,7 +448,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             // The lane that is the same throughout.
             case 7u: {
                 let number = value_of(x, base, rule, false);
-                if number >= NUMBERS {
+                if number >= knobs.numbers {
                     return;
                 }
                 let lane = tables[AT_LANES + number * TYPES + value_of(y, base, rule, false)];
@@ -487,11 +519,41 @@ fn flip() {
     atomicStore(&counters[ITEMS], count(NEXT));
 }
 
-// ---- Apply: right sides part by part, then unions.
+// ---- Matches about which the host is asked: rule and registers go there, registers come back for those that remain.
 
-fn imm_of(source: u32, base: u32, rule: u32) -> u32 {
-    return value_of(source, base, rule, true);
+@compute @workgroup_size(256)
+fn ask(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = thread(group, groups, local);
+    if place >= knobs.asked {
+        return;
+    }
+    let base = ITEM * (knobs.first_match + place);
+    let rule = matches[base] & 0x7fffffffu;
+    next_items[ASK * place] = rule;
+    let first = tables[AT_RULES + 8u * rule + 6u];
+    for (var i = 0u; i < tables[AT_RULES + 8u * rule + 7u]; i += 1u) {
+        next_items[ASK * place + 1u + i] = register_word(base, tables[AT_READS + first + i], rule, true);
+    }
 }
+
+@compute @workgroup_size(256)
+fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = thread(group, groups, local);
+    if place >= knobs.answers {
+        return;
+    }
+    let answer = (1u + TEMPS) * place;
+    let asked_at = ITEM * (knobs.first_match + next_items[answer]);
+    let to = ITEM * (knobs.last_match + place);
+    for (var i = 0u; i < ITEM - TEMPS; i += 1u) {
+        matches[to + i] = matches[asked_at + i];
+    }
+    for (var i = 0u; i < TEMPS; i += 1u) {
+        matches[to + ITEM - TEMPS + i] = next_items[answer + 1u + i];
+    }
+}
+
+// ---- Apply: right sides part by part, then unions.
 
 @compute @workgroup_size(256)
 fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -520,7 +582,11 @@ fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         case 2u: {
             let ty = value_of(tables[make_at + 1u], base, rule, true);
             words.head = CONST_OP | (value_type(ty) << 8u) | (value_type(ty) << 16u);
-            words.imm = tables[AT_ROWS + tables[make_at + 2u] * TYPES + ty];
+            if tables[make_at + 2u] == NONE {
+                words.imm = value_of(tables[make_at + 3u], base, rule, true);
+            } else {
+                words.imm = tables[AT_ROWS + tables[make_at + 2u] * TYPES + ty];
+            }
         }
         // A node; its types are fixed, or those of the left side.
         default: {
@@ -669,7 +735,7 @@ fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
         return;
     }
     let made = matches[ITEM * found + 1u];
-    let class_id = rows[8u * matches[ITEM * found + 3u] + 5u];
+    let class_id = find(matches[ITEM * found + 3u]);
     if made != NONE && type_of(made) == type_of(class_id) {
         unite(class_id, made);
     }

@@ -300,7 +300,7 @@ fn on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
         threads: 1,
     };
     let start = Instant::now();
-    let run = saturation.saturate(&mut graph, limits)?;
+    let run = saturation.saturate(limits)?;
     let seconds = start.elapsed().as_secs_f64();
     let end = match run.end {
         Some(BulkEnd::Saturated) => End::Saturated,

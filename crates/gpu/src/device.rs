@@ -140,6 +140,16 @@ impl Gpu {
 
     /// The first `words` of a buffer, once all that was submitted is done.
     pub(crate) fn read(&self, buffer: &Buffer, words: usize) -> Result<Vec<u32>, GpuError> {
+        self.read_from(buffer, 0, words)
+    }
+
+    /// As [`Gpu::read`], from word `first` on.
+    pub(crate) fn read_from(
+        &self,
+        buffer: &Buffer,
+        first: usize,
+        words: usize,
+    ) -> Result<Vec<u32>, GpuError> {
         if words == 0 {
             return Ok(Vec::new());
         }
@@ -151,7 +161,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &landing, 0, size);
+        encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &landing, 0, size);
         self.queue.submit([encoder.finish()]);
         let (tell, told) = std::sync::mpsc::channel();
         landing.map_async(wgpu::MapMode::Read, .., move |outcome| {

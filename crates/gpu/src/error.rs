@@ -44,7 +44,7 @@ pub enum GpuError {
         limit: u64,
     },
     /// What must hold of an e-graph on the GPU does not.
-    #[error("the GPU computed something wrong: congruence cannot be restored")]
+    #[error("the GPU computed something wrong; its driver may be at fault")]
     Breach,
     /// The driver stopped before all was done.
     #[error("the GPU did {done} of {of} pieces of work")]

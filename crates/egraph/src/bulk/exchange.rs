@@ -4,6 +4,7 @@ use super::Analysis;
 use super::numbers::Numbers;
 use super::program::Programs;
 use super::table::{BulkGraph, DEAD, Row, Words};
+use egraft_ir::{Facts, Op};
 use egraft_rules::RuleSet;
 
 /// A closed graph as words. The id of a node is that of the class it was added as.
@@ -52,17 +53,29 @@ impl BulkGraph {
         }
     }
 
-    /// Puts a closed graph in this one's place, over the same numbers. Nothing is known of classes but constants.
-    pub fn import(&mut self, graph: &Exported) {
+    /// Puts a closed graph in this one's place, over the same numbers and with facts by class; without facts they are
+    /// not looked at.
+    pub(super) fn import(&mut self, graph: &Exported, facts: &[Facts]) {
         let numbers: Numbers = std::mem::take(&mut self.numbers);
-        *self = BulkGraph::new(Analysis::None);
-        self.numbers = numbers;
+        let graphs = self.graphs;
+        *self = BulkGraph::new(self.analysis);
+        (self.numbers, self.graphs) = (numbers, graphs);
         for (words, parent) in graph.nodes.iter().zip(&graph.parents) {
             let [head, a, b, c, imm] = *words;
-            self.adopt(Words { head, args: [a, b, c], imm }, *parent);
+            self.push(Words { head, args: [a, b, c], imm }, *parent);
         }
         for (id, live) in (0..).zip(&graph.live) {
             self.enlist(id, *live);
+            let words = self.rows[id as usize].words;
+            if *live && words.op() == Op::Const {
+                let class = self.root(id);
+                self.constant[class as usize] = words.imm;
+            }
+        }
+        if self.analysis == Analysis::Facts {
+            self.facts.copy_from_slice(facts);
+            let constants = (0..facts.len() as u32).map(|id| self.known_number(id)).collect();
+            self.constant = constants;
         }
     }
 }

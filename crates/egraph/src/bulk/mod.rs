@@ -8,18 +8,23 @@
 //!
 //! Invariant: between calls every live node is canonical and in the hash table once; facts only grow.
 
+mod asked;
 mod exchange;
 mod facts;
 mod index;
+mod mirror;
 mod numbers;
 pub mod program;
 mod run;
 mod search;
 mod shape;
 mod slots;
+mod steps;
 mod table;
 
+pub use asked::Asked;
 pub use exchange::Exported;
+pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};
 pub use shape::{Shape, ShapeNode};
 pub use table::BulkGraph;

@@ -2,7 +2,8 @@
 
 use super::index::{FAR, Index};
 use super::numbers::LocalNumbers;
-use super::program::{Inst, Make, NODE_REGS, Program, Programs, Source, Value, operand_types};
+use super::program::{Inst, Make, NODE_REGS, Programs, Value, operand_types};
+use super::steps::Steps;
 use super::table::{BulkGraph, Row, Words};
 use super::{Analysis, NONE};
 use egraft_ir::{Op, Ty};
@@ -23,10 +24,9 @@ pub(super) struct Search<'a> {
     index: &'a Index,
     programs: &'a Programs<'a>,
     out: Matches,
-    program: &'a Program<'a>,
+    steps: Steps<'a>,
     rule: u16,
     class: u32,
-    regs: Vec<u32>,
     /// Whether a node that was chosen is new.
     any_new: bool,
     /// Matches of each rule whose right sides were not looked for yet.
@@ -53,10 +53,9 @@ pub(super) fn search(
         index,
         programs,
         out: Matches::default(),
-        program,
+        steps: Steps::new(graph, program, programs.regs),
         rule: 0,
         class: 0,
-        regs: vec![0; programs.regs as usize],
         any_new: false,
         pending: vec![Vec::new(); programs.all.len()],
         wanted: Vec::new(),
@@ -67,6 +66,7 @@ pub(super) fn search(
         search.at_node(at);
     }
     (0..programs.all.len() as u16).for_each(|rule| search.settle(rule));
+    search.out.numbers = search.steps.numbers;
     search.out
 }
 
@@ -103,9 +103,9 @@ impl Search<'_> {
             {
                 continue;
             }
-            self.program = program;
+            self.steps.program = program;
             self.rule = *rule;
-            self.regs[program.class_reg as usize] = *class;
+            self.steps.regs[program.class_reg as usize] = *class;
             self.choose(0, words);
             self.any_new = is_new;
             self.step(0);
@@ -115,29 +115,29 @@ impl Search<'_> {
     /// Writes a node into its registers.
     fn choose(&mut self, to: u16, words: &Words) {
         let to = to as usize;
-        let regs = &mut self.regs[to..to + NODE_REGS as usize];
+        let regs = &mut self.steps.regs[to..to + NODE_REGS as usize];
         let [a, b, c] = words.args;
         regs.copy_from_slice(&[a, b, c, words.imm, words.head]);
     }
 
     fn step(&mut self, mut at: usize) {
-        let program = self.program;
+        let program = self.steps.program;
         while let Some(inst) = program.insts.get(at) {
             at += 1;
             match *inst {
                 Inst::Swap { at: first } => {
                     self.step(at);
                     let first = first as usize;
-                    if self.regs[first] != self.regs[first + 1] {
-                        self.regs.swap(first, first + 1);
+                    if self.steps.regs[first] != self.steps.regs[first + 1] {
+                        self.steps.regs.swap(first, first + 1);
                         self.step(at);
-                        self.regs.swap(first, first + 1);
+                        self.steps.regs.swap(first, first + 1);
                     }
                     return;
                 }
                 Inst::Nodes { to, class, head, last } => {
                     let had_new = self.any_new;
-                    let class = self.regs[class as usize];
+                    let class = self.steps.regs[class as usize];
                     let index = self.index;
                     for place in index.with_op(class, head.op(), last && !had_new) {
                         let words = &index.rows[place].words;
@@ -151,7 +151,7 @@ impl Search<'_> {
                     return;
                 }
                 _ => {
-                    if !self.test(inst) {
+                    if !self.steps.test(inst) {
                         return;
                     }
                 }
@@ -162,83 +162,11 @@ impl Search<'_> {
         }
     }
 
-    /// A step that is no loop.
-    fn test(&mut self, inst: &Inst) -> bool {
-        match *inst {
-            Inst::Equal(left, right) => return self.read(left) == self.read(right),
-            Inst::ValueOf(value, ty) => return self.ty(value) == self.ty(ty).value(),
-            Inst::TypeIn(ty, set) => return set >> self.read(ty) & 1 != 0,
-            Inst::Constant { to, class } => {
-                let number = self.graph.constant[self.read(class) as usize];
-                self.regs[to as usize] = number;
-                return number != NONE;
-            }
-            Inst::Lane { to, bits, ty } => {
-                let bits = self.number(self.read(bits));
-                let Some(lane) = self.ty(ty).splatted(bits) else { return false };
-                self.regs[to as usize] = self.out.numbers.place(&self.graph.numbers, lane);
-            }
-            Inst::LaneIs { lane, ty, is } => {
-                let is = self.graph.numbers.value(is);
-                return self.number(self.read(lane)) == is & self.ty(ty).lane_mask();
-            }
-            Inst::Cond { at, to } => return self.condition(at, to),
-            Inst::Swap { .. } | Inst::Nodes { .. } => {}
-        }
-        true
-    }
-
-    fn condition(&mut self, at: u8, to: Option<u16>) -> bool {
-        let condition = &self.program.conditions[at as usize];
-        let mut args = [0; 8];
-        let sources = &self.program.arguments[at as usize];
-        let params = condition.cond.params();
-        for ((arg, source), (_, sort)) in args.iter_mut().zip(sources).zip(params) {
-            let word = self.read(*source);
-            *arg = match sort {
-                egraft_rules::Sort::Value | egraft_rules::Sort::Type => u128::from(word),
-                _ => self.number(word),
-            };
-        }
-        let Some(got) = condition.cond.eval(self.graph, &args[..sources.len()]) else {
-            return false;
-        };
-        if condition.result.is.is_some_and(|is| is != got) {
-            return false;
-        }
-        let word = match condition.cond.result() {
-            None => return true,
-            Some(egraft_rules::Sort::Type | egraft_rules::Sort::Value) => got as u32,
-            Some(_) => self.out.numbers.place(&self.graph.numbers, got),
-        };
-        if let Some(to) = to {
-            self.regs[to as usize] = word;
-            return true;
-        }
-        self.program.results[at as usize].is_none_or(|source| self.read(source) == word)
-    }
-
-    fn read(&self, source: Source) -> u32 {
-        match source {
-            Source::Reg { at, shift, mask } => self.regs[at as usize] >> shift & mask,
-            Source::TyOf(at) => u32::from(self.graph.ty[self.regs[at as usize] as usize]),
-            Source::Const(word) => word,
-        }
-    }
-
-    fn ty(&self, source: Source) -> Ty {
-        Ty::ALL[self.read(source) as usize]
-    }
-
-    fn number(&self, place: u32) -> u128 {
-        self.out.numbers.value(&self.graph.numbers, place)
-    }
-
     fn found(&mut self) {
-        let program = self.program;
+        let program = self.steps.program;
         let mut pending = std::mem::take(&mut self.pending[self.rule as usize]);
         pending.push(self.class);
-        pending.extend(program.vars.iter().map(|source| self.read(*source)));
+        pending.extend(program.vars.iter().map(|source| self.steps.read(*source)));
         self.pending[self.rule as usize] = pending;
         if self.pending[self.rule as usize].len() >= BATCH * (1 + program.vars.len()) {
             self.settle(self.rule);
@@ -279,7 +207,7 @@ impl Search<'_> {
                     self.wanted.clear();
                     for (vars, misfit) in vars.zip(&mut misfits) {
                         let place = |part: u8| (part as usize) * count + self.wanted.len();
-                        let given = Given { vars, graph: self.graph, numbers: &self.out.numbers };
+                        let given = Given { vars, graph: self.graph, numbers: &self.steps.numbers };
                         let operand = |part| (self.classes[place(part)], self.types[place(part)]);
                         let (words, ty) = part(make, &given, operand).unwrap_or_else(|| {
                             *misfit = true;

@@ -81,15 +81,16 @@ pub struct BulkGraph {
     pub(super) numbers: Numbers,
     /// Classes of which more became known since the last search.
     pub(super) told: Vec<u32>,
+    /// Graphs that were added whole.
+    pub(super) graphs: u128,
     slots: Slots,
     /// Lists of the users of each class: first, last, length; and by user the next.
-    users: Vec<[u32; 3]>,
+    pub(super) users: Vec<[u32; 3]>,
     next: Vec<[u32; 3]>,
     /// Users of classes that were merged into others: first and last of a list.
     moved: Vec<(u32, u32)>,
     /// Classes of which more became known, for those above.
-    changed: Vec<u32>,
-    pub(super) unions: usize,
+    pub(super) changed: Vec<u32>,
 }
 
 impl BulkGraph {
@@ -104,32 +105,44 @@ impl BulkGraph {
             facts: Vec::new(),
             numbers: Numbers::default(),
             told: Vec::new(),
+            graphs: 0,
             slots: Slots::default(),
             users: Vec::new(),
             next: Vec::new(),
             moved: Vec::new(),
             changed: Vec::new(),
-            unions: 0,
         }
     }
 
     /// The classes and nodes of another graph, and the class of each of its ids. What is known of them is taken over.
     pub fn of(graph: &EGraph, analysis: Analysis) -> (BulkGraph, Vec<ClassId>) {
         let mut bulk = BulkGraph::new(analysis);
+        let classes = bulk.add_graph(graph);
+        (bulk, classes)
+    }
+
+    /// Adds the classes and nodes of another graph, such as of a module's next function; gives the class of each of its
+    /// ids. Leaves and opaque nodes of different graphs are different values: the number of the graph stands in the upper
+    /// half of their immediates.
+    pub fn add_graph(&mut self, graph: &EGraph) -> Vec<ClassId> {
         let mut classes: Vec<ClassId> = Vec::with_capacity(graph.ids());
         for id in 0..graph.ids() {
             // Operands have lower ids.
             let mut node = *graph.added_node(ClassId(id as u32));
             node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
-            classes.push(bulk.add(node));
+            if matches!(node.op, Op::Leaf | Op::Opaque) {
+                node.imm += self.graphs << 64;
+            }
+            classes.push(self.add(node));
         }
         for id in 0..graph.ids() {
             let class = graph.find(ClassId(id as u32));
-            bulk.union(classes[id].0, classes[class.index()].0);
-            bulk.assume(classes[id], graph.facts(class));
+            self.union(classes[id].0, classes[class.index()].0);
+            self.assume(classes[id], graph.facts(class));
         }
-        bulk.close();
-        (bulk, classes)
+        self.graphs += 1;
+        self.close();
+        classes
     }
 
     /// Number of live nodes.
@@ -222,22 +235,15 @@ impl BulkGraph {
 
     fn add_new(&mut self, words: Words, hash: u64) -> u32 {
         let id = u32::try_from(self.rows.len()).expect("limits on nodes are far below 2^32");
-        let op = words.op();
-        let ty = op.result_type(words.ty()).expect("nodes are well typed").value();
-        let constant = if op == Op::Const { words.imm } else { NONE };
-        self.rows.push(Row { words, class: NONE });
-        self.parent.push(id);
-        self.ty.push(ty as u8);
-        self.users.push([NONE, NONE, 0]);
-        self.next.push([NONE; 3]);
-        self.constant.push(constant);
+        self.push(words, id);
         self.slots.insert(&self.rows, id, hash);
-        for (at, arg) in words.operands().enumerate() {
-            self.link(arg, user(id, at));
+        self.link_operands(id);
+        let op = words.op();
+        if op == Op::Const {
+            self.constant[id as usize] = words.imm;
         }
         if self.analysis == Analysis::Facts {
-            let facts = self.facts_of(id);
-            self.facts.push(facts);
+            self.facts[id as usize] = self.facts_of(id);
             self.constant[id as usize] = self.known_number(id);
         }
         if op != Op::Const {
@@ -246,8 +252,8 @@ impl BulkGraph {
         self.shorten(id)
     }
 
-    /// Takes over a node of another graph, under the next id.
-    pub(super) fn adopt(&mut self, words: Words, parent: u32) {
+    /// Makes room for what there is to say of a node, under the next id. It is not in the table yet, nor among users.
+    pub(super) fn push(&mut self, words: Words, parent: u32) {
         let ty = words.op().result_type(words.ty()).expect("nodes are well typed").value();
         self.rows.push(Row { words, class: NONE });
         self.parent.push(parent);
@@ -255,22 +261,25 @@ impl BulkGraph {
         self.users.push([NONE, NONE, 0]);
         self.next.push([NONE; 3]);
         self.constant.push(NONE);
+        if self.analysis == Analysis::Facts {
+            self.facts.push(Facts::unknown());
+        }
     }
 
-    /// Makes a node that was taken over one of its class, if it is live.
+    /// Puts a node into the table if it is live.
     pub(super) fn enlist(&mut self, id: u32, live: bool) {
-        if !live {
+        if live {
+            self.slots.insert(&self.rows, id, hash(&self.rows[id as usize].words));
+            self.link_operands(id);
+        } else {
             self.rows[id as usize].class = DEAD;
-            return;
         }
-        let words = self.rows[id as usize].words;
-        self.slots.insert(&self.rows, id, hash(&words));
-        for (at, arg) in words.operands().enumerate() {
-            self.link(arg, user(id, at));
-        }
-        if words.op() == Op::Const {
-            let class = self.root(id);
-            self.constant[class as usize] = words.imm;
+    }
+
+    /// Makes a node a user of its operands.
+    pub(super) fn link_operands(&mut self, id: u32) {
+        for (at, arg) in self.rows[id as usize].words.operands().enumerate() {
+            self.link(self.root(arg), user(id, at));
         }
     }
 
@@ -307,13 +316,12 @@ impl BulkGraph {
     }
 
     /// What a node is whose operands are all constants.
-    fn evaluated(&mut self, id: u32) -> Option<u128> {
+    pub(super) fn evaluated(&self, id: u32) -> Option<u128> {
         let words = self.rows[id as usize].words;
         let mut values = [0; 3];
         let mut count = 0;
         for arg in words.operands() {
-            let arg = self.shorten(arg);
-            let number = self.constant[arg as usize];
+            let number = self.constant[self.root(arg) as usize];
             if number == NONE {
                 return None;
             }
@@ -337,20 +345,27 @@ impl BulkGraph {
         }
     }
 
-    /// Merges two classes and says whether they were distinct; congruence waits for [`BulkGraph::close`].
-    pub(super) fn union(&mut self, a: u32, b: u32) -> bool {
+    /// Merges two classes; congruence waits for [`BulkGraph::close`].
+    pub(super) fn union(&mut self, a: u32, b: u32) {
         let (a, b) = (self.shorten(a), self.shorten(b));
         if a == b {
-            return false;
+            return;
         }
         debug_assert_eq!(self.ty[a as usize], self.ty[b as usize], "classes of different types");
         let weight = |id: u32| (self.users[id as usize][2], std::cmp::Reverse(id));
         let (keep, gone) = if weight(a) >= weight(b) { (a, b) } else { (b, a) };
-        self.unions += 1;
         self.parent[gone as usize] = keep;
-        let [first, last, count] = self.users[gone as usize];
+        let [first, last, _] = self.users[gone as usize];
         if first != NONE {
             self.moved.push((first, last));
+        }
+        self.absorb(keep, gone);
+    }
+
+    /// Gives the users of a class that was merged, and what is known of it, to the one that stays.
+    pub(super) fn absorb(&mut self, keep: u32, gone: u32) {
+        let [first, last, count] = self.users[gone as usize];
+        if first != NONE {
             let [kept_first, kept_last, kept_count] = self.users[keep as usize];
             if kept_last == NONE {
                 self.users[keep as usize] = [first, last, count];
@@ -360,7 +375,6 @@ impl BulkGraph {
             }
         }
         self.learn_from(keep, gone);
-        true
     }
 
     /// More is known of a class.
@@ -400,6 +414,17 @@ impl BulkGraph {
                 return;
             }
             at = *self.next_of(at);
+        }
+    }
+
+    /// Appends the nodes that have a class as an operand, once for each.
+    pub(super) fn users_of(&self, class: u32, nodes: &mut Vec<u32>) {
+        let [mut at, last, count] = self.users[class as usize];
+        for _ in 0..count {
+            nodes.push(at / 3);
+            if at != last {
+                at = self.next[at as usize / 3][at as usize % 3];
+            }
         }
     }
 

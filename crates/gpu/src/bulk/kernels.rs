@@ -33,11 +33,12 @@ pub(super) enum Buf {
     Pending,
     Constants,
     Launches,
+    Merged,
 }
 
 impl Buf {
     /// How many there are.
-    pub(super) const COUNT: usize = Buf::Launches as usize + 1;
+    pub(super) const COUNT: usize = Buf::Merged as usize + 1;
 }
 
 macro_rules! kernels {
@@ -52,12 +53,13 @@ macro_rules! kernels {
 
 kernels! {
     Note "note" [Counters Rows Parent Constants];
+    Tell "tell" [Counters Pending Constants];
     Classify "classify" [Counters Rows Parent Starts Constants];
     ScanStarts "scan_starts" [Counters Starts StartSums];
     ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];
     ScanEndStarts "scan_end_starts" [Counters StartSums];
     Scatter "scatter" [Counters Rows Starts StartSums Order];
-    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan];
+    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan Constants];
     ScanRoots "scan_roots" [Counters Fan FanSums];
     ScanBlocksRoots "scan_blocks_roots" [Counters FanSums];
     ScanEndRoots "scan_end_roots" [Counters FanSums];
@@ -69,15 +71,17 @@ kernels! {
     ScanBlocksItems "scan_blocks_items" [Counters FanSums];
     ScanEndItems "scan_end_items" [Counters FanSums];
     Expand "expand" [Counters Tables Rows Starts StartSums Order Items NextItems Fan FanSums Matches];
+    Ask "ask" [Knobs Tables Rows Items NextItems Matches];
+    Accept "accept" [Knobs NextItems Matches];
     Make "make" [Knobs Tables Rows Slots Items Matches Parts Candidates];
     Claim "claim" [Knobs Counters Slots Candidates];
     Settle "settle" [Knobs Counters Rows Parent Slots Candidates];
     Adopt "adopt" [Knobs Tables Slots Matches Parts Candidates];
     Grow "grow" [Counters];
-    Merge "merge" [Counters Tables Rows Parent Matches];
+    Merge "merge" [Counters Tables Rows Parent Matches Merged];
     Canon "canon" [Counters Rows Parent Slots Pending];
-    Insert "insert" [Knobs Counters Rows Parent Slots Pending];
-    Fill "fill" [Knobs Counters Rows Parent Slots];
+    Insert "insert" [Knobs Counters Rows Parent Slots Pending Merged];
+    Fill "fill" [Knobs Counters Rows Parent Slots Merged];
     Check "check" [Knobs Counters Rows Parent Slots];
     CheckSlots "check_slots" [Knobs Counters Rows Slots];
 }

@@ -1,14 +1,17 @@
-//! Equality saturation on a GPU: search, apply, rebuild and checks are dispatches; the host reads counters.
+//! Equality saturation on a GPU: search, apply, rebuild and checks are dispatches; the host reads counters. Conditions of
+//! rules, facts and constants the host answers for, by the one semantics ([`host`]).
 //!
 //! Invariant: after each iteration the classes are those of [`BulkGraph::saturate`] with the same rules, whatever the
 //! order in which invocations ran; ids differ. What does not fit is made larger and done again, before it is applied.
 
+mod host;
 mod kernels;
 mod tables;
 
 use crate::{Gpu, GpuError};
 use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported};
 use egraft_rules::RuleSet;
+use host::Host;
 use kernels::{Buf, GROUP, Kernel, Kernels};
 use std::time::Instant;
 use tables::Tables;
@@ -31,9 +34,20 @@ enum Counter {
     Bad = 10,
     Used = 11,
     Done = 12,
+    Guarded = 13,
 }
 
-const COUNTERS: usize = Counter::Done as usize + 1;
+const COUNTERS: usize = Counter::Guarded as usize + 1;
+
+/// What a dispatch works on, beside what is the same for all of them.
+#[derive(Clone, Copy, Default)]
+struct Scope {
+    roots: (usize, usize),
+    matches: (usize, usize),
+    part: usize,
+    asked: usize,
+    answers: usize,
+}
 
 /// Room at first, in nodes, partial matches and matches; it grows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +89,8 @@ pub struct GpuRun {
     pub overflows: usize,
     /// Searches that were split, as no buffer could hold all partial matches.
     pub splits: usize,
+    /// Matches that the host was asked about.
+    pub asked: u64,
     /// Breaches of invariants, where they were looked for.
     pub breaches: u32,
     /// Copies from the device.
@@ -85,6 +101,8 @@ pub struct GpuRun {
 #[derive(Debug)]
 pub struct GpuSaturation<'g> {
     gpu: &'g Gpu,
+    graph: &'g mut BulkGraph,
+    host: Host<'g>,
     tables: Tables,
     kernels: Kernels,
     buffers: Vec<Buffer>,
@@ -93,6 +111,8 @@ pub struct GpuSaturation<'g> {
     run: GpuRun,
     /// Ids given out.
     ids: usize,
+    /// Unions done.
+    unions: usize,
     /// Slots in use at most, tombstones included.
     used: usize,
     checks: bool,
@@ -103,14 +123,14 @@ fn words_limit(gpu: &Gpu) -> usize {
 }
 
 impl<'g> GpuSaturation<'g> {
-    /// Makes rules ready to rewrite `graph`, of which nothing is known but constants ([`egraft_egraph::bulk::Analysis::None`]).
+    /// Makes rules ready to rewrite `graph`.
     ///
     /// # Errors
-    /// [`GpuError::Rule`] for rules that ask or compute what the shader does not; [`GpuError::Failed`].
+    /// [`GpuError::Rule`] for a rule that is too large for the shader; [`GpuError::Failed`].
     pub fn new(
         gpu: &'g Gpu,
-        graph: &mut BulkGraph,
-        sets: &[&RuleSet],
+        graph: &'g mut BulkGraph,
+        sets: &[&'g RuleSet],
         room: Room,
     ) -> Result<GpuSaturation<'g>, GpuError> {
         GpuSaturation::edited(gpu, graph, sets, room, str::to_owned)
@@ -122,16 +142,32 @@ impl<'g> GpuSaturation<'g> {
     /// As [`GpuSaturation::new`].
     pub fn edited(
         gpu: &'g Gpu,
-        graph: &mut BulkGraph,
-        sets: &[&RuleSet],
+        graph: &'g mut BulkGraph,
+        sets: &[&'g RuleSet],
         room: Room,
         edit: fn(&str) -> String,
     ) -> Result<GpuSaturation<'g>, GpuError> {
-        let tables = Tables::new(graph, sets)?;
+        graph.close();
+        let mut host = Host::new(graph, sets)?;
+        let tables = host.tables(sets)?;
         let kernels = Kernels::new(gpu, &tables.header, edit)?;
         let run = GpuRun::default();
-        let (buffers, slots, ids, used, checks) = (Vec::new(), 0, 0, 0, false);
-        Ok(GpuSaturation { gpu, tables, kernels, buffers, room, slots, run, ids, used, checks })
+        let (buffers, slots, ids, unions, used, checks) = (Vec::new(), 0, 0, 0, 0, false);
+        Ok(GpuSaturation {
+            gpu,
+            graph,
+            host,
+            tables,
+            kernels,
+            buffers,
+            room,
+            slots,
+            run,
+            ids,
+            unions,
+            used,
+            checks,
+        })
     }
 
     /// Looks for breaches of invariants after each iteration.
@@ -140,24 +176,20 @@ impl<'g> GpuSaturation<'g> {
         self
     }
 
-    /// Rewrites `graph` as [`BulkGraph::saturate`] does. On an error the graph is as it was.
+    /// Rewrites the graph as [`BulkGraph::saturate`] does. On an error it is as it was.
     ///
     /// # Errors
     /// [`GpuError`] if the device fails or has not the memory.
-    pub fn saturate(
-        mut self,
-        graph: &mut BulkGraph,
-        limits: BulkLimits,
-    ) -> Result<GpuRun, GpuError> {
-        graph.close();
-        let exported = graph.export();
+    pub fn saturate(mut self, limits: BulkLimits) -> Result<GpuRun, GpuError> {
+        self.host.set_threads(limits.threads);
+        let exported = self.host.mirror.export();
         let gpu = self.gpu;
         let exported = gpu.guarded(|| {
             self.load(&exported)?;
             self.iterate(limits)?;
             self.unload()
         })?;
-        graph.import(&exported);
+        self.host.mirror.finish(&exported, self.graph);
         Ok(self.run)
     }
 
@@ -169,20 +201,21 @@ impl<'g> GpuSaturation<'g> {
         let Room { nodes, items, matches, batch, .. } = self.room;
         let item = self.tables.item;
         match buf {
-            Buf::Knobs => 8,
+            Buf::Knobs => 12,
             Buf::Counters => COUNTERS,
-            Buf::Tables => self.tables.words.len(),
+            Buf::Tables => self.tables.words.len().next_power_of_two(),
             Buf::Rows => 8 * nodes,
             Buf::Parent | Buf::Order | Buf::Pending | Buf::Constants => nodes,
             Buf::Slots => self.slots,
             Buf::Starts => 2 * nodes + 1,
             Buf::StartSums | Buf::FanSums => SECOND_SUMS + 1024,
-            Buf::Items | Buf::NextItems => item * items,
+            Buf::Items | Buf::NextItems => (item * items).max(self.host_words()),
             Buf::Fan => nodes.max(items) + 1,
             Buf::Matches => item * matches,
             Buf::Parts => self.tables.parts * batch,
             Buf::Candidates => 8 * batch,
             Buf::Launches => 3,
+            Buf::Merged => 2 * nodes,
         }
     }
 
@@ -241,6 +274,7 @@ impl<'g> GpuSaturation<'g> {
             Buf::Pending,
             Buf::Constants,
             Buf::Launches,
+            Buf::Merged,
         ];
         self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
         let rows: Vec<u32> = graph
@@ -259,8 +293,13 @@ impl<'g> GpuSaturation<'g> {
     }
 
     fn write(&self, buf: Buf, words: &[u32]) {
+        self.write_at(buf, 0, words);
+    }
+
+    fn write_at(&self, buf: Buf, first: usize, words: &[u32]) {
         if !words.is_empty() {
-            self.gpu.queue.write_buffer(self.buffer(buf), 0, bytemuck::cast_slice(words));
+            let bytes = bytemuck::cast_slice(words);
+            self.gpu.queue.write_buffer(self.buffer(buf), 4 * first as u64, bytes);
         }
     }
 
@@ -276,10 +315,12 @@ impl<'g> GpuSaturation<'g> {
         let mut counters = [0; COUNTERS];
         counters.copy_from_slice(&words);
         self.used = counters[Counter::Used as usize] as usize;
+        self.unions = counters[Counter::Unions as usize] as usize;
         Ok(counters)
     }
 
-    fn knobs(&self, roots: (usize, usize), matches: (usize, usize), part: usize) {
+    fn knobs(&self, scope: Scope) {
+        let Scope { roots, matches, part, asked, answers } = scope;
         let words = [
             self.room.items,
             self.room.matches,
@@ -289,6 +330,10 @@ impl<'g> GpuSaturation<'g> {
             matches.0,
             matches.1,
             part,
+            self.tables.numbers as usize,
+            usize::from(self.host.rewrites_constants()),
+            asked,
+            answers,
         ];
         self.write(Buf::Knobs, &words.map(|word| word as u32));
     }
@@ -317,7 +362,7 @@ impl<'g> GpuSaturation<'g> {
             self.slots = wanted;
             self.resize(&[Buf::Slots], false)?;
         }
-        self.knobs((0, 0), (0, 0), 0);
+        self.knobs(Scope::default());
         self.submit(|encoder| {
             self.clear(encoder, &[Counter::Used]);
             encoder.clear_buffer(self.buffer(Buf::Slots), 0, None);
@@ -341,7 +386,7 @@ impl<'g> GpuSaturation<'g> {
             self.run.overflows += 1;
             self.room.nodes = (wanted + wanted / 2).min(words_limit(self.gpu) / 8).max(wanted);
             self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
-            self.resize(&[Buf::Fan, Buf::Pending, Buf::Constants], true)?;
+            self.resize(&[Buf::Fan, Buf::Pending, Buf::Constants, Buf::Merged], true)?;
         }
         // Two passes of rebuilding may put every node anew.
         if self.used + more + 2 * wanted > self.slots / 4 * 3 {
@@ -375,20 +420,25 @@ impl<'g> GpuSaturation<'g> {
             }
             let matches = self.search()?;
             self.run.matches += matches as u64;
-            self.apply(matches)?;
+            self.apply(matches, self.tables.parts)?;
             self.rebuild()?;
+            self.learn()?;
         }
         Ok(())
     }
 
     fn index(&mut self) -> Result<[u32; COUNTERS], GpuError> {
         let ids = self.ids;
+        let told = self.tell()?;
         self.submit(|encoder| {
             self.clear(encoder, &[Counter::Live, Counter::Fresh, Counter::Done]);
             for buf in [Buf::Starts, Buf::StartSums, Buf::Constants] {
                 encoder.clear_buffer(self.buffer(buf), 0, None);
             }
             self.go(encoder, Kernel::Note, ids);
+            if told > 0 {
+                self.go(encoder, Kernel::Tell, told);
+            }
             self.go(encoder, Kernel::Classify, ids);
             self.scan(encoder, Kernel::ScanStarts, 2 * ids + 1);
             self.go(encoder, Kernel::Scatter, ids);
@@ -420,12 +470,16 @@ impl<'g> GpuSaturation<'g> {
         let mut found = 0;
         let mut ranges = vec![(0, self.ids)];
         while let Some(roots) = ranges.pop() {
-            self.search_range(roots);
+            self.search_range(roots, found);
             let counters = self.counters()?;
             let wanted = counters[Counter::Overflow as usize] as usize;
             let matches = counters[Counter::Matches as usize] as usize;
-            if wanted == 0 && matches <= self.room.matches {
-                found = matches;
+            let asked = counters[Counter::Guarded as usize] as usize;
+            // Those about which the host is asked stand at the end, and what remains of them is moved.
+            let room = matches + 2 * asked;
+            if wanted == 0 && room <= self.room.matches {
+                found = matches + self.ask(asked, matches)?;
+                self.set(Counter::Matches, found as u32);
                 continue;
             }
             self.set(Counter::Matches, found as u32);
@@ -450,7 +504,7 @@ impl<'g> GpuSaturation<'g> {
                 }
             } else {
                 self.run.overflows += 1;
-                self.room.matches = matches + matches / 2;
+                self.room.matches = room + room / 2;
                 self.resize(&[Buf::Matches], true)?;
             }
             ranges.push(roots);
@@ -458,10 +512,11 @@ impl<'g> GpuSaturation<'g> {
         Ok(found)
     }
 
-    fn search_range(&mut self, roots: (usize, usize)) {
-        self.knobs(roots, (0, 0), 0);
+    /// Searches at some roots, with so many matches found before.
+    fn search_range(&mut self, roots: (usize, usize), found: usize) {
+        self.knobs(Scope { roots, matches: (found, 0), ..Scope::default() });
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        self.clear(&mut encoder, &[Counter::Overflow]);
+        self.clear(&mut encoder, &[Counter::Overflow, Counter::Guarded]);
         self.go(&mut encoder, Kernel::RootFan, self.ids);
         self.scan(&mut encoder, Kernel::ScanRoots, self.ids);
         self.go(&mut encoder, Kernel::Turn, 1);
@@ -485,13 +540,14 @@ impl<'g> GpuSaturation<'g> {
         self.kernels.record(self.gpu, encoder, kernel, &self.buffers, None);
     }
 
-    fn apply(&mut self, matches: usize) -> Result<(), GpuError> {
+    /// Applies matches whose right sides have at most so many parts.
+    fn apply(&mut self, matches: usize, parts: usize) -> Result<(), GpuError> {
         let mut first = 0;
         while first < matches {
             let last = matches.min(first + self.room.batch);
-            self.reserve((last - first) * self.tables.parts)?;
-            for part in 0..self.tables.parts {
-                self.knobs((0, 0), (first, last), part);
+            self.reserve((last - first) * parts)?;
+            for part in 0..parts {
+                self.knobs(Scope { matches: (first, last), part, ..Scope::default() });
                 self.submit(|encoder| {
                     for kernel in [Kernel::Make, Kernel::Claim, Kernel::Settle, Kernel::Adopt] {
                         self.go(encoder, kernel, last - first);
@@ -511,7 +567,7 @@ impl<'g> GpuSaturation<'g> {
         let mut unions = u32::MAX;
         loop {
             self.reserve(0)?;
-            self.knobs((0, 0), (0, 0), 0);
+            self.knobs(Scope::default());
             self.submit(|encoder| {
                 for _ in 0..2 {
                     self.clear(encoder, &[Counter::Pending]);

@@ -1,10 +1,10 @@
 //! Rules as words for `shaders/saturate.wgsl`.
 
 use crate::GpuError;
-use egraft_egraph::bulk::BulkGraph;
 use egraft_egraph::bulk::program::{Inst, Make, NODE_REGS, Program, Programs, Source, Value};
-use egraft_ir::{Node, Op, Ty};
-use egraft_rules::{RuleSet, build};
+use egraft_egraph::bulk::{Asked, Mirror};
+use egraft_ir::{Op, Ty};
+use egraft_rules::build;
 use std::fmt::Write as _;
 
 const NONE: u32 = u32::MAX;
@@ -12,14 +12,25 @@ const NONE: u32 = u32::MAX;
 /// The words of rules and of what is known of ops, and the constants that the shader is to begin with.
 #[derive(Debug)]
 pub(super) struct Tables {
+    /// The last of them are by number and type: the place of the lane that is the same throughout.
     pub(super) words: Vec<u32>,
     pub(super) header: String,
+    /// Numbers of which lanes are known.
+    pub(super) numbers: u32,
     /// Words of a partial match.
     pub(super) item: usize,
+    /// Words of what is asked of the host about a match.
+    pub(super) ask: usize,
     /// Parts of a right side at most.
     pub(super) parts: usize,
     /// Loops of a left side at most.
     pub(super) levels: usize,
+    /// Temporaries of a partial match.
+    pub(super) temps: usize,
+    /// The rule that adds a constant to a class; the host writes its matches.
+    pub(super) fold: u32,
+    /// Whether rules ask the host.
+    pub(super) asks: bool,
 }
 
 /// Rows of numbers by type.
@@ -44,66 +55,77 @@ fn source(source: Source) -> u32 {
 }
 
 struct Writer<'g> {
-    graph: &'g mut BulkGraph,
+    mirror: &'g mut Mirror,
     rows: Rows,
-    has_lanes: bool,
 }
 
 impl Tables {
-    /// The rules over the numbers of `graph`.
+    /// The rules over the numbers of `mirror`.
     ///
     /// # Errors
-    /// [`GpuError::Rule`] for a rule that asks or computes what the shader does not.
-    pub(super) fn new(graph: &mut BulkGraph, sets: &[&RuleSet]) -> Result<Tables, GpuError> {
-        let programs = graph.programs(sets);
-        let names: Vec<&str> =
-            sets.iter().flat_map(|set| &set.rules).map(|rule| rule.name.as_str()).collect();
+    /// [`GpuError::Rule`] for a rule that is too large.
+    pub(super) fn new(
+        mirror: &mut Mirror,
+        programs: &Programs<'_>,
+        asked: &[Asked],
+        names: &[&str],
+    ) -> Result<Tables, GpuError> {
         let nodes = programs.all.iter().map(|rule| rule.class_reg / NODE_REGS).max().unwrap_or(1);
-        let temps =
-            programs.all.iter().map(|rule| rule.regs - rule.class_reg - 1).max().unwrap_or(0);
-        let loops = |rule: &Program<'_>| {
+        // The rule that adds constants has two.
+        let temps = asked.iter().map(|rule| rule.temps).max().unwrap_or(0).max(2);
+        let loops = |rule: &Asked| {
             let is_loop = |inst: &&Inst| matches!(inst, Inst::Swap { .. } | Inst::Nodes { .. });
-            rule.insts.iter().filter(is_loop).count()
+            rule.steps.iter().filter(is_loop).count()
         };
-        let mut writer = Writer { graph, rows: Rows::default(), has_lanes: false };
+        let mut writer = Writer { mirror, rows: Rows::default() };
         let (mut rules, mut steps, mut makes) = (Vec::new(), Vec::new(), Vec::new());
-        for (rule, name) in programs.all.iter().zip(&names) {
-            let refused = |what: &'static str| GpuError::Rule { name: (*name).to_owned(), what };
+        let mut reads = Vec::new();
+        for ((rule, asked), name) in programs.all.iter().zip(asked).zip(names) {
             if rule.class_reg / NODE_REGS > 32 {
-                return Err(refused("has more than 32 nodes"));
+                let what = "has more than 32 nodes";
+                return Err(GpuError::Rule { name: (*name).to_owned(), what });
             }
             let (mask, is) = (rule.root.mask, rule.root.is);
             let first = (steps.len() / 4) as u32;
             rules.extend([first, (makes.len() / 8) as u32, rule.makes.len() as u32]);
-            rules.extend([u32::from(rule.class_reg), mask, is, 0, 0]);
-            for inst in &rule.insts {
-                steps.extend(writer.step(rule, inst).ok_or_else(|| refused("has conditions"))?);
-            }
+            rules.extend([u32::from(rule.class_reg), mask, is]);
+            rules.extend([reads.len() as u32, asked.reads.len() as u32]);
+            reads.extend(asked.reads.iter().map(|at| u32::from(*at)));
+            steps.extend(asked.steps.iter().flat_map(|inst| writer.step(rule, inst)));
             steps.extend([0; 4]);
-            for make in &rule.makes {
-                makes.extend(writer.make(rule, make).ok_or_else(|| refused("computes numbers"))?);
+            for (make, number) in rule.makes.iter().zip(&asked.numbers) {
+                makes.extend(writer.make(rule, make, *number));
             }
         }
-        let lanes = writer.lanes();
+        // A match of the last rule: a node of the class, then type and number of the constant.
+        let fold = (rules.len() / 8) as u32;
+        rules.extend([0, (makes.len() / 8) as u32, 1, NODE_REGS.into(), 0, 0, 0, 0]);
+        let temp = |at: u16| source(Source::Reg { at: NODE_REGS + 1 + at, shift: 0, mask: NONE });
+        makes.extend([2, temp(0), NONE, temp(1), 0, 0, 0, 0]);
         let rows = writer.rows.0;
-        let (ops, lists) = by_op(&programs);
+        let (ops, lists) = by_op(programs);
         let mut tables = Tables {
             words: Vec::new(),
             header: String::new(),
+            numbers: 0,
             item: 3 + usize::from(nodes + temps),
+            ask: 1 + asked.iter().map(|rule| rule.reads.len()).max().unwrap_or(0),
             parts: programs.all.iter().map(|rule| rule.makes.len()).max().unwrap_or(1),
-            levels: programs.all.iter().map(loops).max().unwrap_or(0),
+            levels: asked.iter().map(loops).max().unwrap_or(0),
+            temps: temps.into(),
+            fold,
+            asks: asked.iter().any(|rule| !rule.reads.is_empty()),
         };
-        let numbers = lanes.len() / Ty::ALL.len();
         let parts = [
             ("OPS", ops),
             ("LISTS", lists),
             ("RULES", rules),
             ("STEPS", steps),
             ("MAKES", makes),
+            ("READS", reads),
             ("SHAPES", shapes()),
-            ("LANES", lanes),
             ("ROWS", rows),
+            ("LANES", Vec::new()),
         ];
         for (name, words) in parts {
             let _ = writeln!(tables.header, "const AT_{name}: u32 = {}u;", tables.words.len());
@@ -111,25 +133,41 @@ impl Tables {
         }
         let constants = [
             ("ITEM", tables.item),
+            ("ASK", tables.ask),
+            ("TEMPS", tables.temps),
             ("PLAN_NODES", nodes.into()),
             ("PARTS", tables.parts),
             ("TYPES", Ty::ALL.len()),
             ("FIRST_VECTOR", Ty::I8X16 as usize),
-            ("NUMBERS", numbers),
             ("AT_SECOND_SUMS", super::SECOND_SUMS),
         ];
         for (name, value) in constants {
             let _ = writeln!(tables.header, "const {name}: u32 = {value}u;");
         }
         let _ = writeln!(tables.header, "const ONLY_NEAR: bool = {};", programs.depth <= 1);
+        tables.know(mirror);
         Ok(tables)
+    }
+
+    /// Appends the lanes of numbers that are new; says whether there were any.
+    pub(super) fn know(&mut self, mirror: &mut Mirror) -> bool {
+        let before = self.numbers;
+        while self.numbers < mirror.number_count() {
+            let bits = mirror.number_at(self.numbers);
+            for ty in Ty::ALL {
+                let lane = ty.splatted(bits).map(|lane| mirror.place_of(lane));
+                self.words.push(lane.unwrap_or(NONE));
+            }
+            self.numbers += 1;
+        }
+        self.numbers > before
     }
 }
 
 impl Writer<'_> {
-    fn step(&mut self, rule: &Program<'_>, inst: &Inst) -> Option<[u32; 4]> {
+    fn step(&mut self, rule: &Program<'_>, inst: &Inst) -> [u32; 4] {
         let temp = |to: u16| u32::from(to - rule.class_reg - 1) << 8;
-        Some(match *inst {
+        match *inst {
             Inst::Swap { at } => [1 | u32::from(at / NODE_REGS) << 8, 0, 0, 0],
             Inst::Nodes { to, class, head, last } => {
                 let mask = head.mask & !0xff | u32::from(last);
@@ -139,67 +177,47 @@ impl Writer<'_> {
             Inst::ValueOf(value, ty) => [4, source(value), source(ty), 0],
             Inst::TypeIn(ty, set) => [5, source(ty), set.into(), 0],
             Inst::Constant { to, class } => [6 | temp(to), source(class), 0, 0],
-            Inst::Lane { to, bits, ty } => {
-                self.has_lanes = true;
-                [7 | temp(to), source(bits), source(ty), 0]
-            }
+            Inst::Lane { to, bits, ty } => [7 | temp(to), source(bits), source(ty), 0],
             Inst::LaneIs { lane, ty, is } => {
-                let is = self.graph.number_at(is);
-                let graph = &mut *self.graph;
-                let row = self.rows.add(|ty| graph.place_of(is & ty.lane_mask()));
+                let is = self.mirror.number_at(is);
+                let mirror = &mut *self.mirror;
+                let row = self.rows.add(|ty| mirror.place_of(is & ty.lane_mask()));
                 [8, source(lane), source(ty), row]
             }
-            Inst::Cond { .. } => return None,
-        })
+            Inst::Cond { .. } => unreachable!("left to the host"),
+        }
     }
 
-    fn make(&mut self, rule: &Program<'_>, make: &Make) -> Option<[u32; 8]> {
+    fn make(&mut self, rule: &Program<'_>, make: &Make, number: Option<u16>) -> [u32; 8] {
         let given = |value: Value| match value {
             Value::Var(var) => source(rule.vars[var as usize]),
             Value::Const(word) => word << 2,
         };
         let packed = |[a, b, c]: [u8; 3]| u32::from_le_bytes([a, b, c, 0]);
-        Some(match *make {
+        match *make {
             Make::Class(var) => [0, given(Value::Var(var)), 0, 0, 0, 0, 0, 0],
             Make::Fixed { head, imm, args, arity, .. } => {
                 [1 | u32::from(arity) << 8, head, imm, packed(args), 0, 0, 0, 0]
             }
             Make::Splat { ty, value: Value::Const(number) } => {
-                let number = self.graph.number_at(number);
-                let graph = &mut *self.graph;
-                let row = self.rows.add(|ty| graph.place_of(ty.splat_bits(number) & ty.mask()));
+                let number = self.mirror.number_at(number);
+                let mirror = &mut *self.mirror;
+                let row = self.rows.add(|ty| mirror.place_of(ty.splat_bits(number) & ty.mask()));
                 [2, given(ty), row, 0, 0, 0, 0, 0]
             }
-            Make::Bits(Value::Const(number)) => {
-                let node = Node::constant(Ty::I8X16, 0);
-                let head = node.op as u32 | (node.ty as u32) << 8 | (node.from as u32) << 16;
-                [1, head, number, 0, 0, 0, 0, 0]
+            Make::Splat { ty, .. } => {
+                let at = number.expect("the host writes what it computes to a register");
+                let number = source(Source::Reg { at, shift: 0, mask: NONE });
+                [2, given(ty), NONE, number, 0, 0, 0, 0]
             }
+            Make::Bits(number) => [2, (Ty::I8X16 as u32) << 2, NONE, given(number), 0, 0, 0, 0],
             Make::Node { op, ty, from, imm, args, arity } => {
                 let from = from.map_or(NONE, given);
                 let imm = imm.map_or(0, given);
                 let head = op as u32;
                 [3 | u32::from(arity) << 8, head, imm, packed(args), given(ty), from, 0, 0]
             }
-            Make::Splat { .. } | Make::Bits(_) => return None,
-        })
-    }
-
-    /// By number and type: the place of the lane that is the same throughout.
-    fn lanes(&mut self) -> Vec<u32> {
-        if !self.has_lanes {
-            return vec![NONE; Ty::ALL.len()];
         }
-        let numbers = self.graph.number_count();
-        let mut lanes = Vec::with_capacity(numbers as usize * Ty::ALL.len());
-        for number in 0..numbers {
-            let bits = self.graph.number_at(number);
-            for ty in Ty::ALL {
-                let lane = ty.splatted(bits).map(|lane| self.graph.place_of(lane));
-                lanes.push(lane.unwrap_or(NONE));
-            }
-        }
-        lanes
     }
 }
 

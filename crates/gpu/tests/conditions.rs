@@ -1,0 +1,77 @@
+//! With all rules of the standard set, their conditions, constant folding and facts, saturation on the GPU ends at the
+//! classes at which the CPU ends, and so egg (`crates/saturation/tests`).
+//!
+//! Without any adapter these tests are skipped, and say so.
+
+mod common;
+
+use common::open;
+use egraft_egraph::bulk::{Analysis, BulkGraph, BulkLimits};
+use egraft_egraph::{EGraph, Limits, Rules, STANDARD_SET, Saturation, Saturator, saturate};
+use egraft_gpu::{Gpu, GpuRun, GpuSaturation, Room};
+use egraft_testkit::filetest;
+use egraft_testkit::generate::egraph::grow;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Both engines over `graph`; gives the nodes in the end.
+fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (usize, GpuRun) {
+    let limits = BulkLimits { iterations, threads: 2, ..BulkLimits::default() };
+    let mut by_gpu = graph.clone();
+    let run = GpuSaturation::new(gpu, &mut by_gpu, &[&STANDARD_SET], Room::default())
+        .unwrap()
+        .checked()
+        .saturate(limits)
+        .unwrap();
+    graph.saturate(&[&STANDARD_SET], limits);
+    let counts = (by_gpu.node_count(), by_gpu.class_count());
+    println!("{what}: {counts:?}, {run:?}");
+    assert_eq!(run.breaches, 0, "{what}");
+    assert_eq!(counts, (graph.node_count(), graph.class_count()), "{what}");
+    assert!(by_gpu.shape() == graph.shape(), "{what}: {run:?}");
+    (counts.0, run)
+}
+
+fn random(seed: u64) -> EGraph {
+    let mut graph = EGraph::new();
+    grow(&mut SmallRng::seed_from_u64(seed), &mut |node| graph.insert(node).0);
+    graph.rebuild();
+    graph.canonicalize();
+    graph
+}
+
+#[test]
+fn random_graphs_end_where_the_cpu_ends() {
+    let Some(gpu) = open() else { return };
+    let mut graph = BulkGraph::new(Analysis::Facts);
+    for seed in 0..200 {
+        graph.add_graph(&random(seed));
+    }
+    let before = graph.node_count();
+    let (nodes, run) = compare(&gpu, graph, 3, "200 random graphs");
+    assert!(nodes > before + 400 && run.asked > 1000, "{before} nodes became {nodes}: {run:?}");
+}
+
+/// The graphs of all functions, side by side.
+static ALL: Mutex<Option<BulkGraph>> = Mutex::new(None);
+
+/// Takes the graph that it is given; then goes on as the CPU does.
+fn taken(graph: &mut EGraph, rules: &Rules, limits: Limits) -> Saturation {
+    let mut all = ALL.lock().unwrap();
+    all.get_or_insert_with(|| BulkGraph::new(Analysis::Facts)).add_graph(graph);
+    saturate(graph, rules, limits)
+}
+
+#[test]
+fn filetests_end_where_the_cpu_ends() {
+    let Some(gpu) = open() else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../filetests");
+    for file in filetest::files(&folder).unwrap() {
+        filetest::saturated(&file, Saturator::new("taken", taken)).unwrap();
+    }
+    let graph = ALL.lock().unwrap().take().unwrap();
+    assert!(graph.node_count() > 10_000);
+    compare(&gpu, graph, 2, "filetests");
+}
