@@ -691,6 +691,9 @@ pub(crate) struct InferArgsCommon {
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     pub(crate) timeout: u32,
+    /// Who evaluates terms and finds where rules match: cpu, or gpu, for which the CPU steps in where none works
+    #[arg(long, default_value_t, value_name = "MATCHER")]
+    pub(crate) matcher: egraft::Matcher,
     /// File with the phases that rules are tagged with; by default the one that is built in
     #[arg(long, value_name = "FILE")]
     pub(crate) phases: Option<PathBuf>,

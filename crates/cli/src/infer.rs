@@ -3,8 +3,41 @@
 use crate::args::{InferArgsCommon, InferCommand, InferMergeArgs, InferRunArgs};
 use crate::output::{self, Table, line};
 use anyhow::Result;
-use egraft_infer::{Options, Progress, Report, Schedule, Workload};
+use egraft_egraph::{EGraph, Root};
+use egraft_gpu::GpuInference;
+use egraft_infer::{Engine, Options, Progress, Report, Schedule, Term, Workload};
+use egraft_ir::{Fingerprint, Node};
+use egraft_rules::{Interpreter, Match};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A GPU as an engine of inference.
+#[derive(Debug)]
+struct OnGpu(GpuInference);
+
+impl Engine for OnGpu {
+    fn fingerprints(
+        &self,
+        ops: &[Node],
+        values: &[u128],
+        samples: usize,
+        terms: &[Term],
+    ) -> Vec<Option<Option<Fingerprint>>> {
+        let term = |term: &Term| egraft_gpu::Term { op: term.op, args: term.args };
+        let terms: Vec<_> = terms.iter().map(term).collect();
+        self.0.fingerprints(ops, values, samples, &terms)
+    }
+
+    fn matches(
+        &self,
+        edition: u64,
+        rules: &Interpreter<'_>,
+        graph: &EGraph,
+        roots: &[Root],
+    ) -> Option<Vec<Match>> {
+        self.0.matches(edition, rules, graph, roots)
+    }
+}
 
 pub(crate) fn infer(command: &InferCommand) -> Result<ExitCode> {
     match command {
@@ -22,24 +55,34 @@ fn options(common: &InferArgsCommon) -> Result<Options> {
     Ok(Options { timeout_ms: common.timeout, schedule, ..Options::default() })
 }
 
+/// The GPU, where one is asked for.
+fn gpu(common: &InferArgsCommon, options: &mut Options) -> Option<Arc<OnGpu>> {
+    let gpu =
+        (common.matcher == egraft::Matcher::Gpu).then(|| Arc::new(OnGpu(GpuInference::new(None))));
+    options.engine = gpu.clone().map(|gpu| gpu as Arc<dyn Engine>);
+    gpu
+}
+
 fn run(args: &InferRunArgs) -> Result<ExitCode> {
     let workloads = Workload::named(&args.common.workloads)?;
     let mut options = options(&args.common)?;
     options.shard = args.shard.map(|shard| (shard.part, shard.parts));
+    let gpu = gpu(&args.common, &mut options);
     let report = watched(|progress| {
         let (work, out) = (args.work.as_deref(), args.out.as_deref());
         Ok(egraft_infer::infer(&workloads, &options, work, out, progress)?)
     })?;
-    show(&report, args.common.json)
+    show(&report, gpu.as_deref(), args.common.json)
 }
 
 fn merge(args: &InferMergeArgs) -> Result<ExitCode> {
     let workloads = Workload::named(&args.common.workloads)?;
-    let options = options(&args.common)?;
+    let mut options = options(&args.common)?;
+    let gpu = gpu(&args.common, &mut options);
     let report = watched(|progress| {
         Ok(egraft_infer::merge(&workloads, &options, &args.folders, &args.out, progress)?)
     })?;
-    show(&report, args.common.json)
+    show(&report, gpu.as_deref(), args.common.json)
 }
 
 /// Shows how far the work is.
@@ -54,7 +97,7 @@ fn watched(work: impl FnOnce(&(dyn Fn(Progress<'_>) + Sync)) -> Result<Report>) 
     report
 }
 
-fn show(report: &Report, as_json: bool) -> Result<ExitCode> {
+fn show(report: &Report, gpu: Option<&OnGpu>, as_json: bool) -> Result<ExitCode> {
     if as_json {
         output::json(report)?;
         return Ok(ExitCode::SUCCESS);
@@ -89,6 +132,14 @@ fn show(report: &Report, as_json: bool) -> Result<ExitCode> {
          the end; {:.1} s",
         report.rules, report.equalities, report.conditional, report.shrunk, report.seconds
     ))?;
+    match gpu.map(|gpu| gpu.0.share()) {
+        None => {}
+        Some(Ok(share)) => line(format_args!(
+            "the GPU made {} of the fingerprints and searched {} times for matches",
+            share.terms, share.searches
+        ))?,
+        Some(Err(reason)) => line(format_args!("the CPU inferred: {reason}"))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

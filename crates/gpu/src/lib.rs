@@ -6,13 +6,19 @@
 mod bulk;
 mod device;
 mod error;
+mod inference;
 mod matcher;
+mod meaning;
 mod programs;
 mod shared;
 mod tables;
+mod terms;
 
 pub use bulk::{GpuRun, GpuSaturation, Room};
 pub use device::Gpu;
 pub use error::GpuError;
+pub use inference::{GpuInference, GpuShare};
 pub use matcher::{Found, GpuMatcher};
+pub use programs::Part;
 pub use shared::{GPU, Status, status};
+pub use terms::{GpuTerms, Term};

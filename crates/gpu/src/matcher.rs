@@ -3,7 +3,7 @@
 use crate::programs::{CHOICE_BITS, CHOICES_PER_WORD, Part, Programs, RECORD_HEAD};
 use crate::tables::Tables;
 use crate::{Gpu, GpuError};
-use egraft_egraph::{EGraph, Root, Rules};
+use egraft_egraph::{EGraph, Root};
 use egraft_rules::{MATCHES_PER_RULE, Match, RuleId};
 use wgpu::{Buffer, ComputePipeline};
 
@@ -26,11 +26,10 @@ pub struct Found {
     pub overflows: usize,
 }
 
-/// Rules made ready for a GPU.
+/// Rules made ready for a GPU. Whoever has it matches with the interpreters that it was made of.
 #[derive(Debug)]
 pub struct GpuMatcher {
     gpu: Gpu,
-    parts: Vec<Part>,
     programs: Programs,
     pipeline: ComputePipeline,
     /// Rules, steps, numbers.
@@ -39,43 +38,59 @@ pub struct GpuMatcher {
     capacity: usize,
 }
 
+fn pipeline(gpu: &Gpu, programs: &Programs) -> ComputePipeline {
+    let source = format!("{}{SHADER}", programs.header());
+    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("match"),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some("match"),
+        layout: None,
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: Default::default(),
+        cache: None,
+    })
+}
+
+fn buffers(gpu: &Gpu, programs: &Programs) -> Result<[Buffer; 3], GpuError> {
+    let rules: Vec<u32> = programs.rules.iter().flatten().copied().collect();
+    Ok([
+        gpu.filled("rules", &rules)?,
+        gpu.filled("steps of rules", &programs.steps)?,
+        gpu.filled("numbers of rules", &programs.constants)?,
+    ])
+}
+
 impl GpuMatcher {
-    /// Makes `rules` ready for `gpu`. There is room for `capacity` records at first; it grows.
+    /// Makes rules ready for `gpu`. There is room for `capacity` records at first; it grows.
     ///
     /// # Errors
     /// [`GpuError::Failed`] if the driver does not take the shader.
-    pub fn new(gpu: Gpu, rules: Rules, capacity: usize) -> Result<GpuMatcher, GpuError> {
-        let sets = rules.sets();
-        let part = |(first, set): &(usize, &'static egraft_rules::RuleSet)| Part {
-            first: *first,
-            interpreter: set.interpreter(),
-        };
-        let parts: Vec<Part> = sets.iter().map(part).collect();
-        let programs = Programs::new(&parts, &sets);
+    pub fn new(gpu: Gpu, parts: &[Part<'_, '_>], capacity: usize) -> Result<GpuMatcher, GpuError> {
+        let mut programs = Programs::new(parts);
+        programs.round_up();
+        let (pipeline, buffers) =
+            gpu.guarded(|| Ok((pipeline(&gpu, &programs), buffers(&gpu, &programs)?)))?;
+        Ok(GpuMatcher { gpu, programs, pipeline, buffers, capacity: capacity.max(1) })
+    }
+
+    /// Takes other rules.
+    ///
+    /// # Errors
+    /// [`GpuError::Failed`] if the driver does not take the shader.
+    pub fn load(&mut self, parts: &[Part<'_, '_>]) -> Result<(), GpuError> {
+        let mut programs = Programs::new(parts);
+        programs.round_up();
+        let Self { gpu, pipeline: has, .. } = &*self;
+        let is_same = programs.header() == self.programs.header();
         let (pipeline, buffers) = gpu.guarded(|| {
-            let source = format!("{}{SHADER}", programs.header());
-            let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("match"),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
-            });
-            let descriptor = wgpu::ComputePipelineDescriptor {
-                label: Some("match"),
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: Default::default(),
-                cache: None,
-            };
-            let pipeline = gpu.device.create_compute_pipeline(&descriptor);
-            let rules: Vec<u32> = programs.rules.iter().flatten().copied().collect();
-            let buffers = [
-                gpu.filled("rules", &rules)?,
-                gpu.filled("steps of rules", &programs.steps)?,
-                gpu.filled("numbers of rules", &programs.constants)?,
-            ];
-            Ok((pipeline, buffers))
+            let made = if is_same { has.clone() } else { pipeline(gpu, &programs) };
+            Ok((made, buffers(gpu, &programs)?))
         })?;
-        Ok(GpuMatcher { gpu, parts, programs, pipeline, buffers, capacity: capacity.max(1) })
+        (self.programs, self.pipeline, self.buffers) = (programs, pipeline, buffers);
+        Ok(())
     }
 
     /// The GPU.
@@ -84,11 +99,16 @@ impl GpuMatcher {
     }
 
     /// All matches at the roots, in the order in which [`egraft_egraph::Matcher::match_node`] finds them root by root.
-    /// The graph is canonical.
+    /// The graph is canonical, and `parts` are the rules that were made ready.
     ///
     /// # Errors
     /// [`GpuError`] if the graph does not fit or the GPU fails.
-    pub fn matches(&mut self, graph: &EGraph, roots: &[Root]) -> Result<Found, GpuError> {
+    pub fn matches(
+        &mut self,
+        parts: &[Part<'_, '_>],
+        graph: &EGraph,
+        roots: &[Root],
+    ) -> Result<Found, GpuError> {
         let tables = Tables::new(graph, roots, &self.programs);
         let mut found = Found::default();
         if tables.pairs == 0 {
@@ -116,45 +136,9 @@ impl GpuMatcher {
         records.sort_unstable_by_key(|record| (key(record), record[1] < GIVEN_UP));
         found.candidates = records.iter().filter(|record| record[1] < GIVEN_UP).count();
         for pair in records.chunk_by(|one, other| is_same(one, other)) {
-            self.take(graph, roots, &tables, pair, &mut found);
+            take(parts, graph, roots, &tables, pair, &mut found);
         }
         Ok(found)
-    }
-
-    /// Takes the choices of one rule at one root again.
-    fn take(
-        &self,
-        graph: &EGraph,
-        roots: &[Root],
-        tables: &Tables,
-        pair: &[&[u32]],
-        found: &mut Found,
-    ) {
-        let (class, node) = &roots[tables.places[pair[0][0] as usize] as usize];
-        let rule = (pair[0][1] & (GIVEN_UP - 1)) as usize;
-        let part = self.parts.iter().rfind(|part| part.first <= rule);
-        let part = part.expect("the first part begins at the first rule");
-        let own = RuleId((rule - part.first) as u16);
-        let (first, out) = (found.matches.len(), &mut found.matches);
-        if pair.iter().any(|record| record[1] >= GIVEN_UP) {
-            found.given_up += 1;
-            part.interpreter.match_rule(graph, own, node, *class, out);
-        } else {
-            for record in pair {
-                if out.len() - first == MATCHES_PER_RULE {
-                    break;
-                }
-                let choices = record[RECORD_HEAD..].iter().flat_map(|word| {
-                    (0..CHOICES_PER_WORD).map(move |at| {
-                        (word >> (CHOICE_BITS * at)) as usize & ((1 << CHOICE_BITS) - 1)
-                    })
-                });
-                part.interpreter.replay(graph, own, node, *class, choices, out);
-            }
-        }
-        for found in &mut out[first..] {
-            found.rule = RuleId(rule as u16);
-        }
     }
 
     /// Runs the shader: how many records there are, and those that there was room for.
@@ -215,4 +199,39 @@ impl GpuMatcher {
 /// Whether two records are of one rule at one root.
 fn is_same(one: &[u32], other: &[u32]) -> bool {
     one[0] == other[0] && one[1] & (GIVEN_UP - 1) == other[1] & (GIVEN_UP - 1)
+}
+
+/// Takes the choices of one rule at one root again.
+fn take(
+    parts: &[Part<'_, '_>],
+    graph: &EGraph,
+    roots: &[Root],
+    tables: &Tables,
+    pair: &[&[u32]],
+    found: &mut Found,
+) {
+    let (class, node) = &roots[tables.places[pair[0][0] as usize] as usize];
+    let rule = (pair[0][1] & (GIVEN_UP - 1)) as usize;
+    let part = parts.iter().rfind(|part| part.0 <= rule);
+    let (start, interpreter) = part.expect("the first part begins at the first rule");
+    let own = RuleId((rule - start) as u16);
+    let (first, out) = (found.matches.len(), &mut found.matches);
+    if pair.iter().any(|record| record[1] >= GIVEN_UP) {
+        found.given_up += 1;
+        interpreter.match_rule(graph, own, node, *class, out);
+    } else {
+        for record in pair {
+            if out.len() - first == MATCHES_PER_RULE {
+                break;
+            }
+            let choices = record[RECORD_HEAD..].iter().flat_map(|word| {
+                (0..CHOICES_PER_WORD)
+                    .map(move |at| (word >> (CHOICE_BITS * at)) as usize & ((1 << CHOICE_BITS) - 1))
+            });
+            interpreter.replay(graph, own, node, *class, choices, out);
+        }
+    }
+    for found in &mut out[first..] {
+        found.rule = RuleId(rule as u16);
+    }
 }

@@ -1,7 +1,7 @@
 //! Rules as words: the plans of all rules, as `shaders/match.wgsl` reads them.
 
 use egraft_ir::Op;
-use egraft_rules::{Interpreter, RuleId, RuleSet, Step, StepSource, VarId};
+use egraft_rules::{Interpreter, RuleId, Step, StepSource, VarId};
 use rustc_hash::FxHashMap;
 
 /// Words of a record before its choices: root, rule, number.
@@ -10,12 +10,8 @@ pub(crate) const RECORD_HEAD: usize = 3;
 pub(crate) const CHOICES_PER_WORD: usize = 6;
 pub(crate) const CHOICE_BITS: usize = 5;
 
-/// Rules whose ids go on from those of other rules.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) first: usize,
-    pub(crate) interpreter: Interpreter<'static>,
-}
+/// Rules, and the id of the first: ids go on from part to part.
+pub type Part<'p, 'r> = (usize, &'p Interpreter<'r>);
 
 /// Words for all rules.
 #[derive(Debug, Default)]
@@ -38,13 +34,13 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// The rules of all parts.
-    pub(crate) fn new(parts: &[Part], sets: &[(usize, &'static RuleSet)]) -> Programs {
+    pub(crate) fn new(parts: &[Part<'_, '_>]) -> Programs {
         let mut programs = Programs::default();
         for op in Op::ALL {
             let start = programs.rules.len() as u32;
-            for (part, (_, set)) in parts.iter().zip(sets) {
-                for rule in part.interpreter.rules_at(*op) {
-                    programs.add(part, set, *rule);
+            for part in parts {
+                for rule in part.1.rules_at(*op) {
+                    programs.add(*part, *rule);
                 }
             }
             programs.by_op.insert(*op, start..programs.rules.len() as u32);
@@ -55,6 +51,13 @@ impl Programs {
     /// Words of a record's choices.
     pub(crate) fn choice_words(&self) -> usize {
         self.loops.div_ceil(CHOICES_PER_WORD).max(1)
+    }
+
+    /// Makes room for rules of any size up to the next power of two, so that the shader need not be made anew for each set.
+    pub(crate) fn round_up(&mut self) {
+        for size in [&mut self.vars, &mut self.temps, &mut self.nodes, &mut self.loops] {
+            *size = size.next_power_of_two().max(8);
+        }
     }
 
     /// The constants that the shader expects before its text.
@@ -74,16 +77,17 @@ impl Programs {
             .collect()
     }
 
-    fn add(&mut self, part: &Part, set: &RuleSet, rule: RuleId) {
-        let plan = part.interpreter.plan(rule);
+    fn add(&mut self, (first, interpreter): Part<'_, '_>, rule: RuleId) {
+        let plan = interpreter.plan(rule);
+        let rules = interpreter.rules();
         let is_loop = |step: &&Step| {
             matches!(step, Step::Swap { .. } | Step::Nodes { .. } | Step::RootNodes { .. })
         };
-        self.vars = self.vars.max(set.rules[rule.index()].vars.len());
+        self.vars = self.vars.max(rules[rule.index()].vars.len());
         self.temps = self.temps.max(plan.temps);
         self.nodes = self.nodes.max(plan.nodes);
         self.loops = self.loops.max(plan.steps.iter().filter(is_loop).count());
-        self.rules.push([self.steps.len() as u32 / 4, (part.first + rule.index()) as u32]);
+        self.rules.push([self.steps.len() as u32 / 4, (first + rule.index()) as u32]);
         for step in &plan.steps {
             let words = match *step {
                 Step::Swap { node } => [head(1, node, 0, 0), 0, 0, 0],
@@ -106,7 +110,7 @@ impl Programs {
                 }
                 // The host asks; what it would bind is unknown till then.
                 Step::Cond { at, bind: true } => {
-                    let var = set.rules[rule.index()].conditions[at].result.var;
+                    let var = rules[rule.index()].conditions[at].result.var;
                     [head(11, var.map_or(0, VarId::index), 0, 0), 0, 0, 0]
                 }
                 Step::Cond { .. } => continue,

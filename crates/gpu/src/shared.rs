@@ -2,9 +2,9 @@
 //!
 //! Invariant: whatever fails, the CPU goes on from there, and the reason is kept and told once.
 
-use crate::{Gpu, GpuError, GpuMatcher};
+use crate::{Gpu, GpuError, GpuMatcher, Part};
 use egraft_egraph::{EGraph, Limits, Matcher, Root, Rules, Saturation, Saturator, saturate_with};
-use egraft_rules::Match;
+use egraft_rules::{Interpreter, Match};
 use std::sync::{Mutex, PoisonError};
 
 /// Records that there is room for at first.
@@ -15,10 +15,18 @@ pub const GPU: Saturator = Saturator::new("gpu", saturate);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The matcher, and the digest of the rules that it has.
-    matcher: Option<(u64, GpuMatcher)>,
+    /// The matcher.
+    matcher: Option<Standing>,
     /// Why no GPU is used any more.
     failed: Option<String>,
+}
+
+/// A matcher, the rules that it has, and their digest.
+#[derive(Debug)]
+struct Standing {
+    digest: u64,
+    rules: Vec<(usize, Interpreter<'static>)>,
+    matcher: GpuMatcher,
 }
 
 static SHARED: Mutex<Shared> = Mutex::new(Shared { matcher: None, failed: None });
@@ -39,7 +47,7 @@ pub fn status() -> Status {
     let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     match (&shared.failed, &shared.matcher) {
         (Some(reason), _) => Status::Failed(reason.clone()),
-        (None, Some((_, matcher))) => Status::Used(matcher.gpu().name().to_owned()),
+        (None, Some(has)) => Status::Used(has.matcher.gpu().name().to_owned()),
         (None, None) => Status::Unused,
     }
 }
@@ -75,10 +83,16 @@ fn on_gpu(
     roots: &[Root],
 ) -> Result<Vec<Match>, GpuError> {
     let digest = rules.digest();
-    let matcher = match shared.matcher.take() {
-        Some((has, matcher)) if has == digest => matcher,
-        _ => GpuMatcher::new(Gpu::open(None)?, rules, CAPACITY)?,
-    };
-    let (_, matcher) = shared.matcher.insert((digest, matcher));
-    Ok(matcher.matches(graph, roots)?.matches)
+    if shared.matcher.as_ref().is_none_or(|has| has.digest != digest) {
+        let rules: Vec<_> =
+            rules.sets().iter().map(|(first, set)| (*first, set.interpreter())).collect();
+        let matcher = GpuMatcher::new(Gpu::open(None)?, &parts(&rules), CAPACITY)?;
+        shared.matcher = Some(Standing { digest, rules, matcher });
+    }
+    let Some(Standing { rules, matcher, .. }) = &mut shared.matcher else { return Ok(Vec::new()) };
+    Ok(matcher.matches(&parts(rules), graph, roots)?.matches)
+}
+
+fn parts<'p>(rules: &'p [(usize, Interpreter<'static>)]) -> Vec<Part<'p, 'static>> {
+    rules.iter().map(|(first, interpreter)| (*first, interpreter)).collect()
 }

@@ -6,7 +6,9 @@
 mod common;
 
 use common::open;
-use egraft_egraph::{EGraph, Limits, Matcher, Rewriter, Root, Rules, saturate, saturate_with};
+use egraft_egraph::{
+    EGraph, Limits, Matcher, Rewriter, Root, Rules, STANDARD_SET, saturate, saturate_with,
+};
 use egraft_gpu::{Gpu, GpuError, GpuMatcher};
 use egraft_rules::{FactSource, MatchGraph};
 use egraft_testkit::generate::egraph::grow;
@@ -42,12 +44,13 @@ fn on_cpu(graph: &EGraph, roots: &[Root]) -> Vec<egraft_rules::Match> {
 #[test]
 fn the_gpu_finds_what_the_cpu_finds() {
     let Some(gpu) = open() else { return };
-    let mut matcher = GpuMatcher::new(gpu, Rules::STANDARD, 4096).unwrap();
+    let rules = STANDARD_SET.interpreter();
+    let mut matcher = GpuMatcher::new(gpu, &[(0, &rules)], 4096).unwrap();
     let (mut matches, mut candidates, mut given_up) = (0, 0, 0);
     for seed in 0..GRAPHS {
         let graph = graph(seed);
         let roots = roots(&graph);
-        let found = matcher.matches(&graph, &roots).unwrap();
+        let found = matcher.matches(&[(0, &rules)], &graph, &roots).unwrap();
         assert_eq!(found.matches, on_cpu(&graph, &roots), "seed {seed}");
         matches += found.matches.len();
         candidates += found.candidates;
@@ -65,13 +68,14 @@ fn classes(graph: &EGraph) -> Vec<Vec<egraft_ir::Node>> {
 #[test]
 fn saturation_ends_at_the_same_graph() {
     let Some(gpu) = open() else { return };
-    let mut matcher = GpuMatcher::new(gpu, Rules::STANDARD, 4096).unwrap();
+    let rules = STANDARD_SET.interpreter();
+    let mut matcher = GpuMatcher::new(gpu, &[(0, &rules)], 4096).unwrap();
     let limits = Limits { nodes: 3_000, iterations: 3, ..Limits::default() };
     for seed in 0..GRAPHS / 4 {
         let [mut by_cpu, mut by_gpu] = [graph(seed), graph(seed)];
         let cpu = saturate(&mut by_cpu, &Rules::STANDARD, limits);
         let gpu = saturate_with(&mut by_gpu, &Rules::STANDARD, limits, |graph, roots| {
-            matcher.matches(graph, roots).unwrap().matches
+            matcher.matches(&[(0, &rules)], graph, roots).unwrap().matches
         });
         assert_eq!(cpu.counts, gpu.counts, "seed {seed}");
         assert_eq!((cpu.stop, cpu.iterations), (gpu.stop, gpu.iterations), "seed {seed}");
@@ -86,23 +90,25 @@ fn graph_with_matches() -> EGraph {
 #[test]
 fn records_that_do_not_fit_are_made_again() {
     let Some(gpu) = open() else { return };
-    let mut matcher = GpuMatcher::new(gpu, Rules::STANDARD, 1).unwrap();
+    let rules = STANDARD_SET.interpreter();
+    let mut matcher = GpuMatcher::new(gpu, &[(0, &rules)], 1).unwrap();
     let graph = graph_with_matches();
     let roots = roots(&graph);
-    let found = matcher.matches(&graph, &roots).unwrap();
+    let found = matcher.matches(&[(0, &rules)], &graph, &roots).unwrap();
     assert_eq!(found.overflows, 1);
     assert_eq!(found.matches, on_cpu(&graph, &roots));
-    let again = matcher.matches(&graph, &roots).unwrap();
+    let again = matcher.matches(&[(0, &rules)], &graph, &roots).unwrap();
     assert_eq!((again.overflows, again.matches), (0, found.matches));
 }
 
 #[test]
 fn a_lost_device_is_an_error() {
     let Some(gpu) = open() else { return };
-    let mut matcher = GpuMatcher::new(gpu, Rules::STANDARD, 4096).unwrap();
+    let rules = STANDARD_SET.interpreter();
+    let mut matcher = GpuMatcher::new(gpu, &[(0, &rules)], 4096).unwrap();
     let graph = graph_with_matches();
     matcher.gpu().lose();
-    let error = matcher.matches(&graph, &roots(&graph)).unwrap_err();
+    let error = matcher.matches(&[(0, &rules)], &graph, &roots(&graph)).unwrap_err();
     assert!(matches!(error, GpuError::Failed(_)), "{error}");
 }
 

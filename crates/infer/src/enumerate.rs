@@ -4,13 +4,13 @@
 //! built upon, so every equality between larger terms follows from pairs and congruence.
 //! Invariant: the result depends on the workload alone, not on threads.
 
+use crate::engine::{self, Engine};
 use crate::premise::Premise;
 use crate::sample::Samples;
 use crate::space::{Expr, Head, Kind, Space, View};
-use egraft_ir::eval;
+use egraft_ir::{Fingerprint, Node, eval, fingerprint};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::hash::Hasher;
 
 /// Two terms that agree on all samples, the dearer first.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,8 +61,6 @@ impl Term {
 /// How much a literal counts among what is special in a term; see [`Space::rank`].
 const SPECIAL: u32 = 2;
 
-type Fingerprint = (u64, u64);
-
 /// A representative: a term with its values.
 struct Kept {
     term: Term,
@@ -84,6 +82,7 @@ struct Search<'a> {
     sizes: Vec<Vec<u32>>,
     pairs: Vec<(Term, u32, u32)>,
     terms: usize,
+    engine: Option<&'a dyn Engine>,
 }
 
 /// Enumerates terms of up to `size` ops, and `most` terms, over `space`.
@@ -96,6 +95,7 @@ pub(crate) fn enumerate(
     free: Option<&Samples>,
     size: u32,
     most: usize,
+    engine: Option<&dyn Engine>,
 ) -> Enumeration {
     let mut search = Search {
         space,
@@ -108,6 +108,7 @@ pub(crate) fn enumerate(
         sizes: vec![Vec::new()],
         pairs: Vec::new(),
         terms: 0,
+        engine,
     };
     search.atoms();
     search.constants();
@@ -125,15 +126,7 @@ pub(crate) fn enumerate(
 }
 
 fn print(values: &[u128]) -> Fingerprint {
-    let mut hashers = [rustc_hash::FxHasher::default(), rustc_hash::FxHasher::default()];
-    hashers[1].write_u64(0x9e37_79b9_7f4a_7c15);
-    for value in values {
-        for (at, hasher) in hashers.iter_mut().enumerate() {
-            hasher.write_u64((*value as u64).rotate_left(17 * at as u32));
-            hasher.write_u64((*value >> 64) as u64);
-        }
-    }
-    (hashers[0].finish(), hashers[1].finish())
+    fingerprint(values.iter().copied())
 }
 
 impl Search<'_> {
@@ -264,15 +257,56 @@ impl Search<'_> {
             .collect()
     }
 
+    /// The fingerprints of terms' values, as far as the engine gives them.
+    fn prints_by_engine(&self, terms: &[Term], free: bool) -> Vec<Option<Option<Fingerprint>>> {
+        let count = if free { self.free.map_or(0, |free| free.count) } else { self.samples.count };
+        let Some(engine) = self.engine.filter(|_| count > 0) else {
+            return vec![None; terms.len()];
+        };
+        let ops: Vec<Node> = self.space.heads.iter().map(|head| head.node()).collect();
+        let of_head: FxHashMap<Head, u32> = self.space.heads.iter().copied().zip(0..).collect();
+        let mut places: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut values: Vec<u128> = Vec::new();
+        let asked: Vec<engine::Term> = terms
+            .iter()
+            .filter_map(|term| {
+                let op = *of_head.get(&term.head?)?;
+                let mut args = [0; 3];
+                for (place, id) in args.iter_mut().zip(term.args()) {
+                    *place = *places.entry(*id).or_insert_with(|| {
+                        let kept = &self.arena[*id as usize];
+                        values.extend(if free { &*kept.free } else { &*kept.values });
+                        (values.len() / count) as u32 - 1
+                    });
+                }
+                Some(engine::Term { op, args })
+            })
+            .collect();
+        if asked.len() < terms.len() {
+            return vec![None; terms.len()];
+        }
+        engine.fingerprints(&ops, &values, count, &asked)
+    }
+
+    /// The fingerprint of a term's values, unless the engine has said.
+    fn print(
+        &self,
+        term: &Term,
+        free: bool,
+        said: Option<Option<Fingerprint>>,
+    ) -> Option<Fingerprint> {
+        said.unwrap_or_else(|| self.values(term, free).map(|values| print(&values)))
+    }
+
     /// Sorts new terms into the groups they agree with.
     fn add(&mut self, terms: Vec<Term>, ops: u32, build_upon: bool) {
         self.terms += terms.len();
+        let said = [false, true].map(|free| self.prints_by_engine(&terms, free));
         let prints: Vec<Option<(Fingerprint, Fingerprint)>> = terms
             .par_iter()
-            .map(|term| {
-                let values = self.values(term, false)?;
-                let free = self.values(term, true)?;
-                Some((print(&values), print(&free)))
+            .zip(said[0].par_iter().zip(&said[1]))
+            .map(|(term, (values, free))| {
+                Some((self.print(term, false, *values)?, self.print(term, true, *free)?))
             })
             .collect();
         let mut order: Vec<usize> = (0..terms.len()).collect();

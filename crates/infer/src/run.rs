@@ -4,6 +4,7 @@
 //! shards, or how often the run was interrupted.
 
 use crate::emit::{self, KeptRule};
+use crate::engine::Engine;
 use crate::enumerate::{Candidate, Enumeration, enumerate};
 use crate::error::InferError;
 use crate::judge::{Provers, Tried, Verdict, anchors, state, tested};
@@ -20,6 +21,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Candidates that are judged at once, before what follows from them is dropped.
@@ -34,11 +36,13 @@ pub struct Options {
     pub shard: Option<(u64, u64)>,
     /// The phases.
     pub schedule: Schedule,
+    /// Who evaluates terms and finds matches; by default this crate.
+    pub engine: Option<Arc<dyn Engine>>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { timeout_ms: 2000, shard: None, schedule: Schedule::built_in() }
+        Options { timeout_ms: 2000, shard: None, schedule: Schedule::built_in(), engine: None }
     }
 }
 
@@ -213,7 +217,7 @@ impl Run<'_> {
                 premises.iter().map(|premise| Task { workload, space, premise }).collect()
             })
             .collect();
-        let mut known = Known::default();
+        let mut known = Known::new(self.options.engine.clone());
         let mut found: Vec<Found<'_>> = Vec::new();
         for tasks in &tasks {
             let begin = Instant::now();
@@ -261,14 +265,15 @@ impl Run<'_> {
 
     fn enumerate(&self, task: &Task<'_>) -> Result<Enumeration, InferError> {
         let Task { workload, space, premise } = task;
+        let engine = self.options.engine.as_deref().map(|engine| engine as &dyn Engine);
         let samples = Samples::draw(&workload.name, space, premise)?;
         if premise.is_empty() {
             let size = workload.size;
-            return Ok(enumerate(space, premise, &samples, None, size, workload.terms));
+            return Ok(enumerate(space, premise, &samples, None, size, workload.terms, engine));
         }
         let free = Samples::draw(&workload.name, space, &Premise::default())?;
         let size = workload.premise_size;
-        Ok(enumerate(space, premise, &samples, Some(&free), size, workload.terms))
+        Ok(enumerate(space, premise, &samples, Some(&free), size, workload.terms, engine))
     }
 
     fn progress(&self, task: &Task<'_>, done: usize, of: usize, kept: usize) {
@@ -383,7 +388,7 @@ impl Run<'_> {
 
     /// Drops what follows from the others, last found first; gives how many.
     fn shrink(&self, found: &mut Vec<Found<'_>>) -> Result<usize, InferError> {
-        let mut known = Known::default();
+        let mut known = Known::new(self.options.engine.clone());
         let mut places: Vec<Range<usize>> = Vec::new();
         for one in &*found {
             let rules = one.rules(self);

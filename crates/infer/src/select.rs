@@ -3,13 +3,16 @@
 //! Judges no rule. Invariant: a pair is said to follow only if both sides came into one class at
 //! every type and in every model of its premise that was tried.
 
+use crate::engine::Engine;
 use crate::premise::Premise;
 use crate::sample::Model;
 use crate::space::{Expr, Kind, Space, View, has_from, retyped};
-use egraft_egraph::{EGraph, Limits, Matcher, StopReason, saturate};
+use egraft_egraph::{EGraph, Limits, Matcher, Root, StopReason, saturate_with};
 use egraft_ir::{ClassId, Facts, KnownBits, Node, SignCopies, Ty};
 use egraft_rules::{BuildGraph, Interpreter, Match, MatchGraph, Rule, RuleId, RuleSet};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far a pair is rewritten before it is said not to follow.
 const LIMITS: Limits = Limits { nodes: 6000, class_nodes: 48, depth: 0, iterations: 6 };
@@ -31,10 +34,22 @@ pub(crate) struct Question<'a> {
 #[derive(Clone, Default)]
 pub(crate) struct Known {
     set: RuleSet,
+    /// Sets of other rules have another.
+    edition: u64,
+    engine: Option<Arc<dyn Engine>>,
 }
 
+/// The last edition of any set.
+static EDITIONS: AtomicU64 = AtomicU64::new(0);
+
 impl Known {
+    /// None yet; an engine may match them.
+    pub(crate) fn new(engine: Option<Arc<dyn Engine>>) -> Known {
+        Known { engine, ..Known::default() }
+    }
+
     pub(crate) fn extend(&mut self, rules: impl Iterator<Item = Rule>) {
+        self.edition = 1 + EDITIONS.fetch_add(1, Ordering::Relaxed);
         for mut rule in rules {
             rule.id = RuleId(self.set.rules.len() as u16);
             self.set.rules.push(rule);
@@ -43,8 +58,9 @@ impl Known {
 
     /// The rules, ready to be matched.
     pub(crate) fn planned(&self) -> Planned<'_> {
-        let count = self.set.rules.len();
-        Planned { interpreter: self.set.interpreter(), without: vec![false; count] }
+        let without = vec![false; self.set.rules.len()];
+        let engine = self.engine.as_deref();
+        Planned { interpreter: self.set.interpreter(), without, edition: self.edition, engine }
     }
 }
 
@@ -54,6 +70,8 @@ pub(crate) struct Planned<'a> {
     interpreter: Interpreter<'a>,
     /// By rule: whether it is left out.
     without: Vec<bool>,
+    edition: u64,
+    engine: Option<&'a dyn Engine>,
 }
 
 impl Planned<'_> {
@@ -96,7 +114,9 @@ impl Planned<'_> {
         let a = typed.insert(&mut graph, lhs)?;
         let b = typed.insert(&mut graph, rhs)?;
         for _ in 0..LIMITS.iterations {
-            let run = saturate(&mut graph, self, Limits { iterations: 1, ..LIMITS });
+            let limits = Limits { iterations: 1, ..LIMITS };
+            let run =
+                saturate_with(&mut graph, self, limits, |graph, roots| self.find(graph, roots));
             if graph.find(a) == graph.find(b) {
                 return Some(true);
             }
@@ -105,6 +125,25 @@ impl Planned<'_> {
             }
         }
         Some(graph.find(a) == graph.find(b))
+    }
+}
+
+impl Planned<'_> {
+    /// All matches at the roots.
+    fn find(&self, graph: &EGraph, roots: &[Root]) -> Vec<Match> {
+        let by_engine =
+            |engine: &dyn Engine| engine.matches(self.edition, &self.interpreter, graph, roots);
+        if let Some(mut found) =
+            self.engine.filter(|_| !self.without.is_empty()).and_then(by_engine)
+        {
+            found.retain(|found| !self.without[found.rule.index()]);
+            return found;
+        }
+        let mut found = Vec::new();
+        for (class, node) in roots {
+            self.match_node(graph, *class, node, &mut found);
+        }
+        found
     }
 }
 

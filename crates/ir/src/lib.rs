@@ -10,6 +10,7 @@ pub mod clif;
 pub mod effects;
 pub mod eval;
 mod facts;
+mod fingerprint;
 pub mod machine;
 mod node;
 mod op;
@@ -18,6 +19,7 @@ mod ty;
 
 pub use eval::{Concrete, EvalError, eval, fold};
 pub use facts::{Facts, KnownBits, SignCopies, known_bits, sign_copies, signed_range};
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use node::{ClassId, Node};
 pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};
 pub use ty::{Ty, UnknownType};

@@ -31,6 +31,11 @@ impl RuleSet {
 }
 
 impl Interpreter<'_> {
+    /// The rules, by their ids.
+    pub fn rules(&self) -> &[Rule] {
+        self.rules
+    }
+
     /// Appends every match of every rule at `node` of `class`, in order of rules.
     ///
     /// Each rule gives at most [`MATCHES_PER_RULE`] matches and looks at no more than
