@@ -6,7 +6,6 @@ use crate::output::{self, EXIT_DIFFERENT, Table, line, write_file};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use egraft_egraph::STANDARD_SET;
-use egraft_egraph::bulk::{BulkEnd, BulkLimits};
 use egraft_gpu::{Gpu, GpuSaturation, Room};
 use egraft_kernels::Kernel;
 use egraft_saturation::{
@@ -42,6 +41,9 @@ pub(crate) struct SaturationArgs {
     /// not tried on it
     #[arg(long, value_name = "S", default_value_t = 60)]
     pub(crate) time: u64,
+    /// Iterations after which terms and kernels are left, as they grow without end; classes must agree then
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) iterations: usize,
     /// Folder with kernel descriptors, for kernels
     #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
     pub(crate) kernels: PathBuf,
@@ -150,7 +152,7 @@ pub(crate) fn saturation(args: &SaturationArgs) -> Result<ExitCode> {
             measure(args, *kind, &workload, &engines, gpu.as_ref(), &mut slow, &mut measured)?;
             let classes: HashSet<usize> = measured[first..]
                 .iter()
-                .filter(|one| one.outcome.end == End::Saturated)
+                .filter(|one| one.outcome.end != End::Time)
                 .map(|one| one.outcome.classes)
                 .collect();
             if classes.len() > 1 {
@@ -233,8 +235,13 @@ fn measure(
     slow: &mut HashSet<(&'static str, &'static str)>,
     measured: &mut Vec<Measured>,
 ) -> Result<()> {
+    let iterations = match kind {
+        SaturationWorkload::Sums | SaturationWorkload::Forest => Bounds::default().iterations,
+        SaturationWorkload::Terms | SaturationWorkload::Kernels => args.iterations,
+    };
     let kind = workload_name(kind);
-    let bounds = Bounds { time: Duration::from_secs(args.time), ..Bounds::default() };
+    let time = Duration::from_secs(args.time);
+    let bounds = Bounds { time, iterations, ..Bounds::default() };
     let tried: Vec<SaturationEngine> = engines
         .iter()
         .copied()
@@ -293,20 +300,10 @@ fn run(
 fn on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
     let mut graph = load(workload);
     let saturation = GpuSaturation::new(gpu, &mut graph, &[&workload.rules], Room::default())?;
-    let limits = BulkLimits {
-        nodes: bounds.nodes,
-        iterations: bounds.iterations,
-        time: bounds.time,
-        threads: 1,
-    };
     let start = Instant::now();
-    let run = saturation.saturate(limits)?;
+    let run = saturation.saturate(bounds.limits())?;
     let seconds = start.elapsed().as_secs_f64();
-    let end = match run.end {
-        Some(BulkEnd::Saturated) => End::Saturated,
-        Some(BulkEnd::Time) => End::Time,
-        _ => End::Limit,
-    };
+    let end = run.end.map_or(End::Limit, End::from);
     let (nodes, classes) = (graph.node_count(), graph.class_count());
     Ok(Outcome { end, nodes, classes, iterations: run.iterations, seconds })
 }
@@ -327,11 +324,10 @@ fn print(measured: &[Measured]) -> Result<()> {
         let Outcome { end, nodes, classes, iterations, seconds } = one.outcome;
         let same = |other: &&Measured| other.name == one.name && other.workload == one.workload;
         let first = measured.iter().find(same).map_or(&one.outcome, |first| &first.outcome);
-        let speed = match (first.end, end) {
-            (End::Saturated, End::Saturated) => format!("{:.3}", first.seconds / seconds),
-            (_, End::Saturated) => "-".to_owned(),
-            (_, End::Time) => "no end".to_owned(),
-            (_, End::Limit) => "limit".to_owned(),
+        let speed = match end {
+            End::Time => "no end".to_owned(),
+            _ if first.end == End::Time => "-".to_owned(),
+            _ => format!("{:.3}", first.seconds / seconds),
         };
         table.row(vec![
             format!("{}: {}", one.workload, one.name),
@@ -348,7 +344,7 @@ fn print(measured: &[Measured]) -> Result<()> {
 }
 
 fn draw(path: &std::path::Path, measured: &[Measured]) -> Result<()> {
-    let ended = measured.iter().filter(|one| one.outcome.end == End::Saturated);
+    let ended = measured.iter().filter(|one| one.outcome.end != End::Time);
     let point = |one: &Measured| {
         // One measure for all engines: what the first of them counts.
         let first = measured
@@ -366,7 +362,7 @@ fn draw(path: &std::path::Path, measured: &[Measured]) -> Result<()> {
     match plot(&points).map_err(anyhow::Error::msg)? {
         Some(svg) => write_file(path, svg.as_bytes()),
         None => {
-            output::warn("nothing to draw: no engine reached a fixpoint");
+            output::warn("nothing to draw: no engine came to an end");
             Ok(())
         }
     }

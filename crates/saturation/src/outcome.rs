@@ -1,5 +1,6 @@
 //! What a run is bounded by and what it gives.
 
+use egraft_egraph::bulk::{BulkEnd, BulkLimits};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -22,6 +23,14 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// As limits of Egraft's engines.
+    pub fn limits(self) -> BulkLimits {
+        let Bounds { nodes, iterations, time, threads } = self;
+        BulkLimits { nodes, iterations, time, threads }
+    }
+}
+
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +41,16 @@ pub enum End {
     Limit,
     /// [`Bounds::time`] was over.
     Time,
+}
+
+impl From<BulkEnd> for End {
+    fn from(end: BulkEnd) -> End {
+        match end {
+            BulkEnd::Saturated => End::Saturated,
+            BulkEnd::Nodes | BulkEnd::Iterations => End::Limit,
+            BulkEnd::Time => End::Time,
+        }
+    }
 }
 
 /// What a run gave. Terms are loaded before the time begins.

@@ -1,7 +1,7 @@
 //! Egraft's own engine.
 
-use crate::{Bounds, End, Outcome, Workload};
-use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, BulkRun};
+use crate::{Bounds, Outcome, Workload};
+use egraft_egraph::bulk::{Analysis, BulkGraph, BulkRun};
 use egraft_ir::ClassId;
 use std::time::Instant;
 
@@ -20,20 +20,13 @@ pub fn load(workload: &Workload) -> BulkGraph {
 /// Runs a workload; gives the graph and what took how long besides.
 pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, BulkRun) {
     let mut graph = load(workload);
-    let limits = BulkLimits {
-        nodes: bounds.nodes,
-        iterations: bounds.iterations,
-        time: bounds.time,
-        threads: bounds.threads,
-    };
     let start = Instant::now();
-    let run = graph.saturate(&[&workload.rules], limits);
+    let run = graph.saturate(&[&workload.rules], bounds.limits());
     let seconds = start.elapsed().as_secs_f64();
-    let end = match run.end {
-        BulkEnd::Saturated => End::Saturated,
-        BulkEnd::Nodes | BulkEnd::Iterations => End::Limit,
-        BulkEnd::Time => End::Time,
-    };
     let (nodes, classes) = (graph.node_count(), graph.class_count());
-    (Outcome { end, nodes, classes, iterations: run.iterations, seconds }, graph, run)
+    (
+        Outcome { end: run.end.into(), nodes, classes, iterations: run.iterations, seconds },
+        graph,
+        run,
+    )
 }

@@ -26,7 +26,7 @@ pub use asked::Asked;
 pub use exchange::Exported;
 pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};
-pub use shape::{Shape, ShapeNode};
+pub use shape::Shape;
 pub use table::BulkGraph;
 
 /// What a graph keeps of its classes besides nodes.

@@ -5,19 +5,13 @@ use super::table::{BulkGraph, DEAD};
 use egraft_ir::{ClassId, Node};
 use rustc_hash::FxHashMap;
 
-/// A node by what it is: op and types, immediate, the numbers of its operands' classes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ShapeNode {
-    /// The node, whose operands are numbers of classes, those of commutative ops in ascending order.
-    pub node: Node,
-}
-
 /// The classes of a graph, numbered by what is in them: graphs that were made in any order and by any engine have equal
 /// shapes exactly if they have the same classes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Shape {
-    /// The nodes of each class, in ascending order.
-    pub classes: Vec<Vec<ShapeNode>>,
+    /// The nodes of each class, in ascending order. Their operands are numbers of classes, those of commutative ops in
+    /// ascending order.
+    pub classes: Vec<Vec<Node>>,
 }
 
 impl Shape {
@@ -58,7 +52,6 @@ impl Shape {
             }
             ready.sort_unstable();
             ready.dedup();
-            ready.retain(|class| least_exists(&classes[*class as usize], &number));
         }
         let mut shape = Shape { classes: vec![Vec::new(); count as usize] };
         for (class, nodes) in classes.iter().enumerate() {
@@ -66,9 +59,7 @@ impl Shape {
                 continue;
             }
             let into = &mut shape.classes[number[class] as usize];
-            into.extend(
-                nodes.iter().filter_map(|node| Some(ShapeNode { node: renamed(node, &number)? })),
-            );
+            into.extend(nodes.iter().filter_map(|node| renamed(node, &number)));
             into.sort_unstable();
             into.dedup();
         }
@@ -79,10 +70,6 @@ impl Shape {
     pub fn node_count(&self) -> usize {
         self.classes.iter().map(Vec::len).sum()
     }
-}
-
-fn least_exists(nodes: &[Node], number: &[u32]) -> bool {
-    nodes.iter().any(|node| renamed(node, number).is_some())
 }
 
 /// The node over numbers, if all its operands have one.
