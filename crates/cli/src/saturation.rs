@@ -41,9 +41,6 @@ pub(crate) struct SaturationArgs {
     /// not tried on it
     #[arg(long, value_name = "S", default_value_t = 60)]
     pub(crate) time: u64,
-    /// Iterations after which terms and kernels are left, as they grow without end; classes must agree then
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) iterations: usize,
     /// Folder with kernel descriptors, for kernels
     #[arg(long, value_name = "DIR", default_value = "bench/kernels")]
     pub(crate) kernels: PathBuf,
@@ -83,7 +80,7 @@ const SUM: (usize, usize) = (9, 9_339);
 /// Nodes that a random tree ends with, about.
 const TREE: usize = 75;
 /// Operations in enumerated terms: from the first to the last.
-const TERMS: std::ops::RangeInclusive<usize> = 2..=3;
+const TERMS: std::ops::RangeInclusive<usize> = 3..=4;
 
 /// One engine on one workload.
 #[derive(Debug, Serialize)]
@@ -235,13 +232,8 @@ fn measure(
     slow: &mut HashSet<(&'static str, &'static str)>,
     measured: &mut Vec<Measured>,
 ) -> Result<()> {
-    let iterations = match kind {
-        SaturationWorkload::Sums | SaturationWorkload::Forest => Bounds::default().iterations,
-        SaturationWorkload::Terms | SaturationWorkload::Kernels => args.iterations,
-    };
     let kind = workload_name(kind);
-    let time = Duration::from_secs(args.time);
-    let bounds = Bounds { time, iterations, ..Bounds::default() };
+    let bounds = Bounds { time: Duration::from_secs(args.time), ..Bounds::default() };
     let tried: Vec<SaturationEngine> = engines
         .iter()
         .copied()

@@ -167,6 +167,28 @@ fn code_is_the_same_with_either_matcher() {
 }
 
 #[test]
+fn the_same_rules_are_found_with_either_matcher() {
+    let folder = folder();
+    let infer = |matcher: &str, out: &str| {
+        let run = ["infer", "run", "--workload", "scalar_compare,float_signs", "--out", out];
+        let ran = egraft(folder.path(), &[&run[..], &["--matcher", matcher]].concat(), b"");
+        ran.success();
+        let files = std::fs::read_dir(folder.path().join(out)).unwrap();
+        let mut files: Vec<(String, String)> = files
+            .map(|file| file.unwrap().path())
+            .map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap()))
+            .map(|(path, text)| (path.replace(out, ""), text))
+            .collect();
+        files.sort();
+        (files, ran.stdout)
+    };
+    let ((cpu, _), (gpu, said)) = (infer("cpu", "rules_a"), infer("gpu", "rules_b"));
+    assert_eq!(cpu, gpu);
+    assert!(cpu.iter().any(|(_, text)| text.contains("(rule ")));
+    assert!(said.contains("the GPU made ") || said.contains("the CPU inferred: "), "{said}");
+}
+
+#[test]
 fn rules_are_listed_shown_and_checked() {
     let folder = folder();
     let rules = json(folder.path(), &["rules", "list", "--json"]);

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 /// A symbol without operands is a number of `Leaf`; one with operands is a constructor.
 fn constructor(symbol: u32) -> String {
-    format!("f{symbol}")
+    // No name of egglog's own.
+    format!("op_{symbol}")
 }
 
 fn text(term: &Term) -> String {
@@ -31,12 +32,15 @@ pub fn run_egglog(workload: &Workload, bounds: Bounds) -> Result<Outcome, PeerEr
     let mut rules = plain_rules(&workload.rules, &mut symbols).map_err(PeerError::NotPlain)?;
     let numbers: Vec<u32> = workload.nodes.iter().map(|node| symbols.number(node)).collect();
     rules.extend(commuting(&symbols));
+    // Opaque nodes have as many operands as they were given.
+    let mut arities: Vec<usize> = symbols.heads().iter().map(|head| head.op.arity()).collect();
+    for (node, symbol) in workload.nodes.iter().zip(&numbers) {
+        arities[*symbol as usize] = node.args().len();
+    }
+    let inner = || (0..).zip(&arities).filter(|(_, arity)| **arity > 0);
     let mut program = "(datatype E (Leaf i64)".to_owned();
-    let inner = |head: &&egraft_ir::Node| head.op.arity() > 0;
-    for (symbol, head) in (0..).zip(symbols.heads()) {
-        if inner(&head) {
-            let _ = write!(program, " ({}{})", constructor(symbol), " E".repeat(head.op.arity()));
-        }
+    for (symbol, arity) in inner() {
+        let _ = write!(program, " ({}{})", constructor(symbol), " E".repeat(*arity));
     }
     program += ")\n";
     for rule in &rules {
@@ -76,8 +80,7 @@ pub fn run_egglog(workload: &Workload, bounds: Bounds) -> Result<Outcome, PeerEr
     };
     let seconds = start.elapsed().as_secs_f64();
     let mut classes = rustc_hash::FxHashSet::default();
-    let names = (0..).zip(symbols.heads()).filter(|(_, head)| inner(head));
-    let names = names.map(|(symbol, _)| constructor(symbol)).chain(["Leaf".to_owned()]);
+    let names = inner().map(|(symbol, _)| constructor(symbol)).chain(["Leaf".to_owned()]);
     for name in names {
         graph
             .constructor_enodes(&name, |node| {

@@ -3,7 +3,7 @@
 use crate::is_plain;
 use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, Node, Op, Ty};
-use egraft_rules::{RuleId, RuleSet, Source};
+use egraft_rules::{Pattern, Rule, RuleId, RuleSet, Source, Template};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -61,12 +61,38 @@ fn parse(text: &str) -> RuleSet {
 
 /// The plain rules of some sets, as one set.
 pub fn plain_subset(sets: &[&RuleSet]) -> RuleSet {
-    let rules = sets.iter().flat_map(|set| &set.rules).filter(|rule| is_plain(rule)).cloned();
-    let mut subset = RuleSet { rules: rules.collect() };
+    subset(sets, |_| true)
+}
+
+/// The plain rules of some sets that `fits` says of.
+fn subset(sets: &[&RuleSet], fits: impl Fn(&Rule) -> bool) -> RuleSet {
+    let rules = sets.iter().flat_map(|set| &set.rules).filter(|rule| is_plain(rule) && fits(rule));
+    let mut subset = RuleSet { rules: rules.cloned().collect() };
     for (at, rule) in subset.rules.iter_mut().enumerate() {
         rule.id = RuleId(at as u16);
     }
     subset
+}
+
+/// Whether the right side has fewer nodes than the left side. With these alone the functions of kernels come to a fixpoint.
+fn shrinks(rule: &Rule) -> bool {
+    let mut nodes = 0;
+    let is_node = |part: &Pattern| !matches!(part, Pattern::Var(_) | Pattern::Bind(..));
+    rule.lhs.walk(&mut |part| nodes += usize::from(is_node(part)));
+    template_nodes(&rule.rhs) < nodes
+}
+
+/// Whether the right side is a variable or a constant. With these alone every graph comes to a fixpoint.
+fn collapses(rule: &Rule) -> bool {
+    !matches!(rule.rhs, Template::Op { .. })
+}
+
+fn template_nodes(template: &Template) -> usize {
+    match template {
+        Template::Var(_) => 0,
+        Template::Op { args, .. } => 1 + args.iter().map(template_nodes).sum::<usize>(),
+        Template::Splat { .. } | Template::Bits { .. } => 1,
+    }
 }
 
 struct Builder(Vec<Node>);
@@ -99,8 +125,8 @@ impl Workload {
         Workload { name, rules: parse(SUMS), nodes: terms.0 }
     }
 
-    /// All terms of at most `ops` operations over three values, as rule inference enumerates them, with the plain rules of
-    /// some sets.
+    /// All terms of at most `ops` operations over three values, as rule inference enumerates them, with those plain rules
+    /// of some sets whose right sides are a variable or a constant.
     pub fn terms(ops: usize, sets: &[&RuleSet]) -> Workload {
         let mut terms = Builder(Vec::new());
         let leaves: Vec<ClassId> = (0..3).map(|leaf| terms.add(Op::Leaf, leaf, &[])).collect();
@@ -124,10 +150,11 @@ impl Workload {
             }
             by_size.push(made);
         }
-        Workload { name: format!("terms of {ops}"), rules: plain_subset(sets), nodes: terms.0 }
+        Workload { name: format!("terms of {ops}"), rules: subset(sets, collapses), nodes: terms.0 }
     }
 
-    /// The terms of e-graphs side by side, which share nothing but constants, with the plain rules of some sets.
+    /// The terms of e-graphs side by side, which share nothing but constants, with those plain rules of some sets that make
+    /// terms smaller.
     pub fn graphs(name: &str, graphs: &[EGraph], sets: &[&RuleSet]) -> Workload {
         let mut nodes: Vec<Node> = Vec::new();
         for (at, graph) in graphs.iter().enumerate() {
@@ -141,7 +168,7 @@ impl Workload {
                 nodes.push(node);
             }
         }
-        Workload { name: name.to_owned(), rules: plain_subset(sets), nodes }
+        Workload { name: name.to_owned(), rules: subset(sets, shrinks), nodes }
     }
 
     /// `trees` random trees of 4 to 7 of 1,000 values under and, or, xor and complement, with the rules of Boolean
