@@ -1,6 +1,6 @@
 //! Fingerprints of terms, for rule inference: what one op makes of terms whose values are known, for many terms at once.
 //!
-//! Invariant: fingerprints are those of [`egraft_ir::fingerprint`] over what [`egraft_ir::eval`] gives.
+//! Invariant: fingerprints are those of [`egraft_ir::fingerprint()`] over what [`egraft_ir::eval()`] gives.
 
 use crate::meaning::function;
 use crate::{Gpu, GpuError};

@@ -17,7 +17,7 @@ pub struct Term {
 
 /// Another engine.
 pub trait Engine: std::fmt::Debug + Send + Sync {
-    /// The fingerprint of each term over the values that [`egraft_ir::eval`] gives for all samples; `Some(None)` where it
+    /// The fingerprint of each term over the values that [`egraft_ir::eval()`] gives for all samples; `Some(None)` where it
     /// gives none on some sample, `None` where the engine cannot say. `values` are those of the operands, term by term, as
     /// many as there are samples.
     fn fingerprints(

@@ -14,7 +14,12 @@ use std::sync::Mutex;
 
 #[test]
 fn plain_workloads_end_alike() {
-    let workloads = [Workload::sums(3, 6), Workload::forest(60, 1), Workload::forest(60, 2)];
+    let workloads = [
+        Workload::sums(3, 6),
+        Workload::forest(60, 1),
+        Workload::forest(60, 2),
+        Workload::terms(3, &[&STANDARD_SET]),
+    ];
     for workload in workloads {
         let (own, graph, _) = run_own(&workload, Bounds::default());
         let (egg, peer) = run_egg(&workload, Bounds::default()).unwrap();

@@ -11,6 +11,8 @@ pub(super) struct Index {
     /// The first node of each class, by id; one more than there are ids.
     starts: Vec<u32>,
     pub(super) rows: Vec<Row>,
+    /// By id of a live node, its place.
+    pub(super) places: Vec<u32>,
     /// Twice the op, and 1 for new nodes.
     keys: Vec<u16>,
     /// [`op_bit`]s of the ops of a class, by id.
@@ -81,11 +83,14 @@ impl Index {
         self.rows.resize(live, empty);
         self.keys.clear();
         self.keys.resize(live, 0);
+        self.places.clear();
+        self.places.resize(ids, NONE);
         for id in ordered {
             let row = graph.rows[id as usize];
             let place = &mut next[row.class as usize];
             self.rows[*place as usize] = row;
             self.keys[*place as usize] = keys[id as usize];
+            self.places[id as usize] = *place;
             *place += 1;
         }
         self.look(graph, depth);

@@ -147,7 +147,7 @@ impl Mirror {
             if self.folded[kept as usize] == NONE {
                 self.folded[kept as usize] = self.folded[*gone as usize];
             }
-            self.graph.users_of(*gone, &mut self.dirty);
+            self.dirty.extend(self.graph.users(*gone).map(|(id, _)| id));
             self.graph.absorb(kept, *gone);
         }
         self.merged += pairs.len();
@@ -161,7 +161,7 @@ impl Mirror {
             let mut nodes = std::mem::take(&mut self.dirty);
             for class in std::mem::take(&mut self.graph.changed) {
                 let class = self.graph.root(class);
-                self.graph.users_of(class, &mut nodes);
+                nodes.extend(self.graph.users(class).map(|(id, _)| id));
                 let number = self.graph.constant[class as usize];
                 let may_fold = self.graph.analysis != Analysis::None;
                 if may_fold && number != NONE && number != self.folded[class as usize] {

@@ -55,6 +55,8 @@ pub enum Inst {
         head: Head,
         /// Whether no loop over nodes comes after it: if no node is new so far, this one must be.
         last: bool,
+        /// What the steps right after it ask of an operand, if they do: such nodes are users of a class that is known.
+        join: Option<Join>,
     },
     /// Both are equal.
     Equal(Source, Source),
@@ -94,6 +96,42 @@ pub enum Inst {
         /// The register.
         to: Option<u16>,
     },
+}
+
+/// An operand that must be a certain class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Join {
+    /// Which operand; `None`: either of the first two.
+    pub arg: Option<u8>,
+    /// The register of the class.
+    pub with: u16,
+}
+
+impl Join {
+    /// What `after` asks of an operand of the node that comes to the registers from `to` on.
+    fn find(to: u16, after: &[Inst]) -> Option<Join> {
+        let swaps = matches!(after.first(), Some(Inst::Swap { at }) if *at == to);
+        let whole = |source: Source| match source {
+            Source::Reg { at, shift: 0, mask: u32::MAX } => Some(at),
+            _ => None,
+        };
+        let operands = to..to + IMM;
+        after[usize::from(swaps)..]
+            .iter()
+            .map_while(|inst| match inst {
+                Inst::Equal(left, right) => Some((whole(*left), whole(*right))),
+                _ => None,
+            })
+            .find_map(|pair| {
+                let (Some(left), Some(right)) = pair else { return None };
+                let (own, with) =
+                    if operands.contains(&left) { (left, right) } else { (right, left) };
+                let is_join = operands.contains(&own) && !operands.contains(&with);
+                let arg = own.wrapping_sub(to) as u8;
+                let either = swaps && arg < 2;
+                is_join.then_some(Join { arg: (!either).then_some(arg), with })
+            })
+    }
 }
 
 /// What is asked of the head of a node.
@@ -311,6 +349,12 @@ impl<'r> Program<'r> {
         if let Some(last) = last {
             *last = true;
         }
+        for at in 0..insts.len() {
+            let (head, after) = insts.split_at_mut(at + 1);
+            if let Inst::Nodes { to, join, .. } = &mut head[at] {
+                *join = Join::find(*to, after);
+            }
+        }
         let arguments = rule.conditions.iter().map(|condition| {
             let params = condition.cond.params().iter().map(|(_, sort)| kind_of(*sort));
             let args = condition.args.iter().zip(params);
@@ -414,7 +458,13 @@ impl Compiler<'_> {
 
     fn nodes(&mut self, node: usize, class: u16, op: Op) -> Inst {
         self.heads[node] = Head::of(op);
-        Inst::Nodes { to: node as u16 * NODE_REGS, class, head: Head::of(op), last: false }
+        Inst::Nodes {
+            to: node as u16 * NODE_REGS,
+            class,
+            head: Head::of(op),
+            last: false,
+            join: None,
+        }
     }
 
     const fn class_reg(&self) -> u16 {

@@ -2,7 +2,7 @@
 
 use super::index::{FAR, Index};
 use super::numbers::LocalNumbers;
-use super::program::{Inst, Make, NODE_REGS, Programs, Value, operand_types};
+use super::program::{Head, Inst, Join, Make, NODE_REGS, Programs, Value, operand_types};
 use super::steps::Steps;
 use super::table::{BulkGraph, Row, Words};
 use super::{Analysis, NONE};
@@ -135,11 +135,20 @@ impl Search<'_> {
                     }
                     return;
                 }
-                Inst::Nodes { to, class, head, last } => {
+                Inst::Nodes { to, class, head, last, join } => {
                     let had_new = self.any_new;
                     let class = self.steps.regs[class as usize];
                     let index = self.index;
-                    for place in index.with_op(class, head.op(), last && !had_new) {
+                    let only_new = last && !had_new;
+                    let range = index.with_op(class, head.op(), only_new);
+                    if let Some(join) = join
+                        && self.is_shorter(join, range.len())
+                    {
+                        self.join(join, at, (to, class, head, only_new));
+                        self.any_new = had_new;
+                        return;
+                    }
+                    for place in range {
                         let words = &index.rows[place].words;
                         if head.fits(words.head) {
                             self.choose(to, words);
@@ -159,6 +168,39 @@ impl Search<'_> {
         }
         if self.any_new {
             self.found();
+        }
+    }
+
+    /// Whether a class has by far fewer users than there are nodes to look at.
+    fn is_shorter(&self, join: Join, nodes: usize) -> bool {
+        nodes > 32 && {
+            let with = self.steps.regs[join.with as usize];
+            self.graph.user_count(with) * 8 < nodes
+        }
+    }
+
+    /// As the loop over the nodes of a class, over the users of a class that must be an operand.
+    fn join(&mut self, join: Join, at: usize, (to, class, head, only_new): (u16, u32, Head, bool)) {
+        let had_new = self.any_new;
+        let with = self.steps.regs[join.with as usize];
+        let (graph, index) = (self.graph, self.index);
+        for (id, arg) in graph.users(with) {
+            let Row { words, class: of } = &graph.rows[id as usize];
+            let fits = match join.arg {
+                Some(wanted) => arg == wanted,
+                // Once where both operands are the class.
+                None => arg == 0 || arg == 1 && words.args[0] != with,
+            };
+            if *of != class || !fits || !head.fits(words.head) {
+                continue;
+            }
+            let is_new = index.is_new(index.places[id as usize] as usize);
+            if only_new && !is_new {
+                continue;
+            }
+            self.choose(to, words);
+            self.any_new = had_new || is_new;
+            self.step(at);
         }
     }
 

@@ -417,15 +417,21 @@ impl BulkGraph {
         }
     }
 
-    /// Appends the nodes that have a class as an operand, once for each.
-    pub(super) fn users_of(&self, class: u32, nodes: &mut Vec<u32>) {
+    /// How many operands a class is, copies of nodes included.
+    pub(super) fn user_count(&self, class: u32) -> usize {
+        self.users[class as usize][2] as usize
+    }
+
+    /// The nodes that have a class as an operand, and as which, copies included.
+    pub(super) fn users(&self, class: u32) -> impl Iterator<Item = (u32, u8)> {
         let [mut at, last, count] = self.users[class as usize];
-        for _ in 0..count {
-            nodes.push(at / 3);
+        (0..count).map(move |_| {
+            let (id, arg) = (at / 3, at % 3);
             if at != last {
-                at = self.next[at as usize / 3][at as usize % 3];
+                at = self.next[id as usize][arg as usize];
             }
-        }
+            (id, arg as u8)
+        })
     }
 
     /// An operand of a node was merged into another class.

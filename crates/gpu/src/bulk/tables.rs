@@ -169,7 +169,7 @@ impl Writer<'_> {
         let temp = |to: u16| u32::from(to - rule.class_reg - 1) << 8;
         match *inst {
             Inst::Swap { at } => [1 | u32::from(at / NODE_REGS) << 8, 0, 0, 0],
-            Inst::Nodes { to, class, head, last } => {
+            Inst::Nodes { to, class, head, last, .. } => {
                 let mask = head.mask & !0xff | u32::from(last);
                 [2 | u32::from(to / NODE_REGS) << 8, class.into(), head.is, mask]
             }
