@@ -56,6 +56,8 @@ struct Knobs {
 @group(0) @binding(18) var<storage, read_write> launches: array<u32>;
 // By union: the class that went and the one that stayed.
 @group(0) @binding(19) var<storage, read_write> merged: array<u32>;
+// By class, two words: a bit for each op that its nodes have; ops may share one.
+@group(0) @binding(20) var<storage, read_write> class_ops: array<atomic<u32>>;
 
 // Counters.
 const IDS: u32 = 0u;
@@ -218,6 +220,8 @@ fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     let words = words_of(id);
     let news = is_news(root) || is_news(words.a) || is_news(words.b) || is_news(words.c);
     let fresh = select(0u, 1u, news || seen != root);
+    let op = words.head & 63u;
+    atomicOr(&class_ops[2u * root + (op >> 5u)], 1u << (op & 31u));
     rows[8u * id + 5u] = root;
     rows[8u * id + 7u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
     atomicAdd(&counters[LIVE], 1u);
@@ -264,6 +268,31 @@ fn has_new(class_id: u32) -> bool {
     return start_of(2u * class_id + 2u) > start_of(2u * class_id + 1u);
 }
 
+// Whether a class has nodes of all ops whose bits stand from `at` on.
+fn has_ops(class_id: u32, at: u32) -> bool {
+    let low = tables[at];
+    let high = tables[at + 1u];
+    if (low | high) == 0u {
+        return true;
+    }
+    if class_id == NONE {
+        return false;
+    }
+    return (atomicLoad(&class_ops[2u * class_id]) & low) == low && (atomicLoad(&class_ops[2u * class_id + 1u]) & high) == high;
+}
+
+// Whether a rule may match at a node, by its head and the ops of its operands' classes.
+fn may_match(rule: u32, words: Words) -> bool {
+    let at = AT_RULES + 16u * rule;
+    if (words.head & tables[at + 4u]) != tables[at + 5u] || !has_ops(words.c, at + 12u) {
+        return false;
+    }
+    if has_ops(words.a, at + 8u) && has_ops(words.b, at + 10u) {
+        return true;
+    }
+    return tables[at + 14u] != 0u && has_ops(words.b, at + 8u) && has_ops(words.a, at + 10u);
+}
+
 // How many rules are tried at each node.
 @compute @workgroup_size(256)
 fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -284,7 +313,13 @@ fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     near = near || (words.b != NONE && has_new(words.b));
     near = near || (words.c != NONE && has_new(words.c));
     if near {
-        fan[id] = tables[AT_OPS + 4u * (words.head & 0xffu) + 1u];
+        let first = AT_LISTS + tables[AT_OPS + 4u * (words.head & 0xffu)];
+        let rules = tables[AT_OPS + 4u * (words.head & 0xffu) + 1u];
+        var tried = 0u;
+        for (var i = 0u; i < rules; i += 1u) {
+            tried += select(0u, 1u, may_match(tables[first + i], words));
+        }
+        fan[id] = tried;
     }
 }
 
@@ -295,71 +330,65 @@ fn expand_roots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
         return;
     }
     let id = fan_owner(child, count(IDS));
-    let first = tables[AT_OPS + 4u * (rows[8u * id] & 0xffu)];
-    let rule = tables[AT_LISTS + first + child - fan_of(id)];
-    let fits = (rows[8u * id] & tables[AT_RULES + 8u * rule + 4u]) == tables[AT_RULES + 8u * rule + 5u];
+    let words = words_of(id);
+    let first = AT_LISTS + tables[AT_OPS + 4u * (words.head & 0xffu)];
+    var left = child - fan_of(id);
+    var at = first;
+    while left > 0u || !may_match(tables[at], words) {
+        left -= select(0u, 1u, may_match(tables[at], words));
+        at += 1u;
+    }
+    let rule = tables[at];
     let to = ITEM * child;
     let fresh = rows[8u * id + 7u] >> 31u;
-    next_items[to] = select(NONE, rule | (fresh << 31u), fits);
-    next_items[to + 1u] = tables[AT_RULES + 8u * rule];
+    next_items[to] = rule | (fresh << 31u);
+    next_items[to + 1u] = tables[AT_RULES + 16u * rule];
     next_items[to + 2u] = 0u;
     next_items[to + 3u] = id;
 }
 
+// What stands in partial matches. The host writes these three once more for whole matches, whose names end in `_found`.
+// <PARTIAL>
 // A word of a chosen node: operands as they are swapped, immediate, head.
-fn node_word(base: u32, at: u32, from_matches: bool) -> u32 {
+fn node_word(base: u32, at: u32) -> u32 {
     let node = at / 5u;
     let field = at % 5u;
-    var id = 0u;
-    var swaps = 0u;
-    if from_matches {
-        id = matches[base + 3u + node];
-        swaps = matches[base + 2u];
-    } else {
-        id = items[base + 3u + node];
-        swaps = items[base + 2u];
-    }
+    let id = items[base + 3u + node];
     if field == 4u {
         return rows[8u * id];
     }
     if field == 3u {
         return rows[8u * id + 4u];
     }
-    let swapped = field < 2u && ((swaps >> node) & 1u) != 0u;
+    let swapped = field < 2u && ((items[base + 2u] >> node) & 1u) != 0u;
     return rows[8u * id + 1u + select(field, 1u - field, swapped)];
 }
 
-fn register_word(base: u32, at: u32, rule: u32, from_matches: bool) -> u32 {
-    let class_register = tables[AT_RULES + 8u * rule + 3u];
+fn register_word(base: u32, at: u32, rule: u32) -> u32 {
+    let class_register = tables[AT_RULES + 16u * rule + 3u];
     if at < class_register {
-        return node_word(base, at, from_matches);
+        return node_word(base, at);
     }
     if at == class_register {
-        if from_matches {
-            return rows[8u * matches[base + 3u] + 5u];
-        }
         return rows[8u * items[base + 3u] + 5u];
     }
-    let temp = base + 3u + PLAN_NODES + at - class_register - 1u;
-    if from_matches {
-        return matches[temp];
-    }
-    return items[temp];
+    return items[base + 3u + PLAN_NODES + at - class_register - 1u];
 }
 
 // What a source stands for: a constant, the type of a class, or bits of a register.
-fn value_of(source: u32, base: u32, rule: u32, from_matches: bool) -> u32 {
+fn value_of(source: u32, base: u32, rule: u32) -> u32 {
     let what = source & 3u;
     if what == 0u {
         return source >> 2u;
     }
-    let word = register_word(base, (source >> 2u) & 0x3ffu, rule, from_matches);
+    let word = register_word(base, (source >> 2u) & 0x3ffu, rule);
     if what == 1u {
         return type_of(word);
     }
     let whole = ((source >> 18u) & 1u) != 0u;
     return select((word >> ((source >> 12u) & 31u)) & 0xffu, word, whole);
 }
+// </PARTIAL>
 
 fn value_type(ty: u32) -> u32 {
     return min(ty, FIRST_VECTOR);
@@ -395,7 +424,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
                 }
                 // From the end on stand those that the host is asked about.
                 var place = 0u;
-                if tables[AT_RULES + 8u * rule + 7u] != 0u {
+                if tables[AT_RULES + 16u * rule + 7u] != 0u {
                     place = knobs.matches - 1u - atomicAdd(&counters[GUARDED], 1u);
                 } else {
                     place = atomicAdd(&counters[MATCHES], 1u);
@@ -410,36 +439,36 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             // Both orders of operands.
             case 1u: {
                 items[base + 1u] = at;
-                let first = node_word(base, 5u * to, false);
-                fan[item] = select(2u, 1u, first == node_word(base, 5u * to + 1u, false));
+                let first = node_word(base, 5u * to);
+                fan[item] = select(2u, 1u, first == node_word(base, 5u * to + 1u));
                 return;
             }
             // The nodes of a class.
             case 2u: {
                 items[base + 1u] = at;
-                let class_id = register_word(base, x, rule, false);
+                let class_id = register_word(base, x, rule);
                 let only_new = (z & 1u) != 0u && fresh == 0u;
                 fan[item] = start_of(2u * class_id + 2u) - start_of(2u * class_id + select(0u, 1u, only_new));
                 return;
             }
             case 3u: {
-                if value_of(x, base, rule, false) != value_of(y, base, rule, false) {
+                if value_of(x, base, rule) != value_of(y, base, rule) {
                     return;
                 }
             }
             case 4u: {
-                if value_of(x, base, rule, false) != value_type(value_of(y, base, rule, false)) {
+                if value_of(x, base, rule) != value_type(value_of(y, base, rule)) {
                     return;
                 }
             }
             case 5u: {
-                if ((y >> value_of(x, base, rule, false)) & 1u) == 0u {
+                if ((y >> value_of(x, base, rule)) & 1u) == 0u {
                     return;
                 }
             }
             // A known constant.
             case 6u: {
-                let number = constants[value_of(x, base, rule, false)] & ~NEWS;
+                let number = constants[value_of(x, base, rule)] & ~NEWS;
                 if number == 0u {
                     return;
                 }
@@ -447,11 +476,11 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             }
             // The lane that is the same throughout.
             case 7u: {
-                let number = value_of(x, base, rule, false);
+                let number = value_of(x, base, rule);
                 if number >= knobs.numbers {
                     return;
                 }
-                let lane = tables[AT_LANES + number * TYPES + value_of(y, base, rule, false)];
+                let lane = tables[AT_LANES + number * TYPES + value_of(y, base, rule)];
                 if lane == NONE {
                     return;
                 }
@@ -459,8 +488,8 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             }
             // That lane is this number, as wide as the type.
             default: {
-                let wanted = tables[AT_ROWS + z * TYPES + value_of(y, base, rule, false)];
-                if value_of(x, base, rule, false) != wanted {
+                let wanted = tables[AT_ROWS + z * TYPES + value_of(y, base, rule)];
+                if value_of(x, base, rule) != wanted {
                     return;
                 }
             }
@@ -491,7 +520,7 @@ fn expand(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         next_items[to + 2u] = items[base + 2u] | (choice << node);
         return;
     }
-    let class_id = register_word(base, tables[step + 1u], rule, false);
+    let class_id = register_word(base, tables[step + 1u], rule);
     let only_new = (tables[step + 3u] & 1u) != 0u && (items[base] >> 31u) == 0u;
     let id = order[start_of(2u * class_id + select(0u, 1u, only_new)) + choice];
     let fits = (rows[8u * id] & (tables[step + 3u] | 0xffu)) == tables[step + 2u];
@@ -530,9 +559,9 @@ fn ask(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
     let base = ITEM * (knobs.first_match + place);
     let rule = matches[base] & 0x7fffffffu;
     next_items[ASK * place] = rule;
-    let first = tables[AT_RULES + 8u * rule + 6u];
-    for (var i = 0u; i < tables[AT_RULES + 8u * rule + 7u]; i += 1u) {
-        next_items[ASK * place + 1u + i] = register_word(base, tables[AT_READS + first + i], rule, true);
+    let first = tables[AT_RULES + 16u * rule + 6u];
+    for (var i = 0u; i < tables[AT_RULES + 16u * rule + 7u]; i += 1u) {
+        next_items[ASK * place + 1u + i] = register_word_found(base, tables[AT_READS + first + i], rule);
     }
 }
 
@@ -565,25 +594,25 @@ fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let base = ITEM * found;
     let rule = matches[base] & 0x7fffffffu;
     candidates[8u * place + 7u] = 0u;
-    if knobs.part >= tables[AT_RULES + 8u * rule + 2u] {
+    if knobs.part >= tables[AT_RULES + 16u * rule + 2u] {
         return;
     }
-    let make_at = AT_MAKES + 8u * (tables[AT_RULES + 8u * rule + 1u] + knobs.part);
+    let make_at = AT_MAKES + 8u * (tables[AT_RULES + 16u * rule + 1u] + knobs.part);
     let what = tables[make_at] & 0xffu;
     let to = PARTS * place + knobs.part;
     var words = Words(tables[make_at + 1u], NONE, NONE, NONE, tables[make_at + 2u]);
     switch what {
         // A class of the left side.
         case 0u: {
-            parts[to] = value_of(tables[make_at + 1u], base, rule, true);
+            parts[to] = value_of_found(tables[make_at + 1u], base, rule);
             return;
         }
         // A constant that is the same number in every lane of a type.
         case 2u: {
-            let ty = value_of(tables[make_at + 1u], base, rule, true);
+            let ty = value_of_found(tables[make_at + 1u], base, rule);
             words.head = CONST_OP | (value_type(ty) << 8u) | (value_type(ty) << 16u);
             if tables[make_at + 2u] == NONE {
-                words.imm = value_of(tables[make_at + 3u], base, rule, true);
+                words.imm = value_of_found(tables[make_at + 3u], base, rule);
             } else {
                 words.imm = tables[AT_ROWS + tables[make_at + 2u] * TYPES + ty];
             }
@@ -595,11 +624,11 @@ fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             if what == 3u {
                 let op = tables[make_at + 1u];
                 let flags = tables[AT_OPS + 4u * op + 2u];
-                var ty = value_of(tables[make_at + 4u], base, rule, true);
+                var ty = value_of_found(tables[make_at + 4u], base, rule);
                 ty = select(ty, value_type(ty), (flags & 1u) != 0u);
                 var from_ty = ty;
                 if (flags & 2u) != 0u && tables[make_at + 5u] != NONE {
-                    from_ty = value_of(tables[make_at + 5u], base, rule, true);
+                    from_ty = value_of_found(tables[make_at + 5u], base, rule);
                 }
                 let shape = AT_SHAPES + 2u * ((op * TYPES + ty) * TYPES + from_ty);
                 let high = tables[shape + 1u];
@@ -609,7 +638,7 @@ fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 }
                 sets = vec3<u32>(tables[shape] & 0xffffu, tables[shape] >> 16u, high & 0xffffu);
                 words.head = op | (ty << 8u) | (from_ty << 16u) | ((flags & 4u) << 22u);
-                words.imm = value_of(tables[make_at + 2u], base, rule, true);
+                words.imm = value_of_found(tables[make_at + 2u], base, rule);
             }
             var classes = vec3<u32>(NONE);
             for (var i = 0u; i < arity; i += 1u) {
@@ -717,7 +746,7 @@ fn adopt(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
         }
         parts[to] = id;
     }
-    if knobs.part + 1u == tables[AT_RULES + 8u * rule + 2u] {
+    if knobs.part + 1u == tables[AT_RULES + 16u * rule + 2u] {
         matches[ITEM * found + 1u] = parts[to];
     }
 }

@@ -51,6 +51,42 @@ impl Gpu {
             let found = adapters.iter().map(name_of).collect();
             return Err(GpuError::NoAdapter { wanted: name.map(str::to_owned), found });
         };
+        Gpu::of(adapter)
+    }
+
+    /// Opens all adapters of the best kind there is, hardware before software, through one API. Those that refuse are left
+    /// out with a warning, if there are others.
+    ///
+    /// # Errors
+    /// [`GpuError::NoAdapter`], [`GpuError::Device`].
+    pub fn open_all() -> Result<Vec<Gpu>, GpuError> {
+        let adapters = adapters();
+        let kind = |adapter: &Adapter| {
+            let info = adapter.get_info();
+            (info.device_type, info.backend)
+        };
+        let Some(best) = adapters.first().map(kind) else {
+            return Err(GpuError::NoAdapter { wanted: None, found: Vec::new() });
+        };
+        let mut refused = None;
+        let mut gpus = Vec::new();
+        for adapter in adapters.iter().filter(|adapter| kind(adapter) == best) {
+            match Gpu::of(adapter) {
+                Ok(gpu) => gpus.push(gpu),
+                Err(error) => refused = Some(error),
+            }
+        }
+        match refused {
+            Some(error) if gpus.is_empty() => Err(error),
+            Some(error) => {
+                tracing::warn!("{error}; it is left out");
+                Ok(gpus)
+            }
+            None => Ok(gpus),
+        }
+    }
+
+    fn of(adapter: &Adapter) -> Result<Gpu, GpuError> {
         let name = name_of(adapter);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("egraft"),

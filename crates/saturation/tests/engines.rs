@@ -47,6 +47,31 @@ fn threads_change_nothing() {
     assert_eq!(graph.shape(), other.shape());
 }
 
+#[test]
+fn terms_added_later_end_alike_without_starting_over() {
+    let (first, more) = (Workload::forest(200, 1), Workload::forest(20, 2));
+    let add = |graph: &mut BulkGraph, workload: &Workload| {
+        let mut classes: Vec<ClassId> = Vec::new();
+        for node in &workload.nodes {
+            let mut node = *node;
+            node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+            classes.push(graph.add(node));
+        }
+    };
+    let rules = [&first.rules];
+    let mut later = BulkGraph::new(Analysis::None);
+    add(&mut later, &first);
+    let whole = later.saturate(&rules, BulkLimits::default());
+    add(&mut later, &more);
+    let rest = later.saturate(&rules, BulkLimits::default());
+    let mut once = BulkGraph::new(Analysis::None);
+    add(&mut once, &first);
+    add(&mut once, &more);
+    once.saturate(&rules, BulkLimits::default());
+    assert_eq!(later.shape(), once.shape());
+    assert!(rest.matches * 4 < whole.matches, "{rest:?} after {whole:?}");
+}
+
 /// A random graph as it is added, without rewriting.
 fn random(seed: u64) -> EGraph {
     let mut graph = EGraph::new();

@@ -34,11 +34,12 @@ pub(super) enum Buf {
     Constants,
     Launches,
     Merged,
+    ClassOps,
 }
 
 impl Buf {
     /// How many there are.
-    pub(super) const COUNT: usize = Buf::Merged as usize + 1;
+    pub(super) const COUNT: usize = Buf::ClassOps as usize + 1;
 }
 
 macro_rules! kernels {
@@ -54,26 +55,26 @@ macro_rules! kernels {
 kernels! {
     Note "note" [Counters Rows Parent Constants];
     Tell "tell" [Counters Pending Constants];
-    Classify "classify" [Counters Rows Parent Starts Constants];
+    Classify "classify" [Counters Rows Parent Starts Constants ClassOps];
     ScanStarts "scan_starts" [Counters Starts StartSums];
     ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];
     ScanEndStarts "scan_end_starts" [Counters StartSums];
     Scatter "scatter" [Counters Rows Starts StartSums Order];
-    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan Constants];
+    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan Constants ClassOps];
     ScanRoots "scan_roots" [Counters Fan FanSums];
     ScanBlocksRoots "scan_blocks_roots" [Counters FanSums];
     ScanEndRoots "scan_end_roots" [Counters FanSums];
     Turn "turn" [Knobs Counters Launches];
-    ExpandRoots "expand_roots" [Counters Tables Rows NextItems Fan FanSums];
+    ExpandRoots "expand_roots" [Counters Tables Rows NextItems Fan FanSums ClassOps];
     Flip "flip" [Counters];
     Advance "advance" [Knobs Counters Tables Rows Starts StartSums Items Fan Matches Constants];
     ScanItems "scan_items" [Counters Fan FanSums];
     ScanBlocksItems "scan_blocks_items" [Counters FanSums];
     ScanEndItems "scan_end_items" [Counters FanSums];
-    Expand "expand" [Counters Tables Rows Starts StartSums Order Items NextItems Fan FanSums Matches];
-    Ask "ask" [Knobs Tables Rows Items NextItems Matches];
+    Expand "expand" [Counters Tables Rows Starts StartSums Order Items NextItems Fan FanSums];
+    Ask "ask" [Knobs Tables Rows NextItems Matches];
     Accept "accept" [Knobs NextItems Matches];
-    Make "make" [Knobs Tables Rows Slots Items Matches Parts Candidates];
+    Make "make" [Knobs Tables Rows Slots Matches Parts Candidates];
     Claim "claim" [Knobs Counters Slots Candidates];
     Settle "settle" [Knobs Counters Rows Parent Slots Candidates];
     Adopt "adopt" [Knobs Tables Slots Matches Parts Candidates];
@@ -106,6 +107,17 @@ fn scan(name: &str, count: &str, array: &str, sums: &str, end: &str) -> String {
         .replace("@END@", end)
 }
 
+/// What reads partial matches, once more for whole ones.
+fn partial(text: &str) -> String {
+    let start = text.find("// <PARTIAL>").unwrap_or(0);
+    let end = text.find("// </PARTIAL>").unwrap_or(0);
+    ["node_word(", "register_word(", "value_of("]
+        .iter()
+        .fold(text[start..end].replace("items[", "matches["), |text, name| {
+            text.replace(name, &name.replace('(', "_found("))
+        })
+}
+
 /// The shader's text; `edit` may change it, for tests.
 fn text(header: &str, edit: fn(&str) -> String) -> String {
     let next = "atomicStore(&counters[NEXT], sum);";
@@ -117,6 +129,7 @@ fn text(header: &str, edit: fn(&str) -> String) -> String {
     // What the scans share stands in each copy.
     let shared = SCAN.find("@compute").unwrap_or(0);
     let mut text = format!("{header}{}", edit(SATURATE));
+    text += &partial(&text);
     text += &SCAN[..shared].replace("@ARRAY@", "arrays");
     scans.iter().for_each(|scan| text += &scan[scan.find("@compute").unwrap_or(0)..]);
     text

@@ -215,7 +215,7 @@ impl<'g> GpuSaturation<'g> {
             Buf::Parts => self.tables.parts * batch,
             Buf::Candidates => 8 * batch,
             Buf::Launches => 3,
-            Buf::Merged => 2 * nodes,
+            Buf::Merged | Buf::ClassOps => 2 * nodes,
         }
     }
 
@@ -275,6 +275,7 @@ impl<'g> GpuSaturation<'g> {
             Buf::Constants,
             Buf::Launches,
             Buf::Merged,
+            Buf::ClassOps,
         ];
         self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
         let rows: Vec<u32> = graph
@@ -386,7 +387,10 @@ impl<'g> GpuSaturation<'g> {
             self.run.overflows += 1;
             self.room.nodes = (wanted + wanted / 2).min(words_limit(self.gpu) / 8).max(wanted);
             self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
-            self.resize(&[Buf::Fan, Buf::Pending, Buf::Constants, Buf::Merged], true)?;
+            self.resize(
+                &[Buf::Fan, Buf::Pending, Buf::Constants, Buf::Merged, Buf::ClassOps],
+                true,
+            )?;
         }
         // Two passes of rebuilding may put every node anew.
         if self.used + more + 2 * wanted > self.slots / 4 * 3 {
@@ -432,7 +436,7 @@ impl<'g> GpuSaturation<'g> {
         let told = self.tell()?;
         self.submit(|encoder| {
             self.clear(encoder, &[Counter::Live, Counter::Fresh, Counter::Done]);
-            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants] {
+            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants, Buf::ClassOps] {
                 encoder.clear_buffer(self.buffer(buf), 0, None);
             }
             self.go(encoder, Kernel::Note, ids);

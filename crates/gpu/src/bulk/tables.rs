@@ -90,6 +90,8 @@ impl Tables {
             rules.extend([first, (makes.len() / 8) as u32, rule.makes.len() as u32]);
             rules.extend([u32::from(rule.class_reg), mask, is]);
             rules.extend([reads.len() as u32, asked.reads.len() as u32]);
+            rules.extend(rule.operands.iter().flat_map(|ops| [*ops as u32, (*ops >> 32) as u32]));
+            rules.extend([u32::from(rule.swaps_root), 0]);
             reads.extend(asked.reads.iter().map(|at| u32::from(*at)));
             steps.extend(asked.steps.iter().flat_map(|inst| writer.step(rule, inst)));
             steps.extend([0; 4]);
@@ -98,8 +100,9 @@ impl Tables {
             }
         }
         // A match of the last rule: a node of the class, then type and number of the constant.
-        let fold = (rules.len() / 8) as u32;
-        rules.extend([0, (makes.len() / 8) as u32, 1, NODE_REGS.into(), 0, 0, 0, 0]);
+        let fold = (rules.len() / 16) as u32;
+        rules.extend([0, (makes.len() / 8) as u32, 1, NODE_REGS.into()]);
+        rules.extend([0; 12]);
         let temp = |at: u16| source(Source::Reg { at: NODE_REGS + 1 + at, shift: 0, mask: NONE });
         makes.extend([2, temp(0), NONE, temp(1), 0, 0, 0, 0]);
         let rows = writer.rows.0;
