@@ -3,6 +3,7 @@
 use super::NONE;
 use super::program::op_bit;
 use super::table::{BulkGraph, DEAD, Row, Words};
+use super::threads::each;
 use std::ops::Range;
 
 /// What a search reads. Nodes stand class by class, within a class op by op, and those that are new last.
@@ -28,7 +29,13 @@ pub(super) const FAR: u8 = u8::MAX;
 impl Index {
     /// Sorts the live nodes of `graph`, which is closed, and takes note of where it saw each. `depth`: how far below a
     /// node rules look. `facts`: whether what became known of a class makes the nodes around it new.
-    pub(super) fn rebuild(&mut self, graph: &mut BulkGraph, depth: u8, facts: bool) {
+    pub(super) fn rebuild(
+        &mut self,
+        graph: &mut BulkGraph,
+        depth: u8,
+        facts: bool,
+        threads: Option<&rayon::ThreadPool>,
+    ) {
         let ids = graph.rows.len();
         let told = std::mem::take(&mut graph.told);
         let mut is_told = vec![false; if facts && !told.is_empty() { ids } else { 0 }];
@@ -93,40 +100,33 @@ impl Index {
             self.places[id as usize] = *place;
             *place += 1;
         }
-        self.look(graph, depth);
+        self.look(graph, depth, threads);
     }
 
-    fn look(&mut self, graph: &BulkGraph, depth: u8) {
+    /// Takes note of what ops classes have and how near new nodes are.
+    fn look(&mut self, graph: &BulkGraph, depth: u8, threads: Option<&rayon::ThreadPool>) {
         let ids = graph.rows.len();
-        self.ops.clear();
-        self.ops.resize(ids, 0);
-        self.reach.clear();
-        self.reach.resize(ids, FAR);
-        for class in 0..ids as u32 {
-            let range = self.range(class);
-            let mut ops = 0;
-            for key in &self.keys[range.clone()] {
-                ops |= op_bit((key >> 1) as u8);
-            }
-            if graph.constant[class as usize] != NONE {
+        let of_class = |class: usize| {
+            let keys = &self.keys[self.range(class as u32)];
+            let mut ops = keys.iter().fold(0, |ops, key| ops | op_bit((key >> 1) as u8));
+            if graph.constant[class] != NONE {
                 ops |= op_bit(egraft_ir::Op::Const as u8);
             }
-            self.ops[class as usize] = ops;
-            if self.keys[range].iter().any(|key| key & 1 != 0) {
-                self.reach[class as usize] = 0;
-            }
-        }
+            (ops, if keys.iter().any(|key| key & 1 != 0) { 0 } else { FAR })
+        };
+        (self.ops, self.reach) = each(ids, threads, of_class).into_iter().unzip();
         for _ in 1..depth {
-            for class in 0..ids as u32 {
-                let nearest = self.rows[self.range(class)]
-                    .iter()
-                    .flat_map(|row| row.words.operands())
-                    .map(|arg| self.reach[arg as usize])
-                    .min();
-                let through = nearest.map_or(FAR, |nearest| nearest.saturating_add(1));
-                let reach = &mut self.reach[class as usize];
-                *reach = (*reach).min(through);
+            let nearer = |class: usize| {
+                let args = self.rows[self.range(class as u32)].iter();
+                let args = args.flat_map(|row| row.words.operands());
+                let through = args.map(|arg| self.reach[arg as usize].saturating_add(1)).min();
+                through.unwrap_or(FAR).min(self.reach[class])
+            };
+            let reach = each(ids, threads, nearer);
+            if reach == self.reach {
+                break;
             }
+            self.reach = reach;
         }
     }
 

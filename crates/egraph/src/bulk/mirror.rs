@@ -10,6 +10,7 @@ use super::numbers::LocalNumbers;
 use super::program::Programs;
 use super::steps::Steps;
 use super::table::{BulkGraph, Words};
+use super::threads::each;
 use super::{Analysis, NONE};
 use egraft_ir::{Facts, Op, Ty};
 use rayon::prelude::*;
@@ -187,7 +188,7 @@ impl Mirror {
 
     fn learn(&mut self, nodes: &[u32], threads: Option<&rayon::ThreadPool>) {
         let graph = &self.graph;
-        let facts: Vec<Facts> = each(nodes, threads, |id| graph.facts_of(id));
+        let facts: Vec<Facts> = each(nodes.len(), threads, |at| graph.facts_of(nodes[at]));
         for (id, facts) in nodes.iter().zip(facts) {
             self.graph.assume_of(*id, facts);
         }
@@ -196,7 +197,9 @@ impl Mirror {
     fn evaluate(&mut self, nodes: &[u32], threads: Option<&rayon::ThreadPool>) {
         let graph = &self.graph;
         let open = |id: u32| graph.constant[graph.root(id) as usize] == NONE;
-        let values = each(nodes, threads, |id| open(id).then(|| graph.evaluated(id)).flatten());
+        let values = each(nodes.len(), threads, |at| {
+            open(nodes[at]).then(|| graph.evaluated(nodes[at])).flatten()
+        });
         for (id, value) in nodes.iter().zip(values) {
             let class = self.graph.root(*id);
             if let Some(bits) = value {
@@ -260,19 +263,6 @@ impl Mirror {
             all.append(&mut found);
         }
         all
-    }
-}
-
-fn each<T: Send>(
-    nodes: &[u32],
-    threads: Option<&rayon::ThreadPool>,
-    of: impl Fn(u32) -> T + Sync,
-) -> Vec<T> {
-    match threads {
-        Some(pool) if nodes.len() > CHUNK => {
-            pool.install(|| nodes.par_iter().with_min_len(CHUNK).map(|id| of(*id)).collect())
-        }
-        _ => nodes.iter().map(|id| of(*id)).collect(),
     }
 }
 

@@ -21,6 +21,7 @@ mod shape;
 mod slots;
 mod steps;
 mod table;
+mod threads;
 
 pub use asked::Asked;
 pub use exchange::Exported;

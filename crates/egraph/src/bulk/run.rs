@@ -5,6 +5,7 @@ use super::numbers::LocalNumbers;
 use super::program::{Make, Program, Programs};
 use super::search::{BATCH, Given, Matches, fixed, part, search};
 use super::table::{BulkGraph, Words};
+use super::threads;
 use egraft_rules::RuleSet;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -79,9 +80,7 @@ impl BulkGraph {
             apply: Duration::ZERO,
             close: Duration::ZERO,
         };
-        let pool = (limits.threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(limits.threads).build().ok())
-            .flatten();
+        let pool = threads::pool(limits.threads);
         let mut index = Index::default();
         let start = Instant::now();
         timed(&mut run.close, || self.close());
@@ -95,7 +94,7 @@ impl BulkGraph {
                 break;
             }
             run.iterations += 1;
-            timed(&mut run.index, || index.rebuild(self, programs.depth, facts));
+            timed(&mut run.index, || index.rebuild(self, programs.depth, facts, pool.as_ref()));
             if index.fresh == 0 {
                 run.end = BulkEnd::Saturated;
                 break;
