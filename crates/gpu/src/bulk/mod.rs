@@ -422,7 +422,10 @@ impl<'g> GpuSaturation<'g> {
                 self.run.end = Some(BulkEnd::Saturated);
                 return Ok(());
             }
-            let matches = self.search()?;
+            let Some(matches) = self.search(|| start.elapsed() >= limits.time)? else {
+                self.run.end = Some(BulkEnd::Time);
+                return Ok(());
+            };
             self.run.matches += matches as u64;
             self.apply(matches, self.tables.parts)?;
             self.rebuild()?;
@@ -468,12 +471,15 @@ impl<'g> GpuSaturation<'g> {
         self.go(encoder, end, 1);
     }
 
-    /// Finds all matches; gives how many.
-    fn search(&mut self) -> Result<usize, GpuError> {
+    /// Finds all matches; gives how many, or nothing if the time is over before all are found.
+    fn search(&mut self, is_late: impl Fn() -> bool) -> Result<Option<usize>, GpuError> {
         self.set(Counter::Matches, 0);
         let mut found = 0;
         let mut ranges = vec![(0, self.ids)];
         while let Some(roots) = ranges.pop() {
+            if is_late() {
+                return Ok(None);
+            }
             self.search_range(roots, found);
             let counters = self.counters()?;
             let wanted = counters[Counter::Overflow as usize] as usize;
@@ -513,7 +519,7 @@ impl<'g> GpuSaturation<'g> {
             }
             ranges.push(roots);
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Searches at some roots, with so many matches found before.
