@@ -2,10 +2,8 @@
 
 use super::Analysis;
 use super::numbers::Numbers;
-use super::program::Programs;
 use super::table::{BulkGraph, DEAD, Row, Words};
 use egraft_ir::{Facts, Op};
-use egraft_rules::RuleSet;
 
 /// A closed graph as words. The id of a node is that of the class it was added as.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -20,26 +18,6 @@ pub struct Exported {
 }
 
 impl BulkGraph {
-    /// The rules as programs over this graph's numbers.
-    pub fn programs<'r>(&mut self, sets: &[&'r RuleSet]) -> Programs<'r> {
-        Programs::new(sets, &mut self.numbers)
-    }
-
-    /// The place of a number.
-    pub fn place_of(&mut self, number: u128) -> u32 {
-        self.numbers.place(number)
-    }
-
-    /// The number at a place.
-    pub fn number_at(&self, place: u32) -> u128 {
-        self.numbers.value(place)
-    }
-
-    /// How many places there are.
-    pub fn number_count(&self) -> u32 {
-        self.numbers.count()
-    }
-
     /// The graph, which is closed, as words.
     pub fn export(&self) -> Exported {
         let words = |row: &Row| {

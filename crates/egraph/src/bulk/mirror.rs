@@ -106,7 +106,7 @@ impl Mirror {
 
     /// The rules as programs over the graph's numbers.
     pub fn programs<'r>(&mut self, sets: &[&'r egraft_rules::RuleSet]) -> Programs<'r> {
-        self.graph.programs(sets)
+        Programs::new(sets, &mut self.graph.numbers)
     }
 
     /// The place of a number.

@@ -6,6 +6,7 @@ use super::{Counter, GpuSaturation, Scope};
 use crate::GpuError;
 use egraft_egraph::bulk::program::Programs;
 use egraft_egraph::bulk::{Analysis, Asked, BulkGraph, Mirror};
+use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 
 /// Rules, divided between device and host, and what is known of classes.
@@ -100,6 +101,17 @@ impl GpuSaturation<'_> {
         Ok(remain)
     }
 
+    /// Whether a row that was read is of a node over nodes and numbers that there are.
+    pub(super) fn is_node(&self, row: &[u32]) -> bool {
+        let known = |id: &u32| *id == u32::MAX || (*id as usize) < self.ids;
+        let op = Op::ALL.get((row[0] & 0xff) as usize);
+        let ty = Ty::ALL.get((row[0] >> 8 & 0xff) as usize);
+        let has_type = op.zip(ty).is_some_and(|(op, ty)| op.result_type(*ty).is_some());
+        let has_from = (row[0] >> 16 & 0xff) < Ty::ALL.len() as u32;
+        let has_number = row[4] < self.host.mirror.number_count();
+        has_type && has_from && has_number && row[1..4].iter().all(known)
+    }
+
     /// Brings facts up to date with the graph, and constants into the graph.
     pub(super) fn learn(&mut self) -> Result<(), GpuError> {
         if !self.tables.asks && self.host.rewrites_constants() {
@@ -111,6 +123,10 @@ impl GpuSaturation<'_> {
             let pairs = 2 * (self.unions - merged);
             let pairs = self.gpu.read_from(self.buffer(Buf::Merged), 2 * merged, pairs)?;
             self.run.readbacks += 2;
+            let known = |id: &u32| (*id as usize) < self.ids;
+            if !rows.chunks_exact(8).all(|row| self.is_node(row)) || !pairs.iter().all(known) {
+                return Err(GpuError::Breach);
+            }
             let Host { mirror, threads, .. } = &mut self.host;
             mirror.add(rows.chunks_exact(8).map(|row| [row[0], row[1], row[2], row[3], row[4]]));
             let pairs: Vec<[u32; 2]> =

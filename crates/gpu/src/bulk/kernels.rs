@@ -4,6 +4,7 @@ use crate::{Gpu, GpuError};
 use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePipeline};
 
 const SATURATE: &str = include_str!("../../../../shaders/saturate.wgsl");
+const APPLY: &str = include_str!("../../../../shaders/apply.wgsl");
 const SCAN: &str = include_str!("../../../../shaders/scan.wgsl");
 /// Invocations of a workgroup.
 pub(super) const GROUP: u32 = 256;
@@ -128,7 +129,7 @@ fn text(header: &str, edit: fn(&str) -> String) -> String {
     ];
     // What the scans share stands in each copy.
     let shared = SCAN.find("@compute").unwrap_or(0);
-    let mut text = format!("{header}{}", edit(SATURATE));
+    let mut text = format!("{header}{}", edit(&format!("{SATURATE}{APPLY}")));
     text += &partial(&text);
     text += &SCAN[..shared].replace("@ARRAY@", "arrays");
     scans.iter().for_each(|scan| text += &scan[scan.find("@compute").unwrap_or(0)..]);

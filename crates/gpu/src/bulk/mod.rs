@@ -610,6 +610,10 @@ impl<'g> GpuSaturation<'g> {
         let parents = self.gpu.read(self.buffer(Buf::Parent), self.ids)?;
         self.run.readbacks += 2;
         let rows = rows.chunks_exact(8);
+        let known = |(id, parent): (usize, &u32)| *parent as usize <= id;
+        if !rows.clone().all(|row| self.is_node(row)) || !parents.iter().enumerate().all(known) {
+            return Err(GpuError::Breach);
+        }
         Ok(Exported {
             nodes: rows.clone().map(|row| [row[0], row[1], row[2], row[3], row[4]]).collect(),
             live: rows.map(|row| row[5] != u32::MAX - 1).collect(),
