@@ -37,7 +37,7 @@ struct Knobs {
 @group(0) @binding(4) var<storage, read_write> parent: array<atomic<u32>>;
 // 0: never used; 1: a tombstone; else a node plus 2, or a candidate plus CANDIDATE.
 @group(0) @binding(5) var<storage, read_write> slots: array<atomic<u32>>;
-// By class, old nodes and new ones: how many, then where they begin in `order`.
+// By class, old nodes and new ones, then by class those of which it is an operand: how many, then where they begin in `order`.
 @group(0) @binding(6) var<storage, read_write> starts: array<atomic<u32>>;
 @group(0) @binding(7) var<storage, read_write> start_sums: array<u32>;
 @group(0) @binding(8) var<storage, read_write> order: array<u32>;
@@ -58,6 +58,8 @@ struct Knobs {
 // By union: the class that went and the one that stayed.
 @group(0) @binding(19) var<storage, read_write> merged: array<u32>;
 // By class, two words: a bit for each op that its nodes have; ops may share one.
+// By class: how many of its users were put into `order`.
+@group(0) @binding(21) var<storage, read_write> user_counts: array<atomic<u32>>;
 @group(0) @binding(20) var<storage, read_write> class_ops: array<atomic<u32>>;
 
 // Counters.
@@ -86,6 +88,8 @@ const CANDIDATE: u32 = 0x80000000u;
 const GROUP: u32 = 256u;
 const CONST_OP: u32 = 0u;
 const NEWS: u32 = 0x80000000u;
+// Beside the step of a partial match: the loop is over users.
+const BY_USERS: u32 = 0x80000000u;
 
 fn thread(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
     return (group.y * groups.x + group.x) * GROUP + local;
@@ -227,6 +231,23 @@ fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     rows[8u * id + 7u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
     atomicAdd(&counters[LIVE], 1u);
     atomicAdd(&counters[FRESH], fresh);
+    for (var at = 0u; at < 3u; at += 1u) {
+        let used = used_at(words, at);
+        if used != NONE {
+            atomicAdd(&starts[2u * count(IDS) + used], 1u);
+        }
+    }
+}
+
+// An operand, the first time it is one.
+fn used_at(words: Words, at: u32) -> u32 {
+    if at == 0u {
+        return words.a;
+    }
+    if at == 1u {
+        return select(words.b, NONE, words.b == words.a);
+    }
+    return select(words.c, NONE, words.c == words.a || words.c == words.b);
 }
 
 fn start_of(at: u32) -> u32 {
@@ -242,6 +263,13 @@ fn scatter(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let rank = rows[8u * id + 7u];
     let at = start_of(2u * rows[8u * id + 5u] + (rank >> 31u)) + (rank & 0x7fffffffu);
     order[at] = id;
+    let words = words_of(id);
+    for (var operand = 0u; operand < 3u; operand += 1u) {
+        let used = used_at(words, operand);
+        if used != NONE {
+            order[start_of(2u * count(IDS) + used) + atomicAdd(&user_counts[used], 1u)] = id;
+        }
+    }
 }
 
 // ---- Match: partial matches grow level by level; each loop of a plan is a level.
@@ -413,7 +441,7 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     loop {
         let step = AT_STEPS + 4u * at;
         let what = tables[step] & 0xffu;
-        let to = tables[step] >> 8u;
+        let to = (tables[step] >> 8u) & 0xffu;
         let x = tables[step + 1u];
         let y = tables[step + 2u];
         let z = tables[step + 3u];
@@ -444,12 +472,21 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
                 fan[item] = select(2u, 1u, first == node_word(base, 5u * to + 1u));
                 return;
             }
-            // The nodes of a class.
+            // The nodes of a class; or, if these are by far fewer, the users of a class that must be an operand.
             case 2u: {
                 items[base + 1u] = at;
-                let class_id = register_word(base, x, rule);
+                let class_id = register_word(base, x & 0xffffu, rule);
                 let only_new = (z & 1u) != 0u && fresh == 0u;
-                fan[item] = start_of(2u * class_id + 2u) - start_of(2u * class_id + select(0u, 1u, only_new));
+                var many = start_of(2u * class_id + 2u) - start_of(2u * class_id + select(0u, 1u, only_new));
+                if many > 32u && (tables[step] >> 16u) != 0u {
+                    let with_at = 2u * count(IDS) + register_word(base, x >> 16u, rule);
+                    let users = start_of(with_at + 1u) - start_of(with_at);
+                    if users * 8u < many {
+                        items[base + 1u] = at | BY_USERS;
+                        many = users;
+                    }
+                }
+                fan[item] = many;
                 return;
             }
             case 3u: {
@@ -513,19 +550,35 @@ fn expand(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         next_items[to + i] = items[base + i];
     }
     let rule = items[base] & 0x7fffffffu;
-    let at = items[base + 1u];
+    let at = items[base + 1u] & ~BY_USERS;
     let step = AT_STEPS + 4u * at;
-    let node = tables[step] >> 8u;
+    let node = (tables[step] >> 8u) & 0xffu;
     next_items[to + 1u] = at + 1u;
     if (tables[step] & 0xffu) == 1u {
         next_items[to + 2u] = items[base + 2u] | (choice << node);
         return;
     }
-    let class_id = register_word(base, tables[step + 1u], rule);
+    let class_id = register_word(base, tables[step + 1u] & 0xffffu, rule);
     let only_new = (tables[step + 3u] & 1u) != 0u && (items[base] >> 31u) == 0u;
-    let id = order[start_of(2u * class_id + select(0u, 1u, only_new)) + choice];
-    let fits = (rows[8u * id] & (tables[step + 3u] | 0xffu)) == tables[step + 2u];
+    let by_users = (items[base + 1u] & BY_USERS) != 0u;
+    var first = 2u * class_id + select(0u, 1u, only_new);
+    var with_class = NONE;
+    if by_users {
+        with_class = register_word(base, tables[step + 1u] >> 16u, rule);
+        first = 2u * count(IDS) + with_class;
+    }
+    let id = order[start_of(first) + choice];
+    let words = words_of(id);
     let fresh = rows[8u * id + 7u] & 0x80000000u;
+    var fits = (words.head & (tables[step + 3u] | 0xffu)) == tables[step + 2u];
+    if by_users {
+        let is_a = words.a == with_class;
+        let is_b = words.b == with_class;
+        let operand = (tables[step] >> 16u) - 1u;
+        let is_user = select(select(words.c == with_class, is_b, operand == 1u), is_a, operand == 0u);
+        fits = fits && rows[8u * id + 5u] == class_id && (!only_new || fresh != 0u);
+        fits = fits && select(is_user, is_a || is_b, operand == 3u);
+    }
     next_items[to] = select(NONE, items[base] | fresh, fits);
     next_items[to + 3u + node] = id;
 }

@@ -245,14 +245,26 @@ fn measure(
         for (engine, runs) in tried.iter().zip(&mut runs) {
             bar.set_message(format!("{}, {}", workload.name, engine_name(*engine)));
             // What takes too long is not asked again.
-            if runs.last().is_none_or(|run| run.end != End::Time) {
-                runs.push(run(*engine, workload, bounds, gpu)?);
+            let is_left_out = slow.contains(&(kind, engine_name(*engine)));
+            if !is_left_out && runs.last().is_none_or(|run| run.end != End::Time) {
+                match run(*engine, workload, bounds, gpu) {
+                    Ok(outcome) => runs.push(outcome),
+                    Err(error) if *engine == SaturationEngine::Gpu => {
+                        // What does not fit a device does not end the comparison of the others.
+                        output::warn(format_args!(
+                            "{}: the GPU is left out: {error:#}",
+                            workload.name
+                        ));
+                        slow.insert((kind, engine_name(*engine)));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    for (engine, mut runs) in tried.iter().zip(runs) {
+    for (engine, mut runs) in tried.iter().zip(runs).filter(|(_, runs)| !runs.is_empty()) {
         let engine = engine_name(*engine);
         let seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
         runs.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));

@@ -35,7 +35,9 @@ fn on_gpu(
 }
 
 fn workloads() -> Vec<Workload> {
-    vec![Workload::sums(2, 6), Workload::forest(40, 1), Workload::forest(60, 2)]
+    let plain = [Workload::sums(2, 6), Workload::forest(40, 1), Workload::forest(60, 2)];
+    // One class has thousands of nodes, so that matching goes over users.
+    plain.into_iter().chain([Workload::terms(3, &[&STANDARD_SET])]).collect()
 }
 
 #[test]

@@ -36,11 +36,12 @@ pub(super) enum Buf {
     Launches,
     Merged,
     ClassOps,
+    UserCounts,
 }
 
 impl Buf {
     /// How many there are.
-    pub(super) const COUNT: usize = Buf::ClassOps as usize + 1;
+    pub(super) const COUNT: usize = Buf::UserCounts as usize + 1;
 }
 
 macro_rules! kernels {
@@ -60,7 +61,7 @@ kernels! {
     ScanStarts "scan_starts" [Counters Starts StartSums];
     ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];
     ScanEndStarts "scan_end_starts" [Counters StartSums];
-    Scatter "scatter" [Counters Rows Starts StartSums Order];
+    Scatter "scatter" [Counters Rows Starts StartSums Order UserCounts];
     RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan Constants ClassOps];
     ScanRoots "scan_roots" [Counters Fan FanSums];
     ScanBlocksRoots "scan_blocks_roots" [Counters FanSums];
@@ -123,7 +124,7 @@ fn partial(text: &str) -> String {
 fn text(header: &str, edit: fn(&str) -> String) -> String {
     let next = "atomicStore(&counters[NEXT], sum);";
     let scans = [
-        scan("starts", "(2u * count(IDS) + 1u)", "starts", "start_sums", ""),
+        scan("starts", "(3u * count(IDS) + 1u)", "starts", "start_sums", ""),
         scan("roots", "count(IDS)", "fan", "fan_sums", next),
         scan("items", "count(ITEMS)", "fan", "fan_sums", next),
     ];

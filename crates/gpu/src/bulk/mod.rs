@@ -205,9 +205,10 @@ impl<'g> GpuSaturation<'g> {
             Buf::Counters => COUNTERS,
             Buf::Tables => self.tables.words.len().next_power_of_two(),
             Buf::Rows => 8 * nodes,
-            Buf::Parent | Buf::Order | Buf::Pending | Buf::Constants => nodes,
+            Buf::Parent | Buf::Pending | Buf::Constants | Buf::UserCounts => nodes,
             Buf::Slots => self.slots,
-            Buf::Starts => 2 * nodes + 1,
+            Buf::Starts => 3 * nodes + 1,
+            Buf::Order => 4 * nodes,
             Buf::StartSums | Buf::FanSums => SECOND_SUMS + 1024,
             Buf::Items | Buf::NextItems => (item * items).max(self.host_words()),
             Buf::Fan => nodes.max(items) + 1,
@@ -276,6 +277,7 @@ impl<'g> GpuSaturation<'g> {
             Buf::Launches,
             Buf::Merged,
             Buf::ClassOps,
+            Buf::UserCounts,
         ];
         self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
         let rows: Vec<u32> = graph
@@ -376,16 +378,17 @@ impl<'g> GpuSaturation<'g> {
     /// Room for so many more nodes, in arrays and in the table.
     fn reserve(&mut self, more: usize) -> Result<(), GpuError> {
         let wanted = self.ids + more;
-        if wanted > MOST / 2 {
+        if wanted > MOST / 3 {
             return Err(GpuError::TooLarge {
                 what: "an e-graph's nodes",
                 bytes: 32 * wanted as u64,
-                limit: 32 * (MOST / 2) as u64,
+                limit: 32 * (MOST / 3) as u64,
             });
         }
         if wanted > self.room.nodes {
             self.run.overflows += 1;
             self.room.nodes = (wanted + wanted / 2).min(words_limit(self.gpu) / 8).max(wanted);
+            self.resize(&[Buf::UserCounts], true)?;
             self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
             self.resize(
                 &[Buf::Fan, Buf::Pending, Buf::Constants, Buf::Merged, Buf::ClassOps],
@@ -439,7 +442,8 @@ impl<'g> GpuSaturation<'g> {
         let told = self.tell()?;
         self.submit(|encoder| {
             self.clear(encoder, &[Counter::Live, Counter::Fresh, Counter::Done]);
-            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants, Buf::ClassOps] {
+            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants, Buf::ClassOps, Buf::UserCounts]
+            {
                 encoder.clear_buffer(self.buffer(buf), 0, None);
             }
             self.go(encoder, Kernel::Note, ids);
@@ -447,7 +451,7 @@ impl<'g> GpuSaturation<'g> {
                 self.go(encoder, Kernel::Tell, told);
             }
             self.go(encoder, Kernel::Classify, ids);
-            self.scan(encoder, Kernel::ScanStarts, 2 * ids + 1);
+            self.scan(encoder, Kernel::ScanStarts, 3 * ids + 1);
             self.go(encoder, Kernel::Scatter, ids);
         });
         let counters = self.counters()?;

@@ -172,9 +172,13 @@ impl Writer<'_> {
         let temp = |to: u16| u32::from(to - rule.class_reg - 1) << 8;
         match *inst {
             Inst::Swap { at } => [1 | u32::from(at / NODE_REGS) << 8, 0, 0, 0],
-            Inst::Nodes { to, class, head, last, .. } => {
+            Inst::Nodes { to, class, head, last, join } => {
                 let mask = head.mask & !0xff | u32::from(last);
-                [2 | u32::from(to / NODE_REGS) << 8, class.into(), head.is, mask]
+                let (operand, with) = join.map_or((0, 0), |join| {
+                    (1 + u32::from(join.arg.unwrap_or(3)), u32::from(join.with))
+                });
+                let what = 2 | u32::from(to / NODE_REGS) << 8 | operand << 16;
+                [what, u32::from(class) | with << 16, head.is, mask]
             }
             Inst::Equal(left, right) => [3, source(left), source(right), 0],
             Inst::ValueOf(value, ty) => [4, source(value), source(ty), 0],
