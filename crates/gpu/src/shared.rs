@@ -27,7 +27,7 @@ enum State {
     /// Opened.
     Idle(Gpu),
     /// With rules and their digest.
-    Ready { digest: u64, rules: Vec<(usize, Interpreter<'static>)>, matcher: GpuMatcher },
+    Ready { digest: u64, rules: Vec<(usize, Interpreter<'static>)>, matcher: Box<GpuMatcher> },
     /// Why it is used no more.
     Failed(String),
 }
@@ -133,7 +133,7 @@ fn on_gpu(
         let interpreters: Vec<_> =
             rules.sets().iter().map(|(first, set)| (*first, set.interpreter())).collect();
         let matcher = match std::mem::replace(state, State::Failed(String::new())) {
-            State::Idle(gpu) => GpuMatcher::new(gpu, &parts(&interpreters), CAPACITY)?,
+            State::Idle(gpu) => Box::new(GpuMatcher::new(gpu, &parts(&interpreters), CAPACITY)?),
             State::Ready { mut matcher, .. } => {
                 matcher.load(&parts(&interpreters))?;
                 matcher
