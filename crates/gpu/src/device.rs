@@ -2,7 +2,9 @@
 
 use crate::GpuError;
 use std::sync::{Arc, Mutex, PoisonError};
-use wgpu::{Adapter, Backends, Buffer, BufferUsages, Device, DeviceType, Instance, Queue};
+use wgpu::{
+    Adapter, Backends, Buffer, BufferUsages, ComputePipeline, Device, DeviceType, Instance, Queue,
+};
 
 /// A GPU, or a driver that is one in software.
 #[derive(Debug)]
@@ -160,6 +162,50 @@ impl Gpu {
             usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         }))
+    }
+
+    /// Compiles `main` of a shader; what the driver says against it comes with [`Gpu::guarded`].
+    pub(crate) fn pipeline(&self, label: &str, source: String) -> ComputePipeline {
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: Default::default(),
+            cache: None,
+        })
+    }
+
+    /// Runs a shader over buffers, which stand in the order of their bindings, with so many columns and rows of workgroups.
+    pub(crate) fn dispatch(
+        &self,
+        pipeline: &ComputePipeline,
+        buffers: &[&Buffer],
+        (columns, rows): (u32, u32),
+    ) {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(columns, rows, 1);
+        drop(pass);
+        self.queue.submit([encoder.finish()]);
     }
 
     /// The most bytes that one buffer may have.

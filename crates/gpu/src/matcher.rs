@@ -39,19 +39,7 @@ pub struct GpuMatcher {
 }
 
 fn pipeline(gpu: &Gpu, programs: &Programs) -> ComputePipeline {
-    let source = format!("{}{SHADER}", programs.header());
-    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some("match"),
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
-    gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some("match"),
-        layout: None,
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: Default::default(),
-        cache: None,
-    })
+    gpu.pipeline("match", format!("{}{SHADER}", programs.header()))
 }
 
 fn buffers(gpu: &Gpu, programs: &Programs) -> Result<[Buffer; 3], GpuError> {
@@ -166,25 +154,7 @@ impl GpuMatcher {
                 &records,
                 &counters,
             ];
-            let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-                .zip(buffers)
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("match"),
-                layout: &self.pipeline.get_bind_group_layout(0),
-                entries: &entries,
-            });
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(&self.pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(columns, pairs.div_ceil(row), 1);
-            drop(pass);
-            gpu.queue.submit([encoder.finish()]);
+            gpu.dispatch(&self.pipeline, &buffers, (columns, pairs.div_ceil(row)));
             let counts = gpu.read(&counters, 2)?;
             let (count, done) = (counts[0] as usize, counts[1]);
             if done != pairs {

@@ -79,20 +79,7 @@ fn is_defined(op: u32, a: vec4<u32>, b: vec4<u32>) -> bool {{
 }}
 "
         );
-        let pipeline = gpu.guarded(|| {
-            let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("terms"),
-                source: wgpu::ShaderSource::Wgsl(format!("{text}{SHADER}").into()),
-            });
-            Ok(gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some("terms"),
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: Default::default(),
-                cache: None,
-            }))
-        })?;
+        let pipeline = gpu.guarded(|| Ok(gpu.pipeline("terms", format!("{text}{SHADER}"))))?;
         Ok(GpuTerms { ops: ops.to_vec(), has, pipeline })
     }
 
@@ -154,26 +141,8 @@ fn is_defined(op: u32, a: vec4<u32>, b: vec4<u32>) -> bool {{
             &defined,
             &done,
         ];
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("terms"),
-            layout: &self.pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &group, &[]);
         let groups = count.div_ceil(GROUP);
-        pass.dispatch_workgroups(groups.min(ROW), groups.div_ceil(ROW), 1);
-        drop(pass);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.dispatch(&self.pipeline, &buffers, (groups.min(ROW), groups.div_ceil(ROW)));
         let done = gpu.read(&done, 1)?[0];
         if done != count {
             return Err(GpuError::Incomplete { done, of: count });
