@@ -10,9 +10,7 @@ use egraft_egraph::bulk::{Analysis, BulkGraph, BulkLimits};
 use egraft_egraph::{EGraph, Limits, Rules, STANDARD_SET, Saturation, Saturator, saturate};
 use egraft_gpu::{Gpu, GpuRun, GpuSaturation, Room};
 use egraft_testkit::filetest;
-use egraft_testkit::generate::egraph::grow;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use egraft_testkit::generate::egraph::random;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -32,14 +30,6 @@ fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (u
     assert_eq!(counts, (graph.node_count(), graph.class_count()), "{what}");
     assert!(by_gpu.shape() == graph.shape(), "{what}: {run:?}");
     (counts.0, run)
-}
-
-fn random(seed: u64) -> EGraph {
-    let mut graph = EGraph::new();
-    grow(&mut SmallRng::seed_from_u64(seed), &mut |node| graph.insert(node).0);
-    graph.rebuild();
-    graph.canonicalize();
-    graph
 }
 
 #[test]

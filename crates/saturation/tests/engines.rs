@@ -6,9 +6,7 @@ use egraft_ir::{ClassId, Node};
 use egraft_rules::MatchGraph;
 use egraft_saturation::{Bounds, End, Workload, judge, run_egg, run_egglog, run_own};
 use egraft_testkit::filetest;
-use egraft_testkit::generate::egraph::grow;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use egraft_testkit::generate::egraph::random;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -70,15 +68,6 @@ fn terms_added_later_end_alike_without_starting_over() {
     once.saturate(&rules, BulkLimits::default());
     assert_eq!(later.shape(), once.shape());
     assert!(rest.matches * 4 < whole.matches, "{rest:?} after {whole:?}");
-}
-
-/// A random graph as it is added, without rewriting.
-fn random(seed: u64) -> EGraph {
-    let mut graph = EGraph::new();
-    grow(&mut SmallRng::seed_from_u64(seed), &mut |node| graph.insert(node).0);
-    graph.rebuild();
-    graph.canonicalize();
-    graph
 }
 
 /// Both engines over `graph`, with all rules, conditions and facts.

@@ -29,6 +29,7 @@ pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};
 pub use shape::Shape;
 pub use table::BulkGraph;
+pub use threads::pool;
 
 /// What a graph keeps of its classes besides nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

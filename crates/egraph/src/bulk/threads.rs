@@ -7,7 +7,7 @@ use rayon::prelude::*;
 const CHUNK: usize = 256;
 
 /// A pool of so many threads; `None` for one, and where no more can be had.
-pub(super) fn pool(threads: usize) -> Option<ThreadPool> {
+pub fn pool(threads: usize) -> Option<ThreadPool> {
     let made = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok();
     (threads > 1).then(made).flatten()
 }

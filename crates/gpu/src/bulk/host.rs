@@ -5,7 +5,7 @@ use super::tables::Tables;
 use super::{Counter, GpuSaturation, Scope};
 use crate::GpuError;
 use egraft_egraph::bulk::program::Programs;
-use egraft_egraph::bulk::{Analysis, Asked, BulkGraph, Mirror};
+use egraft_egraph::bulk::{Analysis, Asked, BulkGraph, Mirror, pool};
 use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 
@@ -39,8 +39,7 @@ impl<'r> Host<'r> {
     }
 
     pub(super) fn set_threads(&mut self, threads: usize) {
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok();
-        self.threads = (threads > 1).then(pool).flatten();
+        self.threads = pool(threads);
     }
 
     /// Without facts classes that are constants are rewritten as others are.

@@ -1,9 +1,10 @@
 //! Random nodes for e-graphs.
 
+use egraft_egraph::EGraph;
 use egraft_ir::{ClassId, ImmKind, Node, Op, Ty, TypeRule};
-use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 
 /// Nodes of one graph.
 pub const NODES: usize = 40;
@@ -25,6 +26,15 @@ fn constant(rng: &mut SmallRng, ty: Ty) -> u128 {
         _ => rng.random(),
     };
     if ty.is_vector() { lane_ty.splat_bits(lane) } else { lane & ty.mask() }
+}
+
+/// A random graph as it is added, without rewriting.
+pub fn random(seed: u64) -> EGraph {
+    let mut graph = EGraph::new();
+    grow(&mut SmallRng::seed_from_u64(seed), &mut |node| graph.insert(node).0);
+    graph.rebuild();
+    graph.canonicalize();
+    graph
 }
 
 /// Adds `NODES` random nodes over a few leaves; gives the leaves' values by immediate.
