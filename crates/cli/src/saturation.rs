@@ -6,10 +6,12 @@ use crate::output::{self, EXIT_DIFFERENT, Table, line, write_file};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use egraft_egraph::STANDARD_SET;
+use egraft_egraph::bulk::without_rearranging;
 use egraft_gpu::{Gpu, GpuSaturation, Room};
 use egraft_kernels::Kernel;
 use egraft_saturation::{
-    Bounds, End, Outcome, Point, Workload, load, plot, run_egg, run_egglog, run_own,
+    Bounds, End, Outcome, Point, Workload, flattened, load, plot, run_egg, run_egglog, run_flat,
+    run_own,
 };
 use serde::Serialize;
 use std::collections::HashSet;
@@ -65,14 +67,28 @@ pub(crate) enum SaturationWorkload {
     Kernels,
 }
 
-/// own: Egraft on one thread; own2: on two; gpu: Egraft's on the GPU.
+/// own: Egraft on one thread; own2: on two; gpu: Egraft's on the GPU; own-flat and gpu-flat: the same with canonical
+/// forms of sums and the like in place of associativity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SaturationEngine {
     Own,
     Own2,
+    OwnFlat,
     Egg,
     Egglog,
     Gpu,
+    GpuFlat,
+}
+
+impl SaturationEngine {
+    const fn is_gpu(self) -> bool {
+        matches!(self, SaturationEngine::Gpu | SaturationEngine::GpuFlat)
+    }
+
+    /// Whether it ends at fewer classes: those that associativity would make are not there.
+    const fn is_flat(self) -> bool {
+        matches!(self, SaturationEngine::OwnFlat | SaturationEngine::GpuFlat)
+    }
 }
 
 /// Leaves of each sum, and the nodes that it ends with.
@@ -88,6 +104,8 @@ struct Measured {
     workload: &'static str,
     name: String,
     engine: &'static str,
+    /// Whether sums and the like have canonical forms in place of associativity.
+    is_flat: bool,
     rules: usize,
     terms: usize,
     /// The middle one of the rounds.
@@ -111,6 +129,8 @@ const fn engine_name(engine: SaturationEngine) -> &'static str {
         SaturationEngine::Egg => "egg 0.11",
         SaturationEngine::Egglog => "egglog 3",
         SaturationEngine::Gpu => "gpu",
+        SaturationEngine::OwnFlat => "own, flat",
+        SaturationEngine::GpuFlat => "gpu, flat",
     }
 }
 
@@ -127,16 +147,12 @@ pub(crate) fn saturation(args: &SaturationArgs) -> Result<ExitCode> {
     for path in [&args.json, &args.plot].into_iter().flatten() {
         output::check_writable(path)?;
     }
-    let gpu = match args.engines.contains(&SaturationEngine::Gpu) {
+    let gpu = match args.engines.iter().any(|engine| engine.is_gpu()) {
         true => open(args.adapter.as_deref())?,
         false => None,
     };
-    let engines: Vec<SaturationEngine> = args
-        .engines
-        .iter()
-        .copied()
-        .filter(|engine| *engine != SaturationEngine::Gpu || gpu.is_some())
-        .collect();
+    let engines: Vec<SaturationEngine> =
+        args.engines.iter().copied().filter(|engine| !engine.is_gpu() || gpu.is_some()).collect();
     if engines.is_empty() {
         bail!("no engine is left to measure");
     }
@@ -147,12 +163,11 @@ pub(crate) fn saturation(args: &SaturationArgs) -> Result<ExitCode> {
         for workload in workloads(*kind, args)? {
             let first = measured.len();
             measure(args, *kind, &workload, &engines, gpu.as_ref(), &mut slow, &mut measured)?;
-            let classes: HashSet<usize> = measured[first..]
-                .iter()
-                .filter(|one| one.outcome.end != End::Time)
-                .map(|one| one.outcome.classes)
-                .collect();
-            if classes.len() > 1 {
+            let ends_of = |flat: bool| -> HashSet<usize> {
+                let ended = measured[first..].iter().filter(|one| one.outcome.end != End::Time);
+                ended.filter(|one| one.is_flat == flat).map(|one| one.outcome.classes).collect()
+            };
+            if ends_of(false).len() > 1 || ends_of(true).len() > 1 {
                 output::warn(format_args!("{}: engines end at other classes", workload.name));
                 differ = true;
             }
@@ -249,7 +264,7 @@ fn measure(
             if !is_left_out && runs.last().is_none_or(|run| run.end != End::Time) {
                 match run(*engine, workload, bounds, gpu) {
                     Ok(outcome) => runs.push(outcome),
-                    Err(error) if *engine == SaturationEngine::Gpu => {
+                    Err(error) if engine.is_gpu() => {
                         // What does not fit a device does not end the comparison of the others.
                         output::warn(format_args!(
                             "{}: the GPU is left out: {error:#}",
@@ -265,6 +280,7 @@ fn measure(
     }
     bar.finish_and_clear();
     for (engine, mut runs) in tried.iter().zip(runs).filter(|(_, runs)| !runs.is_empty()) {
+        let is_flat = engine.is_flat();
         let engine = engine_name(*engine);
         let seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
         runs.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));
@@ -276,6 +292,7 @@ fn measure(
             workload: kind,
             name: workload.name.clone(),
             engine,
+            is_flat,
             rules: workload.rules.rules.len(),
             terms: workload.nodes.len(),
             outcome,
@@ -297,6 +314,10 @@ fn run(
         SaturationEngine::Egg => run_egg(workload, bounds)?.0,
         SaturationEngine::Egglog => run_egglog(workload, bounds)?,
         SaturationEngine::Gpu => on_gpu(workload, bounds, gpu.context("there is no GPU")?)?,
+        SaturationEngine::OwnFlat => run_flat(workload, bounds).0,
+        SaturationEngine::GpuFlat => {
+            flat_on_gpu(workload, bounds, gpu.context("there is no GPU")?)?
+        }
     })
 }
 
@@ -310,6 +331,17 @@ fn on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
     let end = run.end.map_or(End::Limit, End::from);
     let (nodes, classes) = (graph.node_count(), graph.class_count());
     Ok(Outcome { end, nodes, classes, iterations: run.iterations, seconds })
+}
+
+/// As [`on_gpu`], with canonical forms, which the CPU makes. Shaders are made anew each time, which counts.
+fn flat_on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
+    let rules = without_rearranging(&workload.rules);
+    let (outcome, _) = flattened(workload, bounds, |graph, bounds| -> Result<(End, usize)> {
+        let run = GpuSaturation::new(gpu, graph, &[&rules], Room::default())?;
+        let run = run.saturate(bounds.limits())?;
+        Ok((run.end.map_or(End::Limit, End::from), run.iterations))
+    })?;
+    Ok(outcome)
 }
 
 fn print(measured: &[Measured]) -> Result<()> {

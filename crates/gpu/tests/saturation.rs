@@ -7,11 +7,11 @@ mod common;
 
 use common::open;
 use egraft_egraph::STANDARD_SET;
-use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape};
+use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape, without_rearranging};
 use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{RuleSet, Source};
-use egraft_saturation::{Bounds, Workload, load, plain_subset, run_own};
+use egraft_saturation::{Bounds, End, Workload, flattened, load, plain_subset, run_flat, run_own};
 use egraft_testkit::generate::egraph::grow;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -58,6 +58,24 @@ fn the_gpu_ends_where_the_cpu_ends() {
             own.nodes
         );
         println!("{}: {run:?}", workload.name);
+    }
+}
+
+#[test]
+fn canonical_forms_are_the_same_on_both() {
+    let Some(gpu) = open() else { return };
+    for workload in [Workload::sums(3, 9), Workload::forest(40, 1)] {
+        let rules = without_rearranging(&workload.rules);
+        assert!(rules.rules.len() < workload.rules.rules.len(), "{}", workload.name);
+        let (own, graph) = run_flat(&workload, Bounds::default());
+        let (_, on_gpu) = flattened(&workload, Bounds::default(), |graph, bounds| {
+            let saturation = GpuSaturation::new(&gpu, graph, &[&rules], Room::default())?;
+            let run = saturation.checked().saturate(bounds.limits())?;
+            Ok::<_, GpuError>((run.end.expect("it ends").into(), run.iterations))
+        })
+        .unwrap();
+        assert_eq!(own.end, End::Saturated, "{}", workload.name);
+        assert!(on_gpu.shape() == graph.shape(), "{}: {} nodes", workload.name, own.nodes);
     }
 }
 

@@ -139,6 +139,14 @@ macro_rules! ops {
     };
 }
 
+impl Op {
+    /// Whether the op is commutative and associative to the bit. Ops of floats are not, as they round.
+    pub const fn is_associative(self) -> bool {
+        use Op::{Band, Bor, Bxor, Iadd, Imul, Smax, Smin, Umax, Umin};
+        matches!(self, Iadd | Imul | Band | Bor | Bxor | Smin | Smax | Umin | Umax)
+    }
+}
+
 use Ty::*;
 use TypeSet::*;
 

@@ -1,9 +1,13 @@
 //! Egraft's own engine.
 
-use crate::{Bounds, Outcome, Workload};
-use egraft_egraph::bulk::{Analysis, BulkGraph, BulkRun};
+use crate::{Bounds, End, Outcome, Workload};
+use egraft_egraph::bulk::{Analysis, BulkGraph, BulkRun, saturate_flattened, without_rearranging};
 use egraft_ir::ClassId;
+use std::convert::Infallible;
 use std::time::Instant;
+
+/// How often chains are flattened and the rest saturated, at most.
+const ROUNDS: usize = 16;
 
 /// The terms of a workload as a graph of which nothing is known.
 pub fn load(workload: &Workload) -> BulkGraph {
@@ -29,4 +33,37 @@ pub fn run_own(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph, Bulk
         graph,
         run,
     )
+}
+
+/// Runs a workload with canonical forms of chains in place of the rules that only rearrange them.
+pub fn run_flat(workload: &Workload, bounds: Bounds) -> (Outcome, BulkGraph) {
+    let rules = without_rearranging(&workload.rules);
+    let (outcome, graph) = flattened::<Infallible>(workload, bounds, |graph, bounds| {
+        let run = graph.saturate(&[&rules], bounds.limits());
+        Ok((run.end.into(), run.iterations))
+    })
+    .unwrap_or_else(|never| match never {});
+    (outcome, graph)
+}
+
+/// Runs a workload with canonical forms of chains, rewritten by `engine`, which gives its end and number of iterations and
+/// needs no rules that only rearrange chains.
+///
+/// # Errors
+/// The engine's.
+pub fn flattened<E>(
+    workload: &Workload,
+    bounds: Bounds,
+    mut engine: impl FnMut(&mut BulkGraph, Bounds) -> Result<(End, usize), E>,
+) -> Result<(Outcome, BulkGraph), E> {
+    let mut graph = load(workload);
+    let start = Instant::now();
+    let (runs, _) = saturate_flattened(&mut graph, ROUNDS, |graph| {
+        engine(graph, Bounds { time: bounds.time.saturating_sub(start.elapsed()), ..bounds })
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (end, _) = *runs.last().expect("there is a first round");
+    let iterations = runs.iter().map(|(_, iterations)| iterations).sum();
+    let (nodes, classes) = (graph.node_count(), graph.class_count());
+    Ok((Outcome { end, nodes, classes, iterations, seconds }, graph))
 }

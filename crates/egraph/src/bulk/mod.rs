@@ -9,6 +9,7 @@
 //! Invariant: between calls every live node is canonical and in the hash table once; facts only grow.
 
 mod asked;
+mod chains;
 mod exchange;
 mod facts;
 mod index;
@@ -24,6 +25,7 @@ mod table;
 mod threads;
 
 pub use asked::Asked;
+pub use chains::{CHAIN_WIDTH, Flattened, saturate_flattened, without_rearranging};
 pub use exchange::Exported;
 pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};

@@ -117,7 +117,8 @@ impl BulkGraph {
     }
 
     fn apply(&mut self, programs: &Programs<'_>, matches: &mut Matches) {
-        let Matches { words, numbers, .. } = matches;
+        let Matches { words, equal, numbers, .. } = matches;
+        equal.iter().for_each(|[class, made]| self.union(*class, *made));
         let mut rest = &mut words[..];
         while let [rule, ..] = rest {
             let rule = *rule;

@@ -10,10 +10,13 @@ use egraft_ir::{Op, Ty};
 use egraft_rules::build;
 use std::ops::Range;
 
-/// Matches: rule, class of the root, variables.
+/// What a search found.
 #[derive(Debug, Default)]
 pub(super) struct Matches {
+    /// Matches of whose right side a part is not there: rule, class of the root, variables.
     pub(super) words: Vec<u32>,
+    /// Classes of roots, and those that right sides are already.
+    pub(super) equal: Vec<[u32; 2]>,
     pub(super) numbers: LocalNumbers,
     /// All that were found, those included whose right side is in the class already.
     pub(super) found: u64,
@@ -262,11 +265,20 @@ impl Search<'_> {
                 }
             }
         }
-        let made = &self.classes[(program.makes.len() - 1) * count..];
-        for ((found, misfit), made) in pending.chunks_exact(width).zip(misfits).zip(made) {
-            if !misfit && *made != found[0] {
+        let last = (program.makes.len() - 1) * count;
+        let made = self.classes[last..].iter().zip(&self.types[last..]);
+        for ((found, misfit), (made, ty)) in pending.chunks_exact(width).zip(misfits).zip(made) {
+            let class = found[0];
+            if misfit || *made == class {
+                continue;
+            }
+            if *made == NONE {
                 self.out.words.push(u32::from(rule));
                 self.out.words.extend_from_slice(found);
+            } else if *ty == self.graph.ty[class as usize]
+                && self.out.equal.last() != Some(&[class, *made])
+            {
+                self.out.equal.push([class, *made]);
             }
         }
         pending.clear();
@@ -283,19 +295,23 @@ pub(super) fn fixed(
     count: usize,
     wanted: &mut Vec<Words>,
 ) {
+    let of = |part: u8| &classes[part as usize * count..][..count];
+    // Where an operand is not there, the node is not either.
+    let known = |is: bool| if is { imm } else { NONE };
     wanted.clear();
-    wanted.resize(count, Words { head, args: [NONE; 3], imm });
-    for (at, part) in args.iter().enumerate() {
-        let classes = &classes[*part as usize * count..][..count];
-        for (words, class) in wanted.iter_mut().zip(classes) {
-            words.args[at] = *class;
-            // An operand that is not there: the node is not either.
-            if *class == NONE {
-                words.imm = NONE;
+    match *args {
+        [a, b] => wanted.extend(of(a).iter().zip(of(b)).map(|(a, b)| {
+            Words { head, args: [*a, *b, NONE], imm: known((*a).max(*b) != NONE) }.sorted()
+        })),
+        _ => wanted.extend((0..count).map(|at| {
+            let mut words = Words { head, args: [NONE; 3], imm };
+            for (arg, part) in words.args.iter_mut().zip(args) {
+                *arg = of(*part)[at];
+                words.imm = if *arg == NONE { NONE } else { words.imm };
             }
-        }
+            words.sorted()
+        })),
     }
-    wanted.iter_mut().for_each(|words| *words = words.sorted());
 }
 
 /// Words that no node has.

@@ -17,42 +17,8 @@ pub struct Shape {
 impl Shape {
     /// The shape of these classes; operands are places among them. Every class has a node whose operands are classes
     /// that have one, and so on down to leaves; classes that have none are left out.
-    ///
-    /// Numbers are given round by round: to the classes with a node over classes that have numbers, in the order of the
-    /// least such node.
     pub fn new(classes: &[Vec<Node>]) -> Shape {
-        let mut number = vec![NONE; classes.len()];
-        let mut users: Vec<Vec<u32>> = vec![Vec::new(); classes.len()];
-        let mut ready: Vec<u32> = Vec::new();
-        for (class, nodes) in (0..).zip(classes) {
-            for node in nodes {
-                node.args().iter().for_each(|arg| users[arg.index()].push(class));
-            }
-            if nodes.iter().any(|node| node.args().is_empty()) {
-                ready.push(class);
-            }
-        }
-        let mut count = 0;
-        while !ready.is_empty() {
-            let least = |class: &u32| {
-                classes[*class as usize].iter().filter_map(|node| renamed(node, &number)).min()
-            };
-            let mut round: Vec<(Node, u32)> =
-                ready.iter().filter_map(|class| Some((least(class)?, *class))).collect();
-            round.sort_unstable();
-            for (_, class) in &round {
-                number[*class as usize] = count;
-                count += 1;
-            }
-            ready.clear();
-            for (_, class) in &round {
-                ready.extend(
-                    users[*class as usize].iter().filter(|user| number[**user as usize] == NONE),
-                );
-            }
-            ready.sort_unstable();
-            ready.dedup();
-        }
+        let (number, count) = numbered(classes);
         let mut shape = Shape { classes: vec![Vec::new(); count as usize] };
         for (class, nodes) in classes.iter().enumerate() {
             if number[class] == NONE {
@@ -70,6 +36,46 @@ impl Shape {
     pub fn node_count(&self) -> usize {
         self.classes.iter().map(Vec::len).sum()
     }
+}
+
+/// A number for each class that does not depend on their order, and how many have one.
+///
+/// Numbers are given round by round: to the classes with a node over classes that have numbers, in the order of the
+/// least such node.
+fn numbered(classes: &[Vec<Node>]) -> (Vec<u32>, u32) {
+    let mut number = vec![NONE; classes.len()];
+    let mut users: Vec<Vec<u32>> = vec![Vec::new(); classes.len()];
+    let mut ready: Vec<u32> = Vec::new();
+    for (class, nodes) in (0..).zip(classes) {
+        for node in nodes {
+            node.args().iter().for_each(|arg| users[arg.index()].push(class));
+        }
+        if nodes.iter().any(|node| node.args().is_empty()) {
+            ready.push(class);
+        }
+    }
+    let mut count = 0;
+    while !ready.is_empty() {
+        let least = |class: &u32| {
+            classes[*class as usize].iter().filter_map(|node| renamed(node, &number)).min()
+        };
+        let mut round: Vec<(Node, u32)> =
+            ready.iter().filter_map(|class| Some((least(class)?, *class))).collect();
+        round.sort_unstable();
+        for (_, class) in &round {
+            number[*class as usize] = count;
+            count += 1;
+        }
+        ready.clear();
+        for (_, class) in &round {
+            ready.extend(
+                users[*class as usize].iter().filter(|user| number[**user as usize] == NONE),
+            );
+        }
+        ready.sort_unstable();
+        ready.dedup();
+    }
+    (number, count)
 }
 
 /// The node over numbers, if all its operands have one.
@@ -90,6 +96,11 @@ fn renamed(node: &Node, number: &[u32]) -> Option<Node> {
 impl BulkGraph {
     /// The live classes with their nodes; operands are places among the classes.
     pub fn classes(&self) -> Vec<Vec<Node>> {
+        self.classes_and_places().0
+    }
+
+    /// As [`BulkGraph::classes`], with the place of each class.
+    fn classes_and_places(&self) -> (Vec<Vec<Node>>, FxHashMap<u32, u32>) {
         let mut place: FxHashMap<u32, u32> = FxHashMap::default();
         let mut classes: Vec<Vec<Node>> = Vec::new();
         let mut place_of = |class: u32, classes: &mut Vec<Vec<Node>>| {
@@ -109,7 +120,18 @@ impl BulkGraph {
             let class = place_of(self.root(id as u32), &mut classes);
             classes[class as usize].push(node);
         }
-        classes
+        (classes, place)
+    }
+
+    /// By id the number of each class, which depends on what is in it; `NONE` where no leaf is below.
+    pub(super) fn class_numbers(&self) -> Vec<u32> {
+        let (classes, places) = self.classes_and_places();
+        let (of_place, _) = numbered(&classes);
+        let mut numbers = vec![NONE; self.rows.len()];
+        for (class, place) in places {
+            numbers[class as usize] = of_place[place as usize];
+        }
+        numbers
     }
 
     /// The graph's shape. The graph is closed.

@@ -86,7 +86,7 @@ impl Slots {
 
     /// Adds an id whose words no other id has.
     pub(super) fn insert(&mut self, nodes: &[Row], id: u32, hash: u64) {
-        if (self.used + 1) * 4 > self.entries.len() * 3 {
+        if (self.used + 1) * 2 > self.entries.len() {
             self.grow(nodes);
         }
         self.live += 1;
