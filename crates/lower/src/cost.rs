@@ -34,7 +34,7 @@ type Prices = Arc<Mutex<[FxHashMap<Box<[Item]>, Cost>; Context::ALL.len()]>>;
 static PRICES: LazyLock<Mutex<HashMap<String, Prices>>> = LazyLock::new(Mutex::default);
 
 /// Prices shapes for one target.
-pub(crate) struct CostModel<'a> {
+pub struct CostModel<'a> {
     isa: &'a dyn TargetIsa,
     prices: Prices,
     compiler: RefCell<Compiler>,
@@ -66,7 +66,7 @@ pub(crate) trait Choice {
 
 impl<'a> CostModel<'a> {
     /// The model of `isa`, which shares its prices with all models of the same flags.
-    pub(crate) fn new(isa: &'a dyn TargetIsa) -> CostModel<'a> {
+    pub fn new(isa: &'a dyn TargetIsa) -> CostModel<'a> {
         let mut key = format!("{} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
         for flag in isa.isa_flags() {
             key.push_str(&format!("{flag};"));
@@ -89,8 +89,8 @@ impl<'a> CostModel<'a> {
         cost
     }
 
-    /// The price of `node` alone, its non-constant operands in registers.
-    pub(crate) fn price_of_node(&self, graph: &EGraph, node: &Node) -> Cost {
+    /// The price of `node` alone, its non-constant operands in registers, in 1/16 cycle.
+    pub fn price_of_node(&self, graph: &EGraph, node: &Node) -> Cost {
         match node.op {
             Op::Leaf => 0,
             Op::Const => {

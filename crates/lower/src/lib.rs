@@ -17,11 +17,13 @@ mod profile;
 mod seed;
 mod shape;
 
+pub use cost::CostModel;
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
     egraph, optimize,
 };
 pub use price::x64_price;
-pub use seed::{is_division, is_pure, is_vector_bitcast, node_of};
+pub use probe::{emit_const, emit_op, retype};
+pub use seed::{Seeded, is_division, is_pure, is_vector_bitcast, node_of, seed};
 #[doc(hidden)]
 pub use {exact::extraction_problem, extract::problem::TooLarge};

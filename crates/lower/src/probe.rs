@@ -129,7 +129,7 @@ fn emit_items(
 }
 
 /// Emits a constant of CLIF type `ty`.
-pub(crate) fn emit_const(cursor: &mut FuncCursor<'_>, ty: Ty, bits: u128) -> Value {
+pub fn emit_const(cursor: &mut FuncCursor<'_>, ty: Ty, bits: u128) -> Value {
     match ty {
         Ty::F32 => cursor.ins().f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
         Ty::F64 => cursor.ins().f64const(ir::immediates::Ieee64::with_bits(bits as u64)),
@@ -160,7 +160,7 @@ fn emitted_type(func: &Function, node: &Node, args: &[Value]) -> Ty {
 }
 
 /// Emits a vocabulary op; vector operands of another lane type are bitcast first.
-pub(crate) fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) -> Option<Value> {
+pub fn emit_op(cursor: &mut FuncCursor<'_>, node: &Node, args: &[Value]) -> Option<Value> {
     use egraft_ir::clif::{to_float_cc, to_int_cc, to_opcode};
     use egraft_ir::{FloatCc, IntCc};
     let mut typed = [Value::from_u32(0); 3];
@@ -222,7 +222,7 @@ pub(crate) fn insert(cursor: &mut FuncCursor<'_>, inst: ir::Inst) -> Value {
 }
 
 /// `value` as `ty`; both are vectors or already of one type.
-pub(crate) fn retype(cursor: &mut FuncCursor<'_>, value: Value, ty: Type) -> Value {
+pub fn retype(cursor: &mut FuncCursor<'_>, value: Value, ty: Type) -> Value {
     if cursor.func.dfg.value_type(value) == ty {
         return value;
     }

@@ -15,22 +15,23 @@ use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, TypeRule};
 use rustc_hash::FxHashMap;
 
 /// A function's values as classes of an e-graph.
-pub(crate) struct Seeded<'m, M: Matcher> {
-    pub(crate) rewriter: Rewriter<'m, M>,
+pub struct Seeded<'m, M: Matcher> {
+    /// The graph, with what rewriting has found.
+    pub rewriter: Rewriter<'m, M>,
     /// The class of each value that has one; by resolved value.
-    pub(crate) class_of: SecondaryMap<Value, Option<ClassId>>,
+    pub class_of: SecondaryMap<Value, Option<ClassId>>,
     /// The e-node of each pure instruction, as it was seeded.
-    pub(crate) node_of: SecondaryMap<Inst, Option<Node>>,
+    pub node_of: SecondaryMap<Inst, Option<Node>>,
     /// The value behind each `leaf`, by its immediate.
-    pub(crate) leaves: Vec<Value>,
+    pub leaves: Vec<Value>,
     /// An instruction of the kind behind each `opaque`, by its immediate.
-    pub(crate) opaques: Vec<Inst>,
+    pub opaques: Vec<Inst>,
     /// Pure instructions in an order in which definitions come before uses.
-    pub(crate) pure: Vec<Inst>,
+    pub pure: Vec<Inst>,
 }
 
 /// Seeds an e-graph under `matcher` with the reachable blocks of `func`.
-pub(crate) fn seed<'m, M: Matcher>(
+pub fn seed<'m, M: Matcher>(
     func: &Function,
     domtree: &DominatorTree,
     matcher: &'m M,

@@ -1,0 +1,109 @@
+//! AArch64: NEON instructions that stock Cranelift has no lowering for, chosen by lowering rules.
+//!
+//! A function is covered with the rules of `isle-rules/lower/aarch64` (`cover`), each use of which becomes a stand-in
+//! (`standin`): an instruction that stock lowers to one of the same registers. Stock Cranelift compiles the function;
+//! then the words of stand-ins are patched (`encode`) and the code is written anew (`rebuild`). What cannot be done
+//! is refused with [`Unsupported`]; the function is then stock's.
+//!
+//! Invariant: the function computes the same bits as stock's code, and traps in the same cases at the same places.
+
+mod cover;
+pub mod encode;
+mod error;
+mod rebuild;
+mod rules;
+mod standin;
+
+pub use error::Unsupported;
+pub use rules::LOWERING;
+
+use cranelift_codegen::dominator_tree::DominatorTree;
+use cranelift_codegen::flowgraph::ControlFlowGraph;
+use cranelift_codegen::incremental_cache::serialize_compiled;
+use cranelift_codegen::ir::function::FunctionParameters;
+use cranelift_codegen::ir::{Function, SourceLoc};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{Context, VCodeConstants};
+use std::collections::BTreeMap;
+use target_lexicon::{Aarch64Architecture, Architecture};
+
+/// How to compile.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
+    pub optimize: bool,
+    /// Whether lowering rules are used; without them the code is stock's.
+    pub cover: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { optimize: true, cover: true }
+    }
+}
+
+/// A compiled function.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What Wasmtime's incremental cache takes, as from [`serialize_compiled`].
+    pub blob: Vec<u8>,
+    /// Machine code, constants included; calls are not linked.
+    pub code: Vec<u8>,
+    /// How often each instruction beyond stock's stands in it, by its name in rules.
+    pub chosen: BTreeMap<&'static str, usize>,
+}
+
+/// Whether this backend compiles for `isa`.
+pub fn supports(isa: &dyn TargetIsa) -> bool {
+    isa.triple().architecture == Architecture::Aarch64(Aarch64Architecture::Aarch64)
+}
+
+/// Compiles `func` for `isa`.
+///
+/// References to other functions keep the names of `func`.
+///
+/// # Errors
+/// [`Unsupported`] names what is not covered; the function is then stock's.
+pub fn compile(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Result<Compiled, Unsupported> {
+    if !supports(isa) {
+        return Err(Unsupported::new("target", isa.triple()));
+    }
+    let mut context = Context::for_function(func.clone());
+    if options.optimize {
+        context
+            .optimize(isa, &mut Default::default())
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+    }
+    let mut func = context.func;
+    let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
+    func.dfg.resolve_all_aliases();
+    debug_assert!(
+        cranelift_codegen::verify_function(&func, isa).is_ok(),
+        "a covered function is valid: {:?}\n{func}",
+        cranelift_codegen::verify_function(&func, isa)
+    );
+    let domtree = DominatorTree::with_function(&func, &ControlFlowGraph::with_function(&func));
+    let mut stencil = isa
+        .compile_function(&func, &domtree, &mut Default::default(), false, &mut Default::default())
+        .map_err(|error| Unsupported::new("stock code", error))?;
+    let mut from_zero = FunctionParameters::new();
+    from_zero.ensure_base_srcloc(SourceLoc::new(0));
+    let stock = stencil.clone().apply_params(&from_zero).buffer;
+    let buffer = rebuild::rebuilt(&stock, &stand_ins)?;
+    stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
+    stencil.buffer.unwind_info = stock.unwind_info;
+    stencil.buffer.alignment = stock.alignment;
+    stencil.buffer.nop_units = stock.nop_units;
+    let code = stencil.buffer.data().to_vec();
+    let (_, blob) = serialize_compiled(stencil);
+    let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
+    let mut chosen = BTreeMap::new();
+    for op in stand_ins.ops() {
+        *chosen.entry(op.name()).or_default() += 1;
+    }
+    Ok(Compiled { blob, code, chosen })
+}
