@@ -14,6 +14,7 @@ mod rebuild;
 mod rules;
 mod standin;
 
+pub use egraft_loops::{Declined, Gains, Version};
 pub use error::Unsupported;
 pub use rules::LOWERING;
 
@@ -24,6 +25,7 @@ use cranelift_codegen::ir::function::FunctionParameters;
 use cranelift_codegen::ir::{Function, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, VCodeConstants};
+use egraft_loops::Which;
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 
@@ -32,15 +34,30 @@ use target_lexicon::{Aarch64Architecture, Architecture};
 pub struct Options {
     /// Whether Cranelift's own mid-end runs first. Off for CLIF that went through it.
     pub optimize: bool,
-    /// Whether lowering rules are used; without them the code is stock's.
+    /// Whether lowering rules are used.
     pub cover: bool,
+    /// Which loops get a second version, in which no access traps.
+    pub version: Version,
+    /// Whether loops of few turns are unrolled before that.
+    pub unroll: bool,
+    /// What second versions gain.
+    pub gains: Gains,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { optimize: true, cover: true }
+        Options {
+            optimize: true,
+            cover: true,
+            version: Version::Paying,
+            unroll: true,
+            gains: Gains { vectors: WIDTH, ..Gains::default() },
+        }
     }
 }
+
+/// Vectors that a turn of a fast loop should have side by side, to keep the pipes busy.
+const WIDTH: u32 = 2;
 
 /// A compiled function.
 #[derive(Debug, Clone)]
@@ -51,6 +68,10 @@ pub struct Compiled {
     pub code: Vec<u8>,
     /// How often each instruction beyond stock's stands in it, by its name in rules.
     pub chosen: BTreeMap<&'static str, usize>,
+    /// Loops that have a second version.
+    pub versions: usize,
+    /// Why other loops of one block have none.
+    pub declined: Vec<Declined>,
 }
 
 /// Whether this backend compiles for `isa`.
@@ -78,7 +99,16 @@ pub fn compile(
             .optimize(isa, &mut Default::default())
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
+    if options.optimize && options.unroll {
+        egraft_loops::unroll(&mut context, isa)
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+    }
     let mut func = context.func;
+    let versioned = match options.version {
+        Version::Never => Default::default(),
+        Version::Paying => egraft_loops::version(&mut func, Which::PayingBut(&[]), options.gains),
+        Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
+    };
     let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
     func.dfg.resolve_all_aliases();
     debug_assert!(
@@ -105,5 +135,6 @@ pub fn compile(
     for op in stand_ins.ops() {
         *chosen.entry(op.name()).or_default() += 1;
     }
-    Ok(Compiled { blob, code, chosen })
+    let (versions, declined) = (versioned.loops.len(), versioned.declined);
+    Ok(Compiled { blob, code, chosen, versions, declined })
 }

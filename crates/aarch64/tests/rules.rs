@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, lookup_by_name};
 use cranelift_codegen::settings::{self, Configurable};
-use egraft_aarch64::{Compiled, LOWERING, Options, compile};
+use egraft_aarch64::{Compiled, LOWERING, Options, Version, compile};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_lower::{emit_const, emit_op, retype};
 use egraft_rules::{LoweringRule, MachineTemplate, Pattern, Sort, VarId};
@@ -148,8 +148,10 @@ fn root_op(rule: &LoweringRule) -> &'static str {
 
 /// Functions in which a rule's instruction is chosen: their text, stock's code, and the code with rules.
 fn samples(isa: &OwnedTargetIsa, rule: &LoweringRule) -> Vec<(String, Compiled, Compiled)> {
-    let stock = Options { optimize: false, cover: false };
-    let own = Options { optimize: false, cover: true };
+    let plain =
+        Options { optimize: false, unroll: false, version: Version::Never, ..Options::default() };
+    let stock = Options { cover: false, ..plain };
+    let own = plain;
     let mut found = Vec::new();
     for seed in 0..TRIES as u64 {
         let Some(func) = function(rule, seed) else { continue };

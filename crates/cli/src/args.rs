@@ -79,8 +79,8 @@ pub(crate) struct CodeArgs {
     /// loops, 3 until no rewrite is left
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) effort: u8,
-    /// Who makes the machine code: x64, Egraft's own for x86-64 with AVX2; cranelift, for what was
-    /// rewritten; auto, x64 where it can for functions with vector loops
+    /// Who makes the machine code: x64 or aarch64, Egraft's own for x86-64 with AVX2 and for AArch64;
+    /// cranelift, for what was rewritten; auto, the target's own where it can for functions with vector loops
     #[arg(long, default_value_t, value_name = "BACKEND")]
     pub(crate) backend: egraft::Backend,
     /// Who finds where rules match at effort 3: cpu, or gpu, for which the CPU steps in where none works

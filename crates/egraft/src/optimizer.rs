@@ -243,7 +243,9 @@ impl FunctionCompiler for Optimizer {
     fn mostly_declines(&self, isa: &dyn TargetIsa) -> bool {
         match self.backend {
             Backend::Cranelift => true,
-            Backend::Auto | Backend::X64 => !egraft_x64::supports(isa),
+            Backend::X64 => !egraft_x64::supports(isa),
+            Backend::Aarch64 => !egraft_aarch64::supports(isa),
+            Backend::Auto => !egraft_x64::supports(isa) && !egraft_aarch64::supports(isa),
         }
     }
 
@@ -285,9 +287,18 @@ impl Optimizer {
             match egraft_x64::compile(func, isa, &self.stage.x64_options()) {
                 Ok(compiled) => {
                     note.fast_loops = compiled.versions;
-                    let vectors = |reason: &&Declined| **reason != Declined::NoVectors;
-                    let declined = compiled.declined.iter().filter(vectors);
-                    note.plain_loops = declined.map(ToString::to_string).collect();
+                    note.plain_loops = plain_loops(&compiled.declined);
+                    return Decision::Code(compiled.blob);
+                }
+                Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
+            }
+        }
+        if !refused && uses_aarch64(self.backend, isa, shape) {
+            let func = better.as_deref().unwrap_or(func);
+            match egraft_aarch64::compile(func, isa, &self.stage.aarch64_options()) {
+                Ok(compiled) => {
+                    note.fast_loops = compiled.versions;
+                    note.plain_loops = plain_loops(&compiled.declined);
                     return Decision::Code(compiled.blob);
                 }
                 Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
@@ -314,9 +325,24 @@ fn refuses(effort: Effort, loops: usize, vector_loops: usize) -> Option<&'static
 fn uses_x64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
     match backend {
         Backend::Auto => shape.vector_loops > 0 && egraft_x64::supports(isa),
-        Backend::Cranelift => false,
+        Backend::Cranelift | Backend::Aarch64 => false,
         Backend::X64 => true,
     }
+}
+
+/// The same for AArch64.
+fn uses_aarch64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
+    match backend {
+        Backend::Auto => shape.vector_loops > 0 && egraft_aarch64::supports(isa),
+        Backend::Cranelift | Backend::X64 => false,
+        Backend::Aarch64 => true,
+    }
+}
+
+/// Why loops with vector code have no second version.
+fn plain_loops(declined: &[Declined]) -> Vec<String> {
+    let vectors = |reason: &&Declined| **reason != Declined::NoVectors;
+    declined.iter().filter(vectors).map(ToString::to_string).collect()
 }
 
 /// What Egraft's own backend makes of `func`, as rewritten or not, with the tile behind each

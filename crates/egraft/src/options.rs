@@ -65,7 +65,8 @@ impl fmt::Display for Effort {
 #[non_exhaustive]
 pub enum Backend {
     /// [`X64`](Self::X64) for functions with vector code in loops where the target is x86-64 with
-    /// AVX2, BMI1 and BMI2; otherwise [`Cranelift`](Self::Cranelift).
+    /// AVX2, BMI1 and BMI2; [`Aarch64`](Self::Aarch64) for them where it is AArch64; otherwise
+    /// [`Cranelift`](Self::Cranelift).
     #[default]
     Auto,
     /// Stock Cranelift, for what was rewritten; the rest is stock code. Any target.
@@ -73,11 +74,14 @@ pub enum Backend {
     /// Egraft's own, for x86-64 with AVX2, whether or not rewriting changed anything. What it does not
     /// cover goes to Cranelift, as does everything on other targets.
     X64,
+    /// Egraft's own, for AArch64, under the same terms.
+    Aarch64,
 }
 
 impl Backend {
     /// All backends.
-    pub const ALL: [Backend; 3] = [Backend::Auto, Backend::Cranelift, Backend::X64];
+    pub const ALL: [Backend; 4] =
+        [Backend::Auto, Backend::Cranelift, Backend::X64, Backend::Aarch64];
 }
 
 impl fmt::Display for Backend {
@@ -86,6 +90,7 @@ impl fmt::Display for Backend {
             Backend::Auto => "auto",
             Backend::Cranelift => "cranelift",
             Backend::X64 => "x64",
+            Backend::Aarch64 => "aarch64",
         })
     }
 }
@@ -157,6 +162,16 @@ impl Stage {
             },
             ..Default::default()
         }
+    }
+}
+
+impl Stage {
+    /// What Egraft's backend for AArch64 does up to here.
+    pub(crate) fn aarch64_options(self) -> egraft_aarch64::Options {
+        let egraft_x64::Options { version, unroll, gains, .. } = self.x64_options();
+        let own = egraft_aarch64::Options::default();
+        let gains = egraft_aarch64::Gains { vectors: own.gains.vectors, ..gains };
+        egraft_aarch64::Options { version, unroll, gains, ..own }
     }
 }
 

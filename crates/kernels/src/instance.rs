@@ -180,6 +180,16 @@ impl Instance {
         }
     }
 
+    /// The module's whole memory as it is now.
+    pub fn memory(&self) -> &[u8] {
+        self.wasm.memory.data(&self.wasm.store)
+    }
+
+    /// The address that the kernel's `_argv` function is called with.
+    pub fn arguments(&self) -> u32 {
+        self.layout.arguments() as u32
+    }
+
     /// What the outputs hold now, in the order of the arguments.
     pub fn outputs(&mut self) -> Vec<Output> {
         self.layout.outputs(&mut self.wasm).unwrap_or_default()

@@ -30,6 +30,8 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{
     Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, ValueDef,
 };
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{CodegenResult, Context};
 use fast::{Fast, Needed, Stage, block_args};
 use guard::Guard;
 use promote::{Around, promote};
@@ -53,7 +55,8 @@ const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
 const MAX_COPIES: i64 = 4;
 
-pub use unroll::{Copies, unrolled};
+pub use unroll::Copies;
+use unroll::unrolled;
 
 /// An access of a fast loop. It cannot trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +178,17 @@ pub enum Which<'a> {
     All,
 }
 
+/// Which loops of a function a backend gives a second version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// None.
+    Never,
+    /// Those that are likely to gain by it.
+    Paying,
+    /// All that can have one, for tests.
+    Always,
+}
+
 /// What fast loops gain besides pointers that do not wrap. Everything, unless the parts are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gains {
@@ -190,6 +204,33 @@ impl Default for Gains {
     fn default() -> Gains {
         Gains { registers: true, copies: true, vectors: 2 }
     }
+}
+
+/// Unrolls loops of a few turns and optimises what comes of it by Cranelift's mid-end; gives the copies of instructions, or
+/// `None` where nothing was unrolled.
+///
+/// # Errors
+/// The mid-end's.
+pub fn unroll(context: &mut Context, isa: &dyn TargetIsa) -> CodegenResult<Option<Copies>> {
+    let Some((func, copies)) = unrolled(&context.func) else { return Ok(None) };
+    debug_assert!(
+        cranelift_codegen::verify_function(&func, isa).is_ok(),
+        "unrolled loops are valid"
+    );
+    let stores_before = stores(&func);
+    let mut unrolled = Context::for_function(func);
+    unrolled.optimize(isa, &mut Default::default())?;
+    // Where a store of one turn goes because the next overwrites it, a fault would have that one's place.
+    if stores(&unrolled.func) != stores_before {
+        return Ok(None);
+    }
+    *context = unrolled;
+    Ok(Some(copies))
+}
+
+fn stores(func: &Function) -> usize {
+    let insts = func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
+    insts.filter(|inst| func.dfg.insts[*inst].opcode().can_store()).count()
 }
 
 /// Gives loops with vector code a second version.

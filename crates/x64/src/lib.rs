@@ -38,7 +38,7 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Block, Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
-pub use egraft_loops::{Declined, Gains};
+pub use egraft_loops::{Declined, Gains, Version};
 use egraft_loops::{Pair, Versioned, Which};
 use faults::FaultPlaces;
 use pack::Level;
@@ -97,17 +97,6 @@ impl Widest {
             Widest::Bits512 => 4,
         }
     }
-}
-
-/// Which loops get a second version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// None.
-    Never,
-    /// Those that are likely to gain by it.
-    Paying,
-    /// All that can have one, for tests.
-    Always,
 }
 
 /// A compiled function.
@@ -196,7 +185,11 @@ fn prepared(
     }
     let mut fault_places = faults::places(&context.func);
     if options.optimize && options.unroll {
-        unroll(&mut context, isa, &mut fault_places)?;
+        let copies = egraft_loops::unroll(&mut context, isa)
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+        let place = |(copy, first)| Some((copy, *fault_places.get(&first)?));
+        let places: Vec<_> = copies.into_iter().flatten().filter_map(place).collect();
+        fault_places.extend(places);
     }
     if options.optimize {
         columns::interleave_columns(&mut context.func);
@@ -319,38 +312,6 @@ impl Allocation {
     fn work(&self) -> Work {
         Work::of(&self.selected.vcode, &self.allocated, &self.versions())
     }
-}
-
-/// Unrolls loops of a few turns and optimises what comes of it.
-fn unroll(
-    context: &mut Context,
-    isa: &dyn TargetIsa,
-    fault_places: &mut FaultPlaces,
-) -> Result<(), Unsupported> {
-    let Some((func, copies)) = egraft_loops::unrolled(&context.func) else { return Ok(()) };
-    debug_assert!(
-        cranelift_codegen::verify_function(&func, isa).is_ok(),
-        "unrolled loops are valid"
-    );
-    let stores_before = stores(&func);
-    let mut unrolled = Context::for_function(func);
-    unrolled
-        .optimize(isa, &mut Default::default())
-        .map_err(|error| Unsupported::new("optimisation", error))?;
-    // Where a store of one turn goes because the next overwrites it, a fault would have that one's
-    // place.
-    if stores(&unrolled.func) == stores_before {
-        let place = |(copy, first)| Some((copy, *fault_places.get(&first)?));
-        let places: Vec<_> = copies.into_iter().filter_map(place).collect();
-        fault_places.extend(places);
-        *context = unrolled;
-    }
-    Ok(())
-}
-
-fn stores(func: &Function) -> usize {
-    let insts = func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
-    insts.filter(|inst| func.dfg.insts[*inst].opcode().can_store()).count()
 }
 
 /// A function of the same signature that does nothing.

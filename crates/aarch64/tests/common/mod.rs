@@ -11,23 +11,23 @@ const NATIVE: bool = cfg!(target_arch = "aarch64");
 const EMULATOR: &str = "qemu-aarch64";
 
 /// The name of a tool of binutils for AArch64.
-pub fn tool(name: &str) -> String {
+pub(crate) fn tool(name: &str) -> String {
     if NATIVE { name.to_owned() } else { format!("aarch64-linux-gnu-{name}") }
 }
 
 /// Four operands.
-pub type Operands = [u128; 4];
+pub(crate) type Operands = [u128; 4];
 
 /// Code and what it is called with, in turn.
-pub struct Job {
+pub(crate) struct Job {
     /// A function of the platform's calling convention.
-    pub code: Vec<u8>,
+    pub(crate) code: Vec<u8>,
     /// What it is called with.
-    pub operands: Vec<Operands>,
+    pub(crate) operands: Vec<Operands>,
 }
 
 /// Whether all that is needed is there; if not, says so, and fails if `EGRAFT_CROSS` is set.
-pub fn can_run() -> bool {
+pub(crate) fn can_run() -> bool {
     let found = |tool: &str| {
         let mut command = Command::new(tool);
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -49,7 +49,7 @@ pub fn can_run() -> bool {
 }
 
 /// A file below Cargo's folder for tests.
-pub fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
@@ -57,7 +57,7 @@ pub fn scratch(name: &str) -> PathBuf {
 ///
 /// # Panics
 /// With what it said, if it fails.
-pub fn succeed(command: &mut Command) -> Vec<u8> {
+pub(crate) fn succeed(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     let start: Vec<&str> = said.lines().take(20).collect();
@@ -65,34 +65,36 @@ pub fn succeed(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// Results of all jobs, call by call. `name` is that of the files it needs.
-pub fn run(name: &str, jobs: &[Job]) -> Vec<Vec<u128>> {
-    let (source, object, program) = (
-        scratch(&format!("{name}.s")),
-        scratch(&format!("{name}.o")),
-        scratch(name),
-    );
-    std::fs::write(&source, text(jobs)).expect("the target folder is writable");
-    succeed(Command::new(tool("as")).arg("-o").arg(&object).arg(&source));
-    succeed(Command::new(tool("ld")).arg("-o").arg(&program).arg(&object));
+/// What a program writes that reads all of `input` before.
+pub(crate) fn emulate(program: &Path, input: &[u8]) -> Vec<u8> {
     let mut command = match NATIVE {
-        true => Command::new(&program),
+        true => Command::new(program),
         false => {
             let mut command = Command::new(EMULATOR);
-            command.args(["-cpu", "max"]).arg(&program);
+            command.args(["-cpu", "max"]).arg(program);
             command
         }
     };
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
-    let operands = jobs.iter().flat_map(|job| job.operands.iter().flatten());
-    let input: Vec<u8> = operands.flat_map(|operand| operand.to_le_bytes()).collect();
-    // It writes nothing before it has read all, so neither waits for the other.
-    let sent = child.stdin.take().expect("a pipe").write_all(&input);
+    let sent = child.stdin.take().expect("a pipe").write_all(input);
     let mut output = Vec::new();
     child.stdout.take().expect("a pipe").read_to_end(&mut output).expect("the pipe works");
     let status = child.wait().expect("the program ends");
     assert!(sent.is_ok() && status.success(), "the program failed: {status}, {sent:?}");
+    output
+}
+
+/// Results of all jobs, call by call. `name` is that of the files it needs.
+pub(crate) fn run(name: &str, jobs: &[Job]) -> Vec<Vec<u128>> {
+    let (source, object, program) =
+        (scratch(&format!("{name}.s")), scratch(&format!("{name}.o")), scratch(name));
+    std::fs::write(&source, text(jobs)).expect("the target folder is writable");
+    succeed(Command::new(tool("as")).arg("-o").arg(&object).arg(&source));
+    succeed(Command::new(tool("ld")).arg("-o").arg(&program).arg(&object));
+    let operands = jobs.iter().flat_map(|job| job.operands.iter().flatten());
+    let input: Vec<u8> = operands.flat_map(|operand| operand.to_le_bytes()).collect();
+    let output = emulate(&program, &input);
     let mut results = output
         .chunks_exact(16)
         .map(|bytes| u128::from_le_bytes(bytes.try_into().expect("16 bytes")));
