@@ -57,8 +57,7 @@ fn kernels_leave_what_stock_code_leaves() {
             let function = (format!("{}_argv", kernel.func), host.arguments());
             host.call().expect("it runs");
             for (who, cwasm) in [("stock", &stock), ("egraft", &own)] {
-                let left =
-                    call("kernel", &wasm, cwasm, &before, (&function.0, function.1));
+                let left = call("kernel", &wasm, cwasm, &before, (&function.0, function.1));
                 assert_eq!(left.result, 0, "{}, size {size}, {who}", kernel.name);
                 let expected = host.memory();
                 assert_eq!(left.memory.len(), expected.len(), "{}, {who}", kernel.name);

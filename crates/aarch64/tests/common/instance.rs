@@ -2,17 +2,18 @@
 //! out by hand in a program for the target.
 //!
 //! Laid out are the VM context, its store context, memory, globals, one table of functions and the types of these;
-//! `memory.grow` works, other library calls end the program. Offsets are `wasmtime-environ`'s.
+//! `memory.grow`, `memory.copy` and `memory.fill` work, other library calls end the program. Offsets are `wasmtime-environ`'s.
 
 use crate::common::{emulate, scratch, succeed, tool};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::Command;
 use wasmparser::{ConstExpr, ElementItems, Operator, Parser, Payload};
 use wasmtime_environ::{
     BuiltinFunctionIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, EntityIndex,
-    FuncIndex, ModuleEnvironment, ModuleTypesBuilder, OwnedMemoryIndex, PtrSize,
-    StaticModuleIndex, Tunables, VMOffsets,
+    FuncIndex, ModuleEnvironment, ModuleTypesBuilder, OwnedMemoryIndex, PtrSize, StaticModuleIndex,
+    Tunables, VMOffsets,
 };
 
 /// Bytes that memory may grow by.
@@ -49,8 +50,24 @@ pub(crate) fn call(
     wasm: &[u8],
     cwasm: &[u8],
     memory: &[u8],
-    (function, argument): (&str, u32),
+    function: (&str, u32),
 ) -> Left {
+    let output = emulate(&program(name, wasm, cwasm, memory, function), memory);
+    let (result, memory) = output.split_at(4);
+    Left {
+        result: u32::from_le_bytes(result.try_into().expect("4 bytes")),
+        memory: memory.to_vec(),
+    }
+}
+
+/// The program for such a call: it reads the memory, and writes the result and the memory. Code stands at the symbol `code`.
+pub(crate) fn program(
+    name: &str,
+    wasm: &[u8],
+    cwasm: &[u8],
+    memory: &[u8],
+    (function, argument): (&str, u32),
+) -> PathBuf {
     let file = object::File::parse(cwasm).expect("a .cwasm is an ELF file");
     let text = file.section_by_name(".text").and_then(|text| text.data().ok()).expect("has code");
     let mut symbols: HashMap<String, u64> = HashMap::new();
@@ -60,9 +77,13 @@ pub(crate) fn call(
         let end = label.match_indices(']').nth(1).map_or(label.len(), |(at, _)| at + 1);
         symbols.insert(label[..end].to_owned(), symbol.address());
     }
-    let (binary, source, object, program) =
-        (scratch(&format!("{name}.text")), scratch(&format!("{name}.s")), scratch(&format!("{name}.o")), scratch(name));
-    std::fs::write(&binary, text).expect("the target folder is writable");
+    let [source, object, program] =
+        [".s", ".o", ""].map(|extension| scratch(&format!("{name}{extension}")));
+    // As instructions, not as data, for those who disassemble the program.
+    let code: String = text
+        .chunks_exact(4)
+        .map(|word| format!(".inst {}\n", u32::from_le_bytes(word.try_into().expect("4 bytes"))))
+        .collect();
     let layout = laid_out(wasm, &symbols, memory.len(), function);
     let assembly = format!(
         ".bss
@@ -73,7 +94,7 @@ memory: .skip {room}
 {layout}
 arguments: .quad {argument}, 0
 store: .skip 4096
-builtins: .quad grow
+builtins: .quad grow, copy, fill
 .rept {builtins}
 .quad fail
 .endr
@@ -132,6 +153,27 @@ grow:
   b.hi fail
   str x10, [x9]
   ret
+copy:
+  cmp x1, x2
+  b.hi 2f
+  mov x9, #0
+1: cmp x9, x3
+  b.eq 3f
+  ldrb w10, [x2, x9]
+  strb w10, [x1, x9]
+  add x9, x9, #1
+  b 1b
+2: cbz x3, 3f
+  sub x3, x3, #1
+  ldrb w10, [x2, x3]
+  strb w10, [x1, x3]
+  b 2b
+3: ret
+fill:
+  cbz x3, 3b
+  sub x3, x3, #1
+  strb w2, [x1, x3]
+  b fill
 fail:
   mov x0, #3
 exit:
@@ -139,20 +181,22 @@ exit:
   svc #0
 .ltorg
 .balign 65536
-code: .incbin \"{binary}\"
-",
+code:
+{code}",
         room = memory.len() + ROOM,
         bytes = memory.len(),
-        builtins = BuiltinFunctionIndex::len() - 1,
-        binary = binary.display(),
+        builtins = BuiltinFunctionIndex::len() - 3,
     );
-    assert_eq!(BuiltinFunctionIndex::memory_grow().index(), 0);
+    let known = [
+        BuiltinFunctionIndex::memory_grow(),
+        BuiltinFunctionIndex::memory_copy(),
+        BuiltinFunctionIndex::memory_fill(),
+    ];
+    assert_eq!(known.map(|builtin| builtin.index()), [0, 1, 2]);
     std::fs::write(&source, assembly).expect("the target folder is writable");
     succeed(Command::new(tool("as")).arg("-o").arg(&object).arg(&source));
     succeed(Command::new(tool("ld")).arg("-o").arg(&program).arg(&object));
-    let output = emulate(&program, memory);
-    let (result, memory) = output.split_at(4);
-    Left { result: u32::from_le_bytes(result.try_into().expect("4 bytes")), memory: memory.to_vec() }
+    program
 }
 
 /// The VM context and what it points to, as assembly.
@@ -160,8 +204,12 @@ fn laid_out(wasm: &[u8], symbols: &HashMap<String, u64>, memory: usize, function
     let mut validator = wasmparser::Validator::new();
     let mut types = ModuleTypesBuilder::new(&validator);
     let tunables = Tunables::default_host();
-    let environment =
-        ModuleEnvironment::new(&tunables, &mut validator, &mut types, StaticModuleIndex::from_u32(0));
+    let environment = ModuleEnvironment::new(
+        &tunables,
+        &mut validator,
+        &mut types,
+        StaticModuleIndex::from_u32(0),
+    );
     let translation = environment.translate(Parser::new(0), wasm).expect("a valid module");
     let module = &translation.module;
     let offsets = VMOffsets::new(8u8, module);

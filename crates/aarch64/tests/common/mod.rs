@@ -48,9 +48,10 @@ pub(crate) fn can_run() -> bool {
     false
 }
 
-/// A file below Cargo's folder for tests.
+/// A file below Cargo's folder for tests, or the system's for other programs.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let folder = option_env!("CARGO_TARGET_TMPDIR");
+    folder.map_or_else(std::env::temp_dir, PathBuf::from).join(name)
 }
 
 /// Runs `command`.
