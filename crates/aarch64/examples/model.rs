@@ -5,7 +5,7 @@
 //! overlaps from block to block are not modelled.
 //!
 //! ```console
-//! $ cargo run --release -p egraft-aarch64 --example model -- [KERNEL]...
+//! $ cargo run --release -p egraft-aarch64 --example model -- [SIZE [KERNEL]...]
 //! ```
 
 #[path = "../tests/common/mod.rs"]
@@ -40,7 +40,9 @@ fn main() {
     if !can_run() {
         return;
     }
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut args = std::env::args().skip(1);
+    let size: usize = args.next().map_or(1, |size| size.parse().expect("the number of a size"));
+    let wanted: Vec<String> = args.collect();
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/kernels"));
     let mut descriptors: Vec<_> = std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -61,7 +63,7 @@ fn main() {
         }
         let wasm = kernel.read_wasm().expect("its module");
         let module = Module::new(&engine, &wasm).expect("it compiles");
-        let size = kernel.sizes.len() - 1;
+        let size = size.min(kernel.sizes.len() - 1);
         let mut host = Instance::new(&module, &kernel, size).expect("a kernel");
         host.prepare();
         let memory = host.memory().to_vec();
@@ -137,6 +139,14 @@ fn executed(program: &Path, memory: &[u8]) -> Run {
     let instructions: u64 = runs.iter().map(|(_, length, count)| *length as u64 * count).sum();
     let texts = disassembled(program);
     let least = (instructions as f64 * LEAST_PART) as u64;
+    if std::env::var("SHOW").is_ok() {
+        let mut hot = runs.clone();
+        hot.sort_by_key(|(_, length, count)| std::cmp::Reverse(*length as u64 * count));
+        for (at, length, count) in hot.into_iter().take(2) {
+            println!("{at:x}, {count} times, {length} instructions");
+            (0..length as u64).for_each(|n| println!("    {}", texts[&(at + 4 * n)]));
+        }
+    }
     let mut cycles = [0.0; 2];
     for (at, length, count) in runs {
         if (length as u64) * count < least {

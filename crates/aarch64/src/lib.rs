@@ -9,6 +9,7 @@
 
 mod cover;
 pub mod encode;
+mod entries;
 mod error;
 mod rebuild;
 mod rules;
@@ -25,7 +26,7 @@ use cranelift_codegen::ir::function::FunctionParameters;
 use cranelift_codegen::ir::{Function, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, VCodeConstants};
-use egraft_loops::Which;
+use egraft_loops::{Pair, Versioned, Which};
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 
@@ -103,12 +104,15 @@ pub fn compile(
         egraft_loops::unroll(&mut context, isa)
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
-    let mut func = context.func;
-    let versioned = match options.version {
-        Version::Never => Default::default(),
-        Version::Paying => egraft_loops::version(&mut func, Which::PayingBut(&[]), options.gains),
-        Version::Always => egraft_loops::version(&mut func, Which::All, options.gains),
-    };
+    let (mut func, versioned) = versions(&context.func, options);
+    if !versioned.loops.is_empty() {
+        // Addresses of one stream share a sum.
+        let mut context = Context::for_function(func);
+        context
+            .optimize(isa, &mut Default::default())
+            .map_err(|error| Unsupported::new("optimisation", error))?;
+        func = context.func;
+    }
     let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
     func.dfg.resolve_all_aliases();
     debug_assert!(
@@ -137,4 +141,30 @@ pub fn compile(
     }
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code, chosen, versions, declined })
+}
+
+/// `func` with second versions of loops; those that do not save enough are taken back.
+fn versions(func: &Function, options: &Options) -> (Function, Versioned) {
+    let mut poor = Vec::new();
+    loop {
+        let mut func = func.clone();
+        let versioned = match options.version {
+            Version::Never => return (func, Versioned::default()),
+            Version::Always => {
+                let versioned = egraft_loops::version(&mut func, Which::All, options.gains);
+                return (func, versioned);
+            }
+            Version::Paying => {
+                egraft_loops::version(&mut func, Which::PayingBut(&poor), options.gains)
+            }
+        };
+        let before = poor.len();
+        let paying = versioned.loops.iter().partition(|pair| entries::pays(&func, pair));
+        let (paying, others): (Vec<&Pair>, Vec<&Pair>) = paying;
+        poor.extend(others.into_iter().map(|pair| pair.plain));
+        if poor.len() == before {
+            paying.into_iter().for_each(|pair| entries::settle(&mut func, pair));
+            return (func, versioned);
+        }
+    }
 }
