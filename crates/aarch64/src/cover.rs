@@ -14,6 +14,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{Block, Function, Inst, RelSourceLoc, Value};
 use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{Limits, StandardRules};
 use egraft_ir::machine::Feature;
 use egraft_ir::{ClassId, Ty};
@@ -85,25 +86,32 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa) -> StandIns {
         matches: Vec::new(),
     };
     let blocks: Vec<Block> = domtree.cfg_rpo().copied().collect();
-    let mut chosen: Vec<(Inst, Chosen)> = Vec::new();
+    let mut chosen: Vec<(Block, Inst, Chosen)> = Vec::new();
     for block in &blocks {
         for param in func.dfg.block_params(*block) {
             cover.define(*block, *param);
         }
         for inst in func.layout.block_insts(*block) {
             if let Some(choice) = cover.price(func, *block, inst) {
-                chosen.push((inst, choice));
+                chosen.push((*block, inst, choice));
             }
             for value in func.dfg.inst_results(inst) {
                 cover.define(*block, *value);
             }
         }
     }
-    let mut stand_ins = StandIns::default();
-    for (inst, choice) in chosen {
-        write(func, inst, &choice, &mut stand_ins);
+    let mut loops = LoopAnalysis::new();
+    loops.compute(func, &cfg, &domtree);
+    let mut writer = Writer {
+        domtree: &domtree,
+        loops: &loops,
+        constants: FxHashMap::default(),
+        stand_ins: StandIns::default(),
+    };
+    for (block, inst, choice) in chosen {
+        writer.write(func, block, inst, &choice);
     }
-    stand_ins
+    writer.stand_ins
 }
 
 /// How often each value is read.
@@ -240,47 +248,73 @@ fn immediate(imm: Option<Ref>, found: &Match) -> Option<u32> {
     imm.map_or(Some(0), |imm| u32::try_from(number(imm, found)).ok())
 }
 
-/// Replaces `inst` by stand-ins.
-fn write(func: &mut Function, inst: Inst, choice: &Chosen, stand_ins: &mut StandIns) {
-    let place = func.stencil.srclocs[inst];
-    let result = func.dfg.first_result(inst);
-    let ty = func.dfg.value_type(result);
-    let mut cursor = FuncCursor::new(func).at_inst(inst);
-    let made = write_part(&mut cursor, place, &choice.rule.rhs, choice, stand_ins);
-    let Some(made) = made else { return };
-    let value = retype(&mut cursor, made, ty);
-    func.layout.remove_inst(inst);
-    func.dfg.clear_results(inst);
-    func.dfg.change_to_alias(result, value);
+/// Puts stand-ins into a function.
+struct Writer<'a> {
+    domtree: &'a DominatorTree,
+    loops: &'a LoopAnalysis,
+    /// Constants that rules brought in, by the block at whose end they are made.
+    constants: FxHashMap<(Block, u128), Value>,
+    stand_ins: StandIns,
 }
 
-fn write_part(
-    cursor: &mut FuncCursor<'_>,
-    place: RelSourceLoc,
-    part: &MachineTemplate,
-    choice: &Chosen,
-    stand_ins: &mut StandIns,
-) -> Option<Value> {
-    let found = &choice.found;
-    Some(match part {
-        MachineTemplate::Var(var) => {
-            let (_, leaf) = choice.leaves.iter().find(|(leaf, _)| leaf == var)?;
-            match *leaf {
-                Leaf::Value(value) => value,
-                Leaf::Constant(bits) => emit_const(cursor, Ty::I8X16, bits),
+impl Writer<'_> {
+    /// Replaces `inst` of `block` by stand-ins.
+    fn write(&mut self, func: &mut Function, block: Block, inst: Inst, choice: &Chosen) {
+        let place = func.stencil.srclocs[inst];
+        let result = func.dfg.first_result(inst);
+        let ty = func.dfg.value_type(result);
+        let mut cursor = FuncCursor::new(func).at_inst(inst);
+        let made = self.part(&mut cursor, block, place, &choice.rule.rhs, choice);
+        let Some(made) = made else { return };
+        let value = retype(&mut cursor, made, ty);
+        func.layout.remove_inst(inst);
+        func.dfg.clear_results(inst);
+        func.dfg.change_to_alias(result, value);
+    }
+
+    fn part(
+        &mut self,
+        cursor: &mut FuncCursor<'_>,
+        block: Block,
+        place: RelSourceLoc,
+        part: &MachineTemplate,
+        choice: &Chosen,
+    ) -> Option<Value> {
+        let found = &choice.found;
+        Some(match part {
+            MachineTemplate::Var(var) => {
+                let (_, leaf) = choice.leaves.iter().find(|(leaf, _)| leaf == var)?;
+                match *leaf {
+                    Leaf::Value(value) => value,
+                    Leaf::Constant(bits) => self.constant(cursor, block, bits),
+                }
             }
-        }
-        MachineTemplate::Splat { ty, value } => {
-            let ty = slot::ty(number(*ty, found));
-            emit_const(cursor, ty, ty.splat_bits(number(*value, found)))
-        }
-        MachineTemplate::Bits { value } => emit_const(cursor, Ty::I8X16, number(*value, found)),
-        MachineTemplate::Op { op, imm, args } => {
-            let mut values: SmallVec<[Value; 3]> = SmallVec::new();
-            for arg in args {
-                values.push(write_part(cursor, place, arg, choice, stand_ins)?);
+            MachineTemplate::Splat { ty, value } => {
+                let bits = slot::ty(number(*ty, found)).splat_bits(number(*value, found));
+                self.constant(cursor, block, bits)
             }
-            stand_ins.insert(cursor, place, (*op, immediate(*imm, found)?), &values)?
-        }
-    })
+            MachineTemplate::Bits { value } => self.constant(cursor, block, number(*value, found)),
+            MachineTemplate::Op { op, imm, args } => {
+                let mut values: SmallVec<[Value; 3]> = SmallVec::new();
+                for arg in args {
+                    values.push(self.part(cursor, block, place, arg, choice)?);
+                }
+                let op = (*op, immediate(*imm, found)?);
+                self.stand_ins.insert(cursor, place, op, &values)?
+            }
+        })
+    }
+
+    /// A constant, made before the innermost loop around `block`.
+    fn constant(&mut self, cursor: &mut FuncCursor<'_>, block: Block, bits: u128) -> Value {
+        let header = self.loops.innermost_loop(block).map(|lp| self.loops.loop_header(lp));
+        let before = header.and_then(|header| self.domtree.idom(header));
+        let last = before.and_then(|before| cursor.func.layout.last_inst(before));
+        let (Some(before), Some(last)) = (before, last) else {
+            return emit_const(cursor, Ty::I8X16, bits);
+        };
+        *self.constants.entry((before, bits)).or_insert_with(|| {
+            emit_const(&mut FuncCursor::new(cursor.func).at_inst(last), Ty::I8X16, bits)
+        })
+    }
 }

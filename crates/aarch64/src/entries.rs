@@ -38,14 +38,14 @@ impl Work {
 }
 
 /// Whether the fast version of a loop is worth having.
-pub(crate) fn pays(func: &Function, pair: &Pair) -> bool {
-    let work = Work::of(func, pair);
+pub(crate) fn pays(optimized: &Function, pair: &Pair) -> bool {
+    let work = Work::of(optimized, pair);
     work.saved() * SAVES_ONE_IN >= work.plain
 }
 
-/// Lets the fast version be entered where it saves what its proof takes.
-pub(crate) fn settle(func: &mut Function, pair: &Pair) {
-    let work = Work::of(func, pair);
+/// Lets the fast version be entered where it saves what its proof takes, by the counts of `optimized`.
+pub(crate) fn settle(func: &mut Function, optimized: &Function, pair: &Pair) {
+    let work = Work::of(optimized, pair);
     let turns = u64::from(pair.turns);
     let least = ((work.proof + ENTERING) * turns).div_ceil(work.saved().max(1)).max(turns);
     let least = i64::from(i32::try_from(least).unwrap_or(i32::MAX));

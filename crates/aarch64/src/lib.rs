@@ -26,7 +26,7 @@ use cranelift_codegen::ir::function::FunctionParameters;
 use cranelift_codegen::ir::{Function, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, VCodeConstants};
-use egraft_loops::{Pair, Versioned, Which};
+use egraft_loops::{Versioned, Which};
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 
@@ -94,24 +94,16 @@ pub fn compile(
     if !supports(isa) {
         return Err(Unsupported::new("target", isa.triple()));
     }
-    let mut context = Context::for_function(func.clone());
-    if options.optimize {
-        context
-            .optimize(isa, &mut Default::default())
-            .map_err(|error| Unsupported::new("optimisation", error))?;
-    }
+    let func = func.clone();
+    let mut context =
+        Context::for_function(if options.optimize { optimized(func, isa)? } else { func });
     if options.optimize && options.unroll {
         egraft_loops::unroll(&mut context, isa)
             .map_err(|error| Unsupported::new("optimisation", error))?;
     }
-    let (mut func, versioned) = versions(&context.func, options);
+    let (mut func, versioned) = versions(&context.func, isa, options)?;
     if !versioned.loops.is_empty() {
-        // Addresses of one stream share a sum.
-        let mut context = Context::for_function(func);
-        context
-            .optimize(isa, &mut Default::default())
-            .map_err(|error| Unsupported::new("optimisation", error))?;
-        func = context.func;
+        func = optimized(func, isa)?;
     }
     let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
     func.dfg.resolve_all_aliases();
@@ -143,28 +135,42 @@ pub fn compile(
     Ok(Compiled { blob, code, chosen, versions, declined })
 }
 
-/// `func` with second versions of loops; those that do not save enough are taken back.
-fn versions(func: &Function, options: &Options) -> (Function, Versioned) {
+/// `func` as Cranelift's mid-end leaves it.
+fn optimized(func: Function, isa: &dyn TargetIsa) -> Result<Function, Unsupported> {
+    let mut context = Context::for_function(func);
+    context
+        .optimize(isa, &mut Default::default())
+        .map_err(|error| Unsupported::new("optimisation", error))?;
+    Ok(context.func)
+}
+
+/// `func` with second versions of loops; those that do not save enough are taken back. What is added is not optimised:
+/// addresses of one stream do not share a sum yet.
+fn versions(
+    func: &Function,
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Result<(Function, Versioned), Unsupported> {
     let mut poor = Vec::new();
     loop {
         let mut func = func.clone();
-        let versioned = match options.version {
-            Version::Never => return (func, Versioned::default()),
-            Version::Always => {
-                let versioned = egraft_loops::version(&mut func, Which::All, options.gains);
-                return (func, versioned);
-            }
-            Version::Paying => {
-                egraft_loops::version(&mut func, Which::PayingBut(&poor), options.gains)
-            }
+        let which = match options.version {
+            Version::Never => return Ok((func, Versioned::default())),
+            Version::Paying => Which::PayingBut(&poor),
+            Version::Always => Which::All,
         };
+        let versioned = egraft_loops::version(&mut func, which, options.gains);
+        if versioned.loops.is_empty() || options.version == Version::Always {
+            return Ok((func, versioned));
+        }
+        let counted = optimized(func.clone(), isa)?;
         let before = poor.len();
-        let paying = versioned.loops.iter().partition(|pair| entries::pays(&func, pair));
-        let (paying, others): (Vec<&Pair>, Vec<&Pair>) = paying;
-        poor.extend(others.into_iter().map(|pair| pair.plain));
+        let others = versioned.loops.iter().filter(|pair| !entries::pays(&counted, pair));
+        poor.extend(others.map(|pair| pair.plain));
         if poor.len() == before {
-            paying.into_iter().for_each(|pair| entries::settle(&mut func, pair));
-            return (func, versioned);
+            let loops = versioned.loops.iter();
+            loops.for_each(|pair| entries::settle(&mut func, &counted, pair));
+            return Ok((func, versioned));
         }
     }
 }
