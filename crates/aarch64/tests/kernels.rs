@@ -4,8 +4,10 @@
 //! The smallest size of each; `EGRAFT_SIZES=all` runs all.
 
 #[path = "common/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod common;
 #[path = "common/instance.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod instance;
 
 use common::can_run;

@@ -3,21 +3,18 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/sample.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod sample;
 
-use common::{Job, Operands, can_run, run, scratch, succeed, tool};
-use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::ir::{
-    AbiParam, Function, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types,
-};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, lookup_by_name};
-use cranelift_codegen::settings::{self, Configurable};
-use egraft_aarch64::{Compiled, LOWERING, Options, Version, compile};
-use egraft_ir::{ClassId, Node, Op, Ty};
-use egraft_lower::{emit_const, emit_op, retype};
-use egraft_rules::{LoweringRule, MachineTemplate, Pattern, Sort, VarId};
+use common::{Job, can_run, run, scratch, succeed, tool};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use egraft_aarch64::{Compiled, LOWERING, Options, compile};
+use egraft_ir::Op;
+use egraft_rules::{LoweringRule, MachineTemplate};
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use sample::{Sample, isa, operands, plain};
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -26,118 +23,6 @@ const SAMPLES: usize = 3;
 const CALLS: usize = 48;
 /// Functions that are tried for a rule before it counts as unused.
 const TRIES: usize = 400;
-
-fn isa() -> OwnedTargetIsa {
-    let mut flags = settings::builder();
-    flags.set("opt_level", "speed").expect("a known flag");
-    let mut builder = lookup_by_name("aarch64-unknown-linux-gnu").expect("the target is built in");
-    builder.enable("has_dotprod").expect("a known flag");
-    builder.enable("has_i8mm").expect("a known flag");
-    builder.finish(settings::Flags::new(flags)).expect("flags fit")
-}
-
-/// A function that loads operands, computes the left side of a rule with numbers at random, and stores it.
-struct Sample<'a> {
-    rule: &'a LoweringRule,
-    rng: SmallRng,
-    values: BTreeMap<VarId, Value>,
-    numbers: BTreeMap<VarId, u128>,
-    input: Value,
-}
-
-impl Sample<'_> {
-    /// The operand of a variable: as it is, or with few bits, so that conditions on facts hold.
-    fn operand(&mut self, cursor: &mut FuncCursor<'_>, var: VarId) -> Value {
-        if let Some(value) = self.values.get(&var) {
-            return *value;
-        }
-        let offset = 16 * self.values.len() as i32;
-        let mut value =
-            cursor.ins().load(types::I8X16, MemFlagsData::trusted(), self.input, offset);
-        if !self.rule.conditions.is_empty() && self.rng.random_bool(0.8) {
-            let ty = [Ty::I16X8, Ty::I32X4, Ty::I64X2, Ty::I8X16][self.rng.random_range(0..4)];
-            let bits = self.rng.random_range(1..ty.lane_bits());
-            let mask = emit_const(cursor, ty, ty.splat_bits((1u128 << bits) - 1));
-            let mask = retype(cursor, mask, types::I8X16);
-            value = cursor.ins().band(value, mask);
-        }
-        self.values.insert(var, value);
-        value
-    }
-
-    fn number(&mut self, var: Option<VarId>, ty: Ty) -> u128 {
-        if let Some(known) = var.and_then(|var| self.numbers.get(&var)) {
-            return *known;
-        }
-        let bits = ty.lane_bits();
-        // Half of what a shift drops, where rounding adds it.
-        let half = self.numbers.values().find(|number| number.is_power_of_two()).copied();
-        if let Some(half) = half
-            && self.rng.random()
-        {
-            let number = u128::from(half.trailing_zeros()) + 1;
-            var.map(|var| self.numbers.insert(var, number));
-            return number;
-        }
-        let number = match self.rng.random_range(0..4) {
-            0 | 1 => u128::from(self.rng.random_range(0..bits)),
-            2 => 1 << self.rng.random_range(0..bits),
-            _ => self.rng.random::<u128>() & ty.lane_mask() >> self.rng.random_range(0..bits),
-        };
-        if let Some(var) = var {
-            self.numbers.insert(var, number);
-        }
-        number
-    }
-
-    fn emit(&mut self, cursor: &mut FuncCursor<'_>, pattern: &Pattern) -> Option<Value> {
-        Some(match pattern {
-            Pattern::Var(var) if self.rule.vars[var.index()].sort == Sort::Value => {
-                self.operand(cursor, *var)
-            }
-            Pattern::Bind(var, inner) => {
-                let value = self.emit(cursor, inner)?;
-                self.values.insert(*var, value);
-                value
-            }
-            Pattern::Op { op, ty, from, imm, args } => {
-                let mut values = Vec::new();
-                for arg in args {
-                    values.push(self.emit(cursor, arg)?);
-                }
-                let imm = imm.map_or(0, |slot| slot.is.unwrap_or(0));
-                let ty = ty.is?;
-                let from = from.and_then(|from| from.is).unwrap_or(ty);
-                let node = Node { op: *op, ty, from, imm, args: [ClassId::NONE; 3] };
-                emit_op(cursor, &node, &values)?
-            }
-            Pattern::Splat { ty, value } => {
-                let ty = ty.is?;
-                let number = value.is.unwrap_or_else(|| self.number(value.var, ty));
-                emit_const(cursor, ty, ty.splat_bits(number & ty.lane_mask()) & ty.mask())
-            }
-            Pattern::Bits { value } => emit_const(cursor, Ty::I8X16, value.is?),
-            _ => return None,
-        })
-    }
-}
-
-fn function(rule: &LoweringRule, seed: u64) -> Option<Function> {
-    let mut signature = Signature::new(CallConv::SystemV);
-    signature.params = vec![AbiParam::new(types::I64); 2];
-    let mut func = Function::with_name_signature(UserFuncName::default(), signature);
-    let block = func.dfg.make_block();
-    func.layout.append_block(block);
-    let [input, output] = [0, 1].map(|_| func.dfg.append_block_param(block, types::I64));
-    let rng = SmallRng::seed_from_u64(seed);
-    let (values, numbers) = Default::default();
-    let mut sample = Sample { rule, rng, values, numbers, input };
-    let mut cursor = FuncCursor::new(&mut func).at_bottom(block);
-    let value = sample.emit(&mut cursor, &rule.lhs)?;
-    cursor.ins().store(MemFlagsData::trusted(), value, output, 0);
-    cursor.ins().return_(&[]);
-    Some(func)
-}
 
 fn root_op(rule: &LoweringRule) -> &'static str {
     match &rule.rhs {
@@ -148,13 +33,11 @@ fn root_op(rule: &LoweringRule) -> &'static str {
 
 /// Functions in which a rule's instruction is chosen: their text, stock's code, and the code with rules.
 fn samples(isa: &OwnedTargetIsa, rule: &LoweringRule) -> Vec<(String, Compiled, Compiled)> {
-    let plain =
-        Options { optimize: false, unroll: false, version: Version::Never, ..Options::default() };
-    let stock = Options { cover: false, ..plain };
-    let own = plain;
+    let own = plain();
+    let stock = Options { cover: false, ..own };
     let mut found = Vec::new();
     for seed in 0..TRIES as u64 {
-        let Some(func) = function(rule, seed) else { continue };
+        let Some(func) = Sample::of_rule(rule, seed) else { continue };
         let covered = compile(&func, &**isa, &own)
             .unwrap_or_else(|error| panic!("{}: {error}\n{func}", rule.name));
         if covered.chosen.contains_key(root_op(rule)) {
@@ -166,17 +49,6 @@ fn samples(isa: &OwnedTargetIsa, rule: &LoweringRule) -> Vec<(String, Compiled, 
         }
     }
     found
-}
-
-fn operands(rng: &mut SmallRng) -> Vec<Operands> {
-    let edge = |rng: &mut SmallRng| {
-        let ty = [Ty::I8X16, Ty::I16X8, Ty::I32X4, Ty::I64X2][rng.random_range(0..4)];
-        let lane = [0, 1, ty.lane_mask(), ty.lane_mask() >> 1, (ty.lane_mask() >> 1) + 1];
-        let lanes = (0..ty.lanes()).map(|at| lane[rng.random_range(0..5)] << (at * ty.lane_bits()));
-        lanes.fold(0, |all, lane| all | lane)
-    };
-    let operand = |rng: &mut SmallRng| if rng.random_bool(0.4) { edge(rng) } else { rng.random() };
-    (0..CALLS).map(|_| [(); 4].map(|()| operand(rng))).collect()
 }
 
 #[test]
@@ -197,7 +69,7 @@ fn every_rule_computes_what_stock_code_does() {
         better += usize::from(own.code.len() < stock.code.len());
         let _ = write!(shown, "{}", beside(rule, text, &stock.code, &own.code));
         for (text, stock, own) in samples {
-            let operands = operands(&mut rng);
+            let operands = operands(&mut rng, CALLS);
             jobs.push(Job { code: stock.code, operands: operands.clone() });
             jobs.push(Job { code: own.code, operands });
             texts.push((rule.name.as_str(), text));
