@@ -17,11 +17,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Where the rules are. A folder below one that is called `lower` holds lowering rules.
-const FOLDERS: [&str; 4] = [
+const FOLDERS: [&str; 5] = [
     "isle-rules/rewrite",
     "isle-rules/library",
     "isle-rules/inferred/rewrite",
     "isle-rules/inferred/lower",
+    "isle-rules/lower",
 ];
 
 /// How often proofs found so far are written.

@@ -1,6 +1,6 @@
 //! Lowering rules of rule files, proven or checked against the proofs that are kept.
 
-use super::{prove, terms};
+use super::{instances, prove_instance};
 use egraft_rules::{LoweringRule, LoweringSet};
 use egraft_verify::smt::SolverError;
 use egraft_verify::{
@@ -27,23 +27,35 @@ pub fn prove_rules(
 
 fn report(prover: &mut Prover, rule: &LoweringRule) -> Result<RuleReport, SolverError> {
     let start = Instant::now();
-    let (standing, note) = match terms(rule) {
-        None => (Standing::Open, Some("only rules with all types and numbers given".to_owned())),
-        Some((clif, machine)) => match prove(prover, &clif, &machine)? {
-            Equality::Proven => (Standing::Proven, None),
-            Equality::Unknown(why) => (Standing::Open, Some(why)),
-            Equality::Refuted(_) => (Standing::Refuted, Some("the sides differ".to_owned())),
-        },
-    };
+    let instances = instances(rule).unwrap_or_default();
+    let (mut standing, mut note, mut proven) = (Standing::Proven, None, 0);
+    if instances.is_empty() {
+        standing = Standing::Open;
+        note = Some("types, constants or facts that instances cannot be made of".to_owned());
+    }
+    for instance in &instances {
+        match prove_instance(prover, instance)? {
+            Equality::Proven => proven += 1,
+            Equality::Unknown(why) => {
+                standing = Standing::Open;
+                note = Some(format!("{}: {why}", instance.clif.isle()));
+            }
+            Equality::Refuted(_) => {
+                standing = Standing::Refuted;
+                note = Some(format!("the sides of {} differ", instance.clif.isle()));
+                break;
+            }
+        }
+    }
     Ok(RuleReport {
         name: rule.name.clone(),
         file: rule.file.clone(),
         line: rule.line,
         standing,
-        instances: 1,
-        proven: usize::from(standing == Standing::Proven),
-        parts: 1,
-        queries: 1,
+        instances: instances.len(),
+        proven,
+        parts: instances.len(),
+        queries: instances.len(),
         note,
         seconds: start.elapsed().as_secs_f64(),
     })

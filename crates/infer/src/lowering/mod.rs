@@ -19,8 +19,8 @@ mod term;
 mod write;
 
 pub use check::prove_rules;
-pub use prove::prove;
-pub use read::terms;
+pub use prove::{prove, prove_instance};
+pub use read::{Fact, Instance, instances, terms};
 pub use stock::Stock;
 pub use term::{Clif, LEAVES, Machine};
 pub use write::{files, table};
