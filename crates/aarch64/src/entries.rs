@@ -55,9 +55,8 @@ pub(crate) fn settle(func: &mut Function, optimized: &Function, pair: &Pair) {
         }
         _ => false,
     };
-    let Some(compare) = func.layout.block_insts(pair.proof[0]).filter(compares).last() else {
-        return;
-    };
+    let mut insts = func.layout.block_insts(pair.proof[0]).rev();
+    let Some(compare) = insts.find(compares) else { return };
     let mut cursor = FuncCursor::new(func).at_inst(compare);
     let least = cursor.ins().iconst(types::I64, least);
     if let InstructionData::IntCompare { args, .. } = &mut func.dfg.insts[compare] {

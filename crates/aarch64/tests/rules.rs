@@ -10,7 +10,6 @@ mod sample;
 use common::{Job, can_run, run, scratch, succeed, tool};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use egraft_aarch64::{Compiled, LOWERING, Options, compile};
-use egraft_ir::Op;
 use egraft_rules::{LoweringRule, MachineTemplate};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -62,12 +61,12 @@ fn every_rule_computes_what_stock_code_does() {
     let mut better = 0;
     for rule in &LOWERING.rules {
         let samples = samples(&isa, rule);
-        let Some((text, stock, own)) = samples.first() else {
+        let Some((_, stock, own)) = samples.first() else {
             unused.push(rule.name.as_str());
             continue;
         };
         better += usize::from(own.code.len() < stock.code.len());
-        let _ = write!(shown, "{}", beside(rule, text, &stock.code, &own.code));
+        let _ = write!(shown, "{}", beside(rule, &stock.code, &own.code));
         for (text, stock, own) in samples {
             let operands = operands(&mut rng, CALLS);
             jobs.push(Job { code: stock.code, operands: operands.clone() });
@@ -75,8 +74,9 @@ fn every_rule_computes_what_stock_code_does() {
             texts.push((rule.name.as_str(), text));
         }
     }
-    println!("{} rules, {better} with less code, unused: {unused:?}", LOWERING.rules.len());
+    println!("{} rules, {better} with less code", LOWERING.rules.len());
     assert!(unused.is_empty(), "no function uses {unused:?}");
+    assert!(better >= 250, "{better} rules have less code than stock");
     if !can_run() {
         return;
     }
@@ -90,7 +90,7 @@ fn every_rule_computes_what_stock_code_does() {
 }
 
 /// Stock's code and ours side by side.
-fn beside(rule: &LoweringRule, _text: &str, stock: &[u8], own: &[u8]) -> String {
+fn beside(rule: &LoweringRule, stock: &[u8], own: &[u8]) -> String {
     let (stock, own) = (disassembled(stock), disassembled(own));
     let mut text = format!(";; {}: {}\n;; {}\n", rule.name, rule.lhs_text(), rule.rhs_text());
     for at in 0..stock.len().max(own.len()) {
@@ -102,7 +102,7 @@ fn beside(rule: &LoweringRule, _text: &str, stock: &[u8], own: &[u8]) -> String 
 
 /// Instructions of `code`, but loads of operands, the store of the result and the frame.
 fn disassembled(code: &[u8]) -> Vec<String> {
-    let (binary, _) = (scratch("shown.bin"), ());
+    let binary = scratch("shown.bin");
     std::fs::write(&binary, code).expect("the target folder is writable");
     let mut command = Command::new(tool("objdump"));
     command.args(["-D", "-b", "binary", "-m", "aarch64", "--no-show-raw-insn"]).arg(&binary);
@@ -130,12 +130,4 @@ fn expect(shown: &str) {
     }
     let known = std::fs::read_to_string(path).expect("the file is there");
     assert!(known == shown, "{path} is not what comes out; EGRAFT_BLESS=1 writes it anew");
-}
-
-/// Keeps the op table in use where a rule's root is none.
-#[test]
-fn rules_are_for_vectors() {
-    for rule in &LOWERING.rules {
-        assert_ne!(rule.lhs.root_op(), Some(Op::Const), "{}", rule.name);
-    }
 }

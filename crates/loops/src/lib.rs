@@ -55,8 +55,7 @@ const ENOUGH: usize = 24;
 /// Turns that a fast loop makes at once, at most.
 const MAX_COPIES: i64 = 4;
 
-pub use unroll::Copies;
-use unroll::unrolled;
+pub use unroll::{Copies, unrolled};
 
 /// An access of a fast loop. It cannot trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

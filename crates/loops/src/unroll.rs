@@ -23,7 +23,7 @@ pub type Copies = FxHashMap<Inst, Inst>;
 /// first, while they are small; `None` if there is no such loop.
 ///
 /// Aliases of values are resolved; new instructions are not optimised.
-pub(crate) fn unrolled(func: &Function) -> Option<(Function, Copies)> {
+pub fn unrolled(func: &Function) -> Option<(Function, Copies)> {
     let shape = Shape::new(func);
     let mut found = find(func, &shape)?;
     let mut func = func.clone();
