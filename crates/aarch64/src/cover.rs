@@ -18,7 +18,7 @@ use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{Limits, StandardRules};
 use egraft_ir::machine::Feature;
 use egraft_ir::{ClassId, Ty};
-use egraft_lower::{CostModel, Seeded, emit_const, retype, seed};
+use egraft_lower::{CostModel, Seeded, emit_const, is_vector_bitcast, retype, seed};
 use egraft_rules::{
     FactSource, LoweringRule, MachineTemplate, Match, MatchGraph, Ref, VarId, slot,
 };
@@ -169,8 +169,8 @@ impl Cover<'_> {
         let graph = self.seeded.rewriter.graph();
         let Some(node) = self.seeded.node_of[inst] else {
             // A bitcast has its operand's cost; other instructions are no part of trees.
-            let is_pure = self.seeded.pure.contains(&inst);
-            self.cost[value] = if is_pure { operands } else { 0 };
+            let is_bitcast = is_vector_bitcast(&func.dfg, inst);
+            self.cost[value] = if is_bitcast { operands } else { 0 };
             return None;
         };
         let own = self.model.price_of_node(graph, &node);

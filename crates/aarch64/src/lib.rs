@@ -17,7 +17,7 @@ mod standin;
 
 pub use egraft_loops::{Declined, Gains, Version};
 pub use error::Unsupported;
-pub use rules::LOWERING;
+pub use rules::{LOWERING, rule_texts};
 
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
@@ -109,8 +109,7 @@ pub fn compile(
     func.dfg.resolve_all_aliases();
     debug_assert!(
         cranelift_codegen::verify_function(&func, isa).is_ok(),
-        "a covered function is valid: {:?}\n{func}",
-        cranelift_codegen::verify_function(&func, isa)
+        "a covered function is valid:\n{func}"
     );
     let domtree = DominatorTree::with_function(&func, &ControlFlowGraph::with_function(&func));
     let mut stencil = isa

@@ -22,6 +22,11 @@ const SOURCES: &[(&str, &str)] = sources![
     "sums.isle",
 ];
 
+/// The texts of the rules, for those who keep code that was made by them.
+pub fn rule_texts() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().map(|(_, text)| *text)
+}
+
 /// The rules, in file order.
 pub static LOWERING: LazyLock<LoweringSet> = LazyLock::new(|| {
     let source = |(file, text): &(&str, &str)| Source::new(*file, (*text).to_owned());

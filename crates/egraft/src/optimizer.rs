@@ -224,10 +224,11 @@ impl FunctionCompiler for Optimizer {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
         let effort = [self.effort.level(), self.backend as u8, self.stage as u8];
         let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
+        let lowering = egraft_aarch64::rule_texts().map(|text| -> &str { text });
         Fingerprint::of(
             [b"egraft".as_slice(), version, &effort, &self.rules.digest().to_le_bytes()]
                 .into_iter()
-                .chain(rules.map(str::as_bytes)),
+                .chain(rules.chain(lowering).map(str::as_bytes)),
         )
     }
 

@@ -2,7 +2,8 @@
 //! out by hand in a program for the target.
 //!
 //! Laid out are the VM context, its store context, memory, globals, one table of functions and the types of these;
-//! `memory.grow`, `memory.copy` and `memory.fill` work, other library calls end the program. Offsets are `wasmtime-environ`'s.
+//! `memory.grow`, `memory.copy` and `memory.fill` work, other library calls end the program. Memory beyond its length is not
+//! accessible, and what a trap leaves can be looked at. Offsets are `wasmtime-environ`'s.
 
 use crate::common::{emulate, scratch, succeed, tool};
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -22,8 +23,10 @@ const ROOM: usize = 64 << 20;
 /// What a call left.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Left {
-    /// The result.
-    pub(crate) result: u32,
+    /// Whether it returned.
+    pub(crate) returned: bool,
+    /// The first two results, the lowest bytes first; nothing after a trap.
+    pub(crate) results: [u128; 2],
     /// The whole memory.
     pub(crate) memory: Vec<u8>,
 }
@@ -44,7 +47,7 @@ impl Context {
     }
 }
 
-/// Calls `function`, from i32 to i32, of the module `wasm` that was compiled to `cwasm`, with `memory` as it is.
+/// Calls `function` with one argument or none, of the module `wasm` that was compiled to `cwasm`, with `memory` as it is.
 pub(crate) fn call(
     name: &str,
     wasm: &[u8],
@@ -53,14 +56,15 @@ pub(crate) fn call(
     function: (&str, u32),
 ) -> Left {
     let output = emulate(&program(name, wasm, cwasm, memory, function), memory);
-    let (result, memory) = output.split_at(4);
-    Left {
-        result: u32::from_le_bytes(result.try_into().expect("4 bytes")),
-        memory: memory.to_vec(),
-    }
+    let (head, memory) = output.split_at(48);
+    let word = |at: usize| u128::from_le_bytes(head[at..at + 16].try_into().expect("16 bytes"));
+    let returned = word(32) == 1;
+    let results = if returned { [word(0), word(16)] } else { [0; 2] };
+    Left { returned, results, memory: memory.to_vec() }
 }
 
-/// The program for such a call: it reads the memory, and writes the result and the memory. Code stands at the symbol `code`.
+/// The program for such a call: it reads the memory, and writes results, how it ended, and the memory. Code stands at the
+/// symbol `code`.
 pub(crate) fn program(
     name: &str,
     wasm: &[u8],
@@ -92,7 +96,9 @@ memory: .skip {room}
 .data
 .balign 16
 {layout}
-arguments: .quad {argument}, 0
+arguments: .quad {argument}, 0, 0, 0
+status: .quad 0, 0
+action: .quad trapped, 0, 0, 0
 store: .skip 4096
 builtins: .quad grow, copy, fill
 .rept {builtins}
@@ -113,6 +119,20 @@ _start:
   add x20, x20, x0
   cmp x20, x22
   b.ne 1b
+  ldr x0, =memory + {bytes}
+  ldr x1, ={room} - {bytes}
+  mov x2, #0
+  mov x8, #226
+  svc #0
+  cbnz x0, fail
+  mov x20, #4
+  bl catch
+  mov x20, #5
+  bl catch
+  mov x20, #7
+  bl catch
+  mov x20, #11
+  bl catch
   ldr x0, =context
   mov x1, x0
   ldr x2, =arguments
@@ -120,8 +140,12 @@ _start:
   ldr x9, =entry
   ldr x9, [x9]
   blr x9
+  ldr x9, =status
+  mov x10, #1
+  str x10, [x9]
+trapped:
   ldr x0, =arguments
-  mov x1, #4
+  mov x1, #48
   bl write
   ldr x0, =memory
   ldr x1, =length
@@ -129,6 +153,15 @@ _start:
   bl write
   mov x0, #0
   b exit
+catch:
+  mov x0, x20
+  ldr x1, =action
+  mov x2, #0
+  mov x3, #8
+  mov x8, #134
+  svc #0
+  cbnz x0, fail
+  ret
 write:
   mov x20, x0
   add x21, x0, x1
@@ -152,6 +185,14 @@ grow:
   cmp x10, x11
   b.hi fail
   str x10, [x9]
+  mov x12, x0
+  ldr x0, =memory
+  mov x1, x10
+  mov x2, #3
+  mov x8, #226
+  svc #0
+  cbnz x0, fail
+  mov x0, x12
   ret
 copy:
   cmp x1, x2
