@@ -13,6 +13,8 @@ use rustc_hash::FxHashSet;
 const ENTERING: u64 = 16;
 /// A fast turn must save one in so many instructions.
 const SAVES_ONE_IN: u64 = 16;
+/// A proof that pays after more turns only is not made: rows are seldom that long, and all pay for it.
+const MOST_TURNS: u64 = 15;
 
 /// Instructions of a turn of each version, as long as the proof took.
 struct Work {
@@ -35,19 +37,22 @@ impl Work {
     const fn saved(&self) -> u64 {
         self.plain.saturating_sub(self.fast)
     }
+
+    /// How many turns save what the proof takes, where a fast turn makes `turns`.
+    fn least(&self, turns: u64) -> u64 {
+        ((self.proof + ENTERING) * turns).div_ceil(self.saved().max(1)).max(turns)
+    }
 }
 
 /// Whether the fast version of a loop is worth having.
 pub(crate) fn pays(optimized: &Function, pair: &Pair) -> bool {
     let work = Work::of(optimized, pair);
-    work.saved() * SAVES_ONE_IN >= work.plain
+    work.saved() * SAVES_ONE_IN >= work.plain && work.least(pair.turns.into()) <= MOST_TURNS
 }
 
 /// Lets the fast version be entered where it saves what its proof takes, by the counts of `optimized`.
 pub(crate) fn settle(func: &mut Function, optimized: &Function, pair: &Pair) {
-    let work = Work::of(optimized, pair);
-    let turns = u64::from(pair.turns);
-    let least = ((work.proof + ENTERING) * turns).div_ceil(work.saved().max(1)).max(turns);
+    let least = Work::of(optimized, pair).least(pair.turns.into());
     let least = i64::from(i32::try_from(least).unwrap_or(i32::MAX));
     let compares = |inst: &Inst| match func.dfg.insts[*inst] {
         InstructionData::IntCompare { opcode: Opcode::Icmp, args, .. } => {
