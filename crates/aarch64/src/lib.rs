@@ -94,6 +94,9 @@ pub fn compile(
     if !supports(isa) {
         return Err(Unsupported::new("target", isa.triple()));
     }
+    if standin::is_too_far(func) {
+        return Err(Unsupported::new("source locations", "beyond a gigabyte"));
+    }
     let func = func.clone();
     let mut context =
         Context::for_function(if options.optimize { optimized(func, isa)? } else { func });

@@ -8,12 +8,19 @@
 use crate::encode::{Form, word};
 use crate::error::Unsupported;
 use cranelift_codegen::cursor::FuncCursor;
-use cranelift_codegen::ir::{InstBuilder, RelSourceLoc, SourceLoc, Value, types};
+use cranelift_codegen::ir::{Function, InstBuilder, RelSourceLoc, SourceLoc, Value, types};
 use egraft_ir::machine::MachineOp;
 use egraft_lower::retype;
 
-/// The first source location of stand-ins; no module is so long.
+/// The first source location of stand-ins: a gigabyte into a function.
 const FIRST: u32 = 0x4000_0000;
+
+/// Whether a function has source locations that would be taken for stand-ins'.
+pub(crate) fn is_too_far(func: &Function) -> bool {
+    let places = func.stencil.srclocs.values();
+    let mut numbers = places.map(|place| place.expand(SourceLoc::new(0)));
+    numbers.any(|place| !place.is_default() && place.bits() >= FIRST)
+}
 
 /// Opcode bits of the instruction that stands for a form, and which bits these are. Source: Arm ARM, `CNT`, `URHADD`, `BSL`.
 const fn pattern(form: Form) -> (u32, u32) {
