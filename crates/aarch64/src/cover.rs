@@ -165,7 +165,7 @@ impl Cover<'_> {
         let &[value] = func.dfg.inst_results(inst) else { return None };
         let class = self.seeded.class_of[value]?;
         let args = func.dfg.inst_args(inst).iter();
-        let operands: u32 = args.map(|arg| self.share(*arg)).sum();
+        let operands = args.map(|arg| self.share(*arg)).fold(0, u32::saturating_add);
         let graph = self.seeded.rewriter.graph();
         let Some(node) = self.seeded.node_of[inst] else {
             // A bitcast has its operand's cost; other instructions are no part of trees.
@@ -174,7 +174,7 @@ impl Cover<'_> {
             return None;
         };
         let own = self.model.price_of_node(graph, &node);
-        let mut best = operands + own + PER_INSTRUCTION;
+        let mut best = operands.saturating_add(own + PER_INSTRUCTION);
         self.cost[value] = best;
         if !func.dfg.value_type(value).is_vector() || own == 0 {
             return None;
@@ -229,7 +229,7 @@ impl Cover<'_> {
                 }
                 let mut cost = u32::from(op.cost()) + PER_INSTRUCTION;
                 for arg in args {
-                    cost += self.cost_of(arg, found, block, leaves)?;
+                    cost = cost.saturating_add(self.cost_of(arg, found, block, leaves)?);
                 }
                 Some(cost)
             }
