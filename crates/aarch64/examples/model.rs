@@ -16,13 +16,13 @@ mod common;
 mod instance;
 
 use common::{can_run, scratch, succeed, tool};
-use egraft::{ConfigExt, Effort, Options};
+use egraft::Effort;
 use egraft_kernels::{Instance, Kernel};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use wasmtime::{Config, Engine, Module};
+use wasmtime::{Engine, Module};
 
 /// Blocks with a smaller part of all instructions are not modelled.
 const LEAST_PART: f64 = 0.002;
@@ -69,10 +69,7 @@ fn main() {
         let memory = host.memory().to_vec();
         let function = format!("{}_argv", kernel.func);
         let [stock, own] = [Effort::Stock, Effort::Fast].map(|effort| {
-            let mut config = Config::new();
-            config.egraft_target(Some("aarch64"), "has_dotprod").expect("a known target");
-            let options = Options::default().effort(effort);
-            let cwasm = egraft::compile(&config, &options, &wasm).expect("it compiles").cwasm;
+            let cwasm = instance::compiled(&wasm, "has_dotprod", effort).cwasm;
             let call = (function.as_str(), host.arguments());
             executed(&instance::program("model", &wasm, &cwasm, &memory, call), &memory)
         });
@@ -139,14 +136,6 @@ fn executed(program: &Path, memory: &[u8]) -> Run {
     let instructions: u64 = runs.iter().map(|(_, length, count)| *length as u64 * count).sum();
     let texts = disassembled(program);
     let least = (instructions as f64 * LEAST_PART) as u64;
-    if std::env::var("SHOW").is_ok() {
-        let mut hot = runs.clone();
-        hot.sort_by_key(|(_, length, count)| std::cmp::Reverse(*length as u64 * count));
-        for (at, length, count) in hot.into_iter().take(2) {
-            println!("{at:x}, {count} times, {length} instructions");
-            (0..length as u64).for_each(|n| println!("    {}", texts[&(at + 4 * n)]));
-        }
-    }
     let mut cycles = [0.0; 2];
     for (at, length, count) in runs {
         if (length as u64) * count < least {

@@ -11,19 +11,11 @@ mod common;
 mod instance;
 
 use common::can_run;
-use egraft::{ConfigExt, Effort, Options};
+use egraft::Effort;
 use egraft_kernels::{Instance, Kernel};
-use instance::call;
+use instance::{call, compiled};
 use std::path::Path;
-use wasmtime::{Config, Engine, Module};
-
-fn compiled(wasm: &[u8], effort: Effort) -> (Vec<u8>, usize) {
-    let mut config = Config::new();
-    config.egraft_target(Some("aarch64"), "has_dotprod").expect("a known target");
-    let options = Options::default().effort(effort);
-    let compiled = egraft::compile(&config, &options, wasm).expect("the module compiles");
-    (compiled.cwasm, compiled.report.taken())
-}
+use wasmtime::{Engine, Module};
 
 #[test]
 fn kernels_leave_what_stock_code_leaves() {
@@ -46,8 +38,9 @@ fn kernels_leave_what_stock_code_leaves() {
         let kernel = Kernel::read(&descriptor).expect("a descriptor");
         let wasm = kernel.read_wasm().expect("its module");
         let module = Module::new(&engine, &wasm).expect("it compiles");
-        let (stock, _) = compiled(&wasm, Effort::Stock);
-        let (own, functions) = compiled(&wasm, Effort::Fast);
+        let [stock, own] =
+            [Effort::Stock, Effort::Fast].map(|effort| compiled(&wasm, "has_dotprod", effort));
+        let functions = own.report.taken();
         taken += usize::from(functions > 0);
         kernels += 1;
         let sizes = kernel.sizes.len();
@@ -58,7 +51,7 @@ fn kernels_leave_what_stock_code_leaves() {
             let before = host.memory().to_vec();
             let function = (format!("{}_argv", kernel.func), host.arguments());
             host.call().expect("it runs");
-            for (who, cwasm) in [("stock", &stock), ("egraft", &own)] {
+            for (who, cwasm) in [("stock", &stock.cwasm), ("egraft", &own.cwasm)] {
                 let left = call("kernel", &wasm, cwasm, &before, (&function.0, function.1));
                 assert!(left.returned, "{}, size {size}, {who}: it traps", kernel.name);
                 assert_eq!(left.results[0] as u32, 0, "{}, size {size}, {who}", kernel.name);

@@ -10,20 +10,11 @@ mod common;
 mod instance;
 
 use common::can_run;
-use egraft::{ConfigExt, Effort, Options};
+use egraft::Effort;
 use egraft_testkit::fuzz::{Case, bytes_of};
 use egraft_testkit::generate::Kind;
-use instance::call;
-use wasmtime::{Config, Engine, Instance, Module, Store};
-
-fn compiled(wasm: &[u8], effort: Effort) -> (Vec<u8>, usize) {
-    let mut config = Config::new();
-    config.egraft_target(Some("aarch64"), "baseline").expect("a known target");
-    let options = Options::default().effort(effort);
-    let compiled = egraft::compile(&config, &options, wasm).expect("the module compiles");
-    let fast = compiled.report.functions.iter().map(|function| function.fast_loops).sum();
-    (compiled.cwasm, fast)
-}
+use instance::{call, compiled};
+use wasmtime::{Engine, Instance, Module, Store};
 
 #[test]
 fn loops_end_as_stock_code_does() {
@@ -42,13 +33,14 @@ fn loops_end_as_stock_code_does() {
         let instance = Instance::new(&mut store, &host, &[]).expect("it starts");
         let memory = instance.get_memory(&mut store, "memory").expect("it has memory");
         let memory = memory.data(&store).to_vec();
-        let (stock, _) = compiled(&wasm, Effort::Stock);
-        let (own, fast) = compiled(&wasm, Effort::Fast);
-        fast_loops += fast;
+        let [stock, own] =
+            [Effort::Stock, Effort::Fast].map(|effort| compiled(&wasm, "baseline", effort));
+        fast_loops +=
+            own.report.functions.iter().map(|function| function.fast_loops).sum::<usize>();
         let names = host.exports().map(|export| export.name().to_owned());
         for name in names.filter(|name| name.starts_with("call")) {
             let [stock, own] =
-                [&stock, &own].map(|cwasm| call("loops", &wasm, cwasm, &memory, (&name, 0)));
+                [&stock, &own].map(|code| call("loops", &wasm, &code.cwasm, &memory, (&name, 0)));
             calls += 1;
             traps += usize::from(!stock.returned);
             assert_eq!(own.returned, stock.returned, "seed {seed}, {name}");

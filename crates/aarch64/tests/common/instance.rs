@@ -6,6 +6,7 @@
 //! accessible, and what a trap leaves can be looked at. Offsets are `wasmtime-environ`'s.
 
 use crate::common::{emulate, scratch, succeed, tool};
+use egraft::{ConfigExt, Effort};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,6 +17,14 @@ use wasmtime_environ::{
     FuncIndex, ModuleEnvironment, ModuleTypesBuilder, OwnedMemoryIndex, PtrSize, StaticModuleIndex,
     Tunables, VMOffsets,
 };
+
+/// A module compiled for AArch64 with or without a feature of Cranelift's.
+pub(crate) fn compiled(wasm: &[u8], cpu: &str, effort: Effort) -> egraft::Compiled {
+    let mut config = wasmtime::Config::new();
+    config.egraft_target(Some("aarch64"), cpu).expect("a known target");
+    let options = egraft::Options::default().effort(effort);
+    egraft::compile(&config, &options, wasm).expect("the module compiles")
+}
 
 /// Bytes that memory may grow by.
 const ROOM: usize = 64 << 20;
