@@ -5,8 +5,10 @@
 //! overlaps from block to block are not modelled.
 //!
 //! ```console
-//! $ cargo run --release -p egraft-aarch64 --example model -- [SIZE [KERNEL]...]
+//! $ cargo run --release -p egraft-aarch64 --example model -- [--blocks] [SIZE [KERNEL]...]
 //! ```
+//!
+//! `--blocks` also shows the blocks that execute most, stock's first.
 
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -26,6 +28,8 @@ use wasmtime::{Engine, Module};
 
 /// Blocks with a smaller part of all instructions are not modelled.
 const LEAST_PART: f64 = 0.002;
+/// How many blocks are shown.
+const BLOCKS: usize = 3;
 /// Processors: LLVM's name and the corrected dispatch width.
 const PROCESSORS: [(&str, u32); 2] = [("neoverse-v2", 6), ("neoverse-n1", 3)];
 
@@ -40,7 +44,8 @@ fn main() {
     if !can_run() {
         return;
     }
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    let shows_blocks = args.next_if(|arg| arg == "--blocks").is_some();
     let size: usize = args.next().map_or(1, |size| size.parse().expect("the number of a size"));
     let wanted: Vec<String> = args.collect();
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/kernels"));
@@ -71,7 +76,7 @@ fn main() {
         let [stock, own] = [Effort::Stock, Effort::Fast].map(|effort| {
             let cwasm = instance::compiled(&wasm, "has_dotprod", effort).cwasm;
             let call = (function.as_str(), host.arguments());
-            executed(&instance::program("model", &wasm, &cwasm, &memory, call), &memory)
+            executed(&instance::program("model", &wasm, &cwasm, &memory, call), &memory, shows_blocks)
         });
         let of = [
             stock.instructions as f64 / own.instructions as f64,
@@ -94,7 +99,7 @@ fn main() {
 }
 
 /// Runs `program` and models what it did between the start of compiled code and its end.
-fn executed(program: &Path, memory: &[u8]) -> Run {
+fn executed(program: &Path, memory: &[u8], shows_blocks: bool) -> Run {
     let symbols = String::from_utf8(succeed(Command::new(tool("nm")).arg(program))).expect("text");
     let code = symbols.lines().find_map(|line| line.strip_suffix(" t code")).expect("a symbol");
     let code = u64::from_str_radix(code, 16).expect("an address");
@@ -137,15 +142,24 @@ fn executed(program: &Path, memory: &[u8]) -> Run {
     let texts = disassembled(program);
     let least = (instructions as f64 * LEAST_PART) as u64;
     let mut cycles = [0.0; 2];
+    let mut shown: Vec<(u64, String)> = Vec::new();
     for (at, length, count) in runs {
         if (length as u64) * count < least {
             continue;
         }
         let block: Vec<&str> = (0..length as u64).map(|n| texts[&(at + 4 * n)].as_str()).collect();
-        for (cycles, processor) in cycles.iter_mut().zip(PROCESSORS) {
-            *cycles += block_cycles(&block, processor) * count as f64;
+        let each = PROCESSORS.map(|processor| block_cycles(&block, processor));
+        for (cycles, each) in cycles.iter_mut().zip(each) {
+            *cycles += each * count as f64;
+        }
+        if shows_blocks {
+            let [v2, n1] = each;
+            let title = format!("{count} x {length} instructions, V2 {v2:.1}, N1 {n1:.1} cycles");
+            shown.push((length as u64 * count, format!("{title}\n    {}\n", block.join("\n    "))));
         }
     }
+    shown.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    shown.iter().take(BLOCKS).for_each(|(_, text)| println!("{text}"));
     Run { instructions, cycles }
 }
 

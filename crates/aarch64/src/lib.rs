@@ -11,9 +11,11 @@ mod cover;
 pub mod encode;
 mod entries;
 mod error;
+mod pairs;
 mod rebuild;
 mod rules;
 mod standin;
+mod words;
 
 pub use egraft_loops::{Declined, Gains, Version};
 pub use error::Unsupported;
@@ -37,6 +39,8 @@ pub struct Options {
     pub optimize: bool,
     /// Whether lowering rules are used.
     pub cover: bool,
+    /// Whether accesses of adjacent memory become `ldp` and `stp`.
+    pub pair: bool,
     /// Which loops get a second version, in which no access traps.
     pub version: Version,
     /// Whether loops of few turns are unrolled before that.
@@ -50,6 +54,7 @@ impl Default for Options {
         Options {
             optimize: true,
             cover: true,
+            pair: true,
             version: Version::Paying,
             unroll: true,
             gains: Gains { vectors: WIDTH, ..Gains::default() },
@@ -121,7 +126,8 @@ pub fn compile(
     let mut from_zero = FunctionParameters::new();
     from_zero.ensure_base_srcloc(SourceLoc::new(0));
     let stock = stencil.clone().apply_params(&from_zero).buffer;
-    let buffer = rebuild::rebuilt(&stock, &stand_ins)?;
+    let may_move = stencil.value_labels_ranges.is_empty() && options.pair;
+    let buffer = rebuild::rebuilt(&stock, &stand_ins, may_move)?;
     stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
     stencil.buffer.unwind_info = stock.unwind_info;
     stencil.buffer.alignment = stock.alignment;

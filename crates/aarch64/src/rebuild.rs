@@ -1,9 +1,10 @@
-//! Machine code that stock Cranelift finished, with other source locations and words.
+//! Machine code that stock Cranelift finished, with other source locations and words, and with accesses in pairs.
 //!
 //! Finished buffers have no setters, so what is in one is written into a new one. What wasm functions of this
 //! project do not have (exception handlers, stack maps, patchable calls) is refused.
 
 use crate::error::Unsupported;
+use crate::pairs;
 use crate::standin::StandIns;
 use cranelift_codegen::ir::RelSourceLoc;
 use cranelift_codegen::isa::aarch64::inst::Inst;
@@ -19,13 +20,15 @@ enum Event {
     StartPlace(u32),
 }
 
-/// `old` with the words of `stand_ins` patched and their source locations replaced. Those of `old` count from 0.
+/// `old` with the words of `stand_ins` patched and their source locations replaced, and accesses in pairs if code `may_move`.
+/// Source locations of `old` count from 0.
 ///
 /// # Errors
 /// [`Unsupported`] if a stand-in became something else, or if the code has what cannot be written anew.
 pub(crate) fn rebuilt(
     old: &MachBufferFinalized<Final>,
     stand_ins: &StandIns,
+    may_move: bool,
 ) -> Result<MachBuffer<Inst>, Unsupported> {
     let refuse = |what: &str| Err(Unsupported::new("machine code", what));
     if !old.user_stack_maps().is_empty() {
@@ -38,6 +41,10 @@ pub(crate) fn rebuilt(
         old.get_srclocs_sorted().iter().map(|one| (one.start, one.end, one.loc.bits())).collect();
     let mut code = old.data().to_vec();
     stand_ins.patch(&mut code, &places)?;
+    let noted = old.traps().iter().map(|trap| trap.offset);
+    let noted = noted.chain(old.relocs().iter().map(|reloc| reloc.offset));
+    let moved = if may_move { pairs::pair(&mut code, noted) } else { None };
+    let now = |offset: u32| moved.as_ref().map_or(offset, |moved| moved.offset(offset));
 
     let mut events: Vec<(u32, Event)> = Vec::new();
     for (start, end, place) in places {
@@ -56,6 +63,7 @@ pub(crate) fn rebuilt(
     let mut buffer: MachBuffer<Inst> = MachBuffer::new();
     let mut done = 0;
     for (offset, event) in events {
+        let offset = now(offset);
         buffer.put_data(&code[done as usize..offset as usize]);
         done = offset;
         match event {
@@ -72,7 +80,7 @@ pub(crate) fn rebuilt(
         let FinalizedRelocTarget::ExternalName(name) = &reloc.target else {
             return refuse("a relocation to a part of itself");
         };
-        buffer.add_reloc_at_offset(reloc.offset, reloc.kind, &name.clone(), reloc.addend);
+        buffer.add_reloc_at_offset(now(reloc.offset), reloc.kind, &name.clone(), reloc.addend);
     }
     if let Some(layout) = old.frame_layout() {
         buffer.set_frame_layout(layout.clone());

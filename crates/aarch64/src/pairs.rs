@@ -1,0 +1,200 @@
+//! Two accesses of adjacent memory become one instruction, `ldp` or `stp`, and code moves up.
+//!
+//! Stock Cranelift forms none in the bodies of functions, and no stand-in has two results; so this works on finished
+//! words. Only accesses that cannot trap take part. Constants stay where they are: what is gained becomes padding before them.
+//! Invariant: each register and each byte of memory that code reads is what it was.
+
+use crate::words::{Effect, Plain, effect};
+
+/// How many words apart two accesses may be.
+const WINDOW: usize = 24;
+
+/// A branch, or another word that says how far away something is.
+#[derive(Clone, Copy)]
+struct Relative {
+    /// Lowest bit and width of the distance in words.
+    low: u32,
+    width: u32,
+}
+
+impl Relative {
+    /// The distance in `word`; `None` if it says none. `adr` is not known here. Source: Arm ARM, "Branches", "Load literal".
+    fn of(word: u32) -> Option<Relative> {
+        let of = |low, width| Some(Relative { low, width });
+        match word {
+            _ if word & 0x7c00_0000 == 0x1400_0000 => of(0, 26),
+            _ if word & 0xff00_0010 == 0x5400_0000 => of(5, 19),
+            _ if word & 0x7e00_0000 == 0x3400_0000 => of(5, 19),
+            _ if word & 0x7e00_0000 == 0x3600_0000 => of(5, 14),
+            _ if word & 0x3b00_0000 == 0x1800_0000 => of(5, 19),
+            _ => None,
+        }
+    }
+
+    const fn get(self, word: u32) -> i64 {
+        let up = 32 - self.low - self.width;
+        (((word << up) as i32) >> (32 - self.width)) as i64
+    }
+
+    /// `word` with another distance; `None` if it is too far.
+    fn set(self, word: u32, distance: i64) -> Option<u32> {
+        let half = 1 << (self.width - 1);
+        let mask = ((1u32 << self.width) - 1) << self.low;
+        let bits = (distance as u32) << self.low & mask;
+        (-half..half).contains(&distance).then_some(word & !mask | bits)
+    }
+}
+
+/// Where code is after words went away.
+pub(crate) struct Moved {
+    /// For each word, its number now; one more, the end.
+    now: Vec<u32>,
+}
+
+impl Moved {
+    /// The offset, in bytes, of what was at `offset`.
+    pub(crate) fn offset(&self, offset: u32) -> u32 {
+        self.now[offset as usize / 4] * 4 + offset % 4
+    }
+}
+
+/// Pairs accesses of `code`. `fixed` are offsets, in bytes, of words at which something is noted, that do not take part.
+/// `None` if there are none to be paired, or the code has what cannot be moved.
+pub(crate) fn pair(code: &mut [u8], fixed: impl Iterator<Item = u32>) -> Option<Moved> {
+    if !code.len().is_multiple_of(4) {
+        return None;
+    }
+    let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let mut words: Vec<u32> = code.chunks_exact(4).map(word).collect();
+    let is_literal = |word: u32| word & 0x3b00_0000 == 0x1800_0000;
+    let target = |at: usize, word: u32| {
+        Relative::of(word).map(|relative| at as i64 + relative.get(word))
+    };
+    // Constants follow all code, so the first that code reads ends it.
+    let mut end = words.len();
+    let mut at = 0;
+    while at < end {
+        if is_literal(words[at]) {
+            end = end.min(usize::try_from(target(at, words[at])?).ok()?);
+        }
+        at += 1;
+    }
+    let mut is_target = vec![false; end];
+    for (at, word) in words[..end].iter().enumerate() {
+        // Tables of jumps follow an `adr`, and stand amid code.
+        if word & 0x1f00_0000 == 0x1000_0000 {
+            return None;
+        }
+        if let Some(to) = target(at, *word)
+            && !is_literal(*word)
+        {
+            *is_target.get_mut(usize::try_from(to).ok()?)? = true;
+        }
+    }
+    let mut is_fixed = vec![false; end];
+    for offset in fixed {
+        *is_fixed.get_mut(offset as usize / 4)? = true;
+    }
+    let mut gone = vec![false; end];
+    for at in 0..end {
+        let Some(one) = Plain::of(words[at]).filter(|_| !gone[at] && !is_fixed[at]) else {
+            continue;
+        };
+        let mut pairing = Pairing { words: &mut words, gone: &mut gone };
+        pairing.pair(at, one, |other| is_fixed[other], |other| is_target[other]);
+    }
+    if !gone.contains(&true) {
+        return None;
+    }
+
+    let mut now = Vec::with_capacity(words.len() + 1);
+    let mut next = 0;
+    for at in 0..=words.len() {
+        // What is gained is padding before the constants.
+        next = if at >= end { at as u32 } else { next };
+        now.push(next);
+        next += u32::from(at < end && !gone[at]);
+    }
+    const PADDING: u32 = 0xd503_201f;
+    let mut moved = vec![PADDING; end];
+    for at in (0..end).filter(|at| !gone[*at]) {
+        let mut word = words[at];
+        if let Some(relative) = Relative::of(word) {
+            let to = usize::try_from(at as i64 + relative.get(word)).ok()?;
+            let distance = i64::from(*now.get(to)?) - i64::from(now[at]);
+            word = relative.set(word, distance)?;
+        }
+        moved[now[at] as usize] = word;
+    }
+    for (bytes, word) in code.chunks_exact_mut(4).zip(moved) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    Some(Moved { now })
+}
+
+struct Pairing<'a> {
+    words: &'a mut [u32],
+    gone: &'a mut [bool],
+}
+
+impl Pairing<'_> {
+    /// Pairs the access `one` at `at` with the first that follows and can move there, or to which it can move.
+    fn pair(
+        &mut self,
+        at: usize,
+        one: Plain,
+        is_fixed: impl Fn(usize) -> bool,
+        is_target: impl Fn(usize) -> bool,
+    ) {
+        // What all that lies between touches.
+        let (mut touched, mut written, mut written_general) = (0u32, 0u32, 0u32);
+        let (mut loads, mut stores) = (false, false);
+        for later in at + 1..self.gone.len().min(at + 1 + WINDOW) {
+            if is_target(later) {
+                return;
+            }
+            if self.gone[later] {
+                continue;
+            }
+            if let Some(other) = Plain::of(self.words[later]).filter(|_| !is_fixed(later))
+                && let Some(pair) = one.with(other)
+            {
+                let [data, later_data] = [1 << one.data, 1 << other.data];
+                let (up, down) = match one.loads {
+                    true => (
+                        !stores && touched & later_data == 0,
+                        !stores && touched & data == 0,
+                    ),
+                    false => (
+                        !stores && !loads && written & later_data == 0,
+                        !stores && !loads && written & data == 0,
+                    ),
+                };
+                if up || down {
+                    let (kept, gone) = if up { (at, later) } else { (later, at) };
+                    self.words[kept] = pair;
+                    self.gone[gone] = true;
+                    return;
+                }
+            }
+            let registers = match effect(self.words[later]) {
+                Effect::Barrier => return,
+                Effect::Pure(registers) | Effect::Literal(registers) => registers,
+                Effect::Load(registers) => {
+                    loads = true;
+                    registers
+                }
+                Effect::Store(registers) => {
+                    stores = true;
+                    registers
+                }
+            };
+            touched |= registers.vectors;
+            written |= registers.written_vectors;
+            written_general |= registers.written;
+            if written_general >> one.base & 1 == 1 {
+                return;
+            }
+        }
+    }
+}
