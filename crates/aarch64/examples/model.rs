@@ -76,7 +76,11 @@ fn main() {
         let [stock, own] = [Effort::Stock, Effort::Fast].map(|effort| {
             let cwasm = instance::compiled(&wasm, "has_dotprod", effort).cwasm;
             let call = (function.as_str(), host.arguments());
-            executed(&instance::program("model", &wasm, &cwasm, &memory, call), &memory, shows_blocks)
+            executed(
+                &instance::program("model", &wasm, &cwasm, &memory, call),
+                &memory,
+                shows_blocks,
+            )
         });
         let of = [
             stock.instructions as f64 / own.instructions as f64,

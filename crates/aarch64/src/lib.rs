@@ -57,7 +57,7 @@ impl Default for Options {
             pair: true,
             version: Version::Paying,
             unroll: true,
-            gains: Gains { vectors: WIDTH, ..Gains::default() },
+            gains: Gains { vectors: WIDTH, pointers: true, ..Gains::default() },
         }
     }
 }
@@ -108,6 +108,9 @@ pub fn compile(
     if options.optimize && options.unroll {
         egraft_loops::unroll(&mut context, isa)
             .map_err(|error| Unsupported::new("optimisation", error))?;
+    }
+    if options.optimize {
+        egraft_lower::interleave_columns(&mut context.func);
     }
     let (mut func, versioned) = versions(&context.func, isa, options)?;
     if !versioned.loops.is_empty() {

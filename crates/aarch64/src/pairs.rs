@@ -67,9 +67,8 @@ pub(crate) fn pair(code: &mut [u8], fixed: impl Iterator<Item = u32>) -> Option<
     let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let mut words: Vec<u32> = code.chunks_exact(4).map(word).collect();
     let is_literal = |word: u32| word & 0x3b00_0000 == 0x1800_0000;
-    let target = |at: usize, word: u32| {
-        Relative::of(word).map(|relative| at as i64 + relative.get(word))
-    };
+    let target =
+        |at: usize, word: u32| Relative::of(word).map(|relative| at as i64 + relative.get(word));
     // Constants follow all code, so the first that code reads ends it.
     let mut end = words.len();
     let mut at = 0;
@@ -161,10 +160,7 @@ impl Pairing<'_> {
             {
                 let [data, later_data] = [1 << one.data, 1 << other.data];
                 let (up, down) = match one.loads {
-                    true => (
-                        !stores && touched & later_data == 0,
-                        !stores && touched & data == 0,
-                    ),
+                    true => (!stores && touched & later_data == 0, !stores && touched & data == 0),
                     false => (
                         !stores && !loads && written & later_data == 0,
                         !stores && !loads && written & data == 0,

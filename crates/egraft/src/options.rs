@@ -170,7 +170,8 @@ impl Stage {
     pub(crate) fn aarch64_options(self) -> egraft_aarch64::Options {
         let egraft_x64::Options { version, unroll, gains, .. } = self.x64_options();
         let own = egraft_aarch64::Options::default();
-        let gains = egraft_aarch64::Gains { vectors: own.gains.vectors, ..gains };
+        let egraft_aarch64::Gains { vectors, pointers, .. } = own.gains;
+        let gains = egraft_aarch64::Gains { vectors, pointers, ..gains };
         egraft_aarch64::Options { version, unroll, gains, ..own }
     }
 }

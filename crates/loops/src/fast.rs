@@ -1,6 +1,7 @@
 //! Writes the loop anew, several turns at a time, with pointers instead of indices: say, a loop of four
 //! turns at once, and straight code for two of those that remain.
 
+use crate::addressing::{Addressing, Advance};
 use crate::affine::{Affine, affine, is_outside, is_param, made_in};
 use crate::counted::Counted;
 use crate::guard::{Start, Turns};
@@ -74,15 +75,6 @@ impl Counted {
     }
 }
 
-/// A counter that moves streams along: its unit in bytes for those of known strides.
-struct Moves {
-    /// The parameter of the fast loop.
-    now: Value,
-    /// What is added to it after the copies.
-    step: Value,
-    start: Value,
-}
-
 /// Turns of the loop that are made several at once.
 pub(crate) struct Stage {
     /// How many at once.
@@ -125,16 +117,17 @@ pub(crate) struct Fast<'a> {
     pub(crate) first_group: u32,
     /// Whether loads move to their readers.
     pub(crate) near_loads: bool,
+    /// Whether each stream has a pointer of its own.
+    pub(crate) pointers: bool,
 }
 
 impl Fast<'_> {
-    fn at(&mut self, block: Block) -> FuncCursor<'_> {
+    pub(crate) fn at(&mut self, block: Block) -> FuncCursor<'_> {
         FuncCursor::new(self.func).at_bottom(block)
     }
 
     /// Writes all of it; `holds` is the condition for entering. Gives the straight code behind the loop.
     pub(crate) fn write(mut self, holds: Option<Value>, accesses: &mut Accesses) -> Option<Block> {
-        let mut moves = Vec::new();
         let carried = &self.needed.params;
         let params = self.func.dfg.block_params(self.counted.block).to_vec();
         let Stage { copies, before, body, after, .. } = self.stage;
@@ -142,7 +135,7 @@ impl Fast<'_> {
         let steps = self.steps_of(carried, &params);
         // Parameters are made in the order in which they are passed.
         let now: Vec<Value> = carried.iter().map(|at| self.param(params[*at])).collect();
-        let (unit, mut addressing) = self.addressing(&mut moves);
+        let Advance { moves, places: mut addressing, end, more } = self.advance();
         let mut scopes = self.scopes(&params, &steps, &now, |this, at, _| this.param(params[at]));
         self.copies_of(&mut scopes, &params, &addressing, accesses);
 
@@ -172,16 +165,8 @@ impl Fast<'_> {
                 start.push(reduction.start(self.func, before, self.stage.entry[*at]));
             }
         }
-        let turns = self.stage.turns;
-        let end = match unit {
-            1 => turns,
-            _ => {
-                let unit = self.at(before).ins().iconst(types::I64, unit);
-                self.at(before).ins().imul(turns, unit)
-            }
-        };
         let counters = &back[carried.len()..][..moves.len()];
-        let more = self.at(body).ins().icmp(IntCC::UnsignedLessThan, counters[0], end);
+        let more = self.at(body).ins().icmp(more, counters[0], end);
         let counters = if self.rest.is_some() { block_args(counters) } else { Vec::new() };
         self.at(body).ins().brif(more, body, &block_args(&back), after, &counters);
         let start = block_args(&start);
@@ -202,9 +187,7 @@ impl Fast<'_> {
         // address there is made of what they were before, which would need a register.
         for one in &moves {
             let then = self.func.dfg.append_block_param(after, types::I64);
-            for place in &mut addressing {
-                place.index = place.index.map(|now| if now == one.now { then } else { now });
-            }
+            addressing.iter_mut().for_each(|place| place.rename(one.now, then));
         }
         let [straight, without] = [(); 2].map(|()| self.cold_block());
         let even = self.turns.even;
@@ -298,86 +281,6 @@ impl Fast<'_> {
             }
         };
         self.at(body).ins().iadd(value, by)
-    }
-
-    /// Decides how addresses of streams move. Gives the bytes by which the first counter moves with
-    /// each turn, and for each stream its address in each copy.
-    fn addressing(&mut self, moves: &mut Vec<Moves>) -> (i64, Vec<Addressing>) {
-        let known = |stream: &crate::streams::Stream| match stream.stride {
-            Stride::Known(stride) => Some(i64::from(stride)),
-            Stride::Fixed(_) => None,
-        };
-        let unit = self
-            .streams
-            .all
-            .iter()
-            .filter_map(known)
-            .filter(|stride| *stride > 0)
-            .min()
-            .unwrap_or(1);
-        let Stage { copies, before, body, .. } = self.stage;
-        let zero = self.at(before).ins().iconst(types::I64, 0);
-        let step = self.at(body).ins().iconst(types::I64, unit * copies);
-        let mut by_stride: FxHashMap<i64, usize> = FxHashMap::default();
-        let mut by_value: FxHashMap<Value, usize> = FxHashMap::default();
-        let mut counter = |this: &mut Self, step: Value| {
-            let now = this.func.dfg.append_block_param(body, types::I64);
-            moves.push(Moves { now, step, start: zero });
-            moves.len() - 1
-        };
-        by_stride.insert(unit, counter(self, step));
-        let mut places: Vec<(usize, u8, Option<Value>)> = Vec::new();
-        for at in 0..self.streams.all.len() {
-            let stream = &self.streams.all[at];
-            let place = match (known(stream), self.starts[at].stride) {
-                (Some(0), _) => (usize::MAX, 0, None),
-                (Some(stride), _)
-                    if matches!(stride / unit, 1 | 2 | 4 | 8) && stride % unit == 0 =>
-                {
-                    (0, (stride / unit).trailing_zeros() as u8, None)
-                }
-                (Some(stride), _) => {
-                    let known = by_stride.get(&stride).copied();
-                    let index = known.unwrap_or_else(|| {
-                        let step = self.at(body).ins().iconst(types::I64, stride * copies);
-                        counter(self, step)
-                    });
-                    by_stride.insert(stride, index);
-                    (index, 0, None)
-                }
-                (None, Some(stride)) => {
-                    let known = by_value.get(&stride).copied();
-                    let index = known.unwrap_or_else(|| {
-                        let copies = self.at(before).ins().iconst(types::I64, copies);
-                        let step = self.at(before).ins().imul(stride, copies);
-                        counter(self, step)
-                    });
-                    by_value.insert(stride, index);
-                    (index, 0, Some(stride))
-                }
-                (None, None) => unreachable!("a stride that is no constant is a value"),
-            };
-            places.push(place);
-        }
-        let mut all = Vec::new();
-        for (at, (index, scale, stride)) in places.into_iter().enumerate() {
-            let mut base = self.starts[at].address;
-            let mut addresses = Vec::new();
-            for copy in 0..copies {
-                let apart = match (known(&self.streams.all[at]), stride) {
-                    (Some(known), _) => copy * known,
-                    (None, Some(stride)) if copy > 0 => {
-                        base = self.at(before).ins().iadd(base, stride);
-                        0
-                    }
-                    _ => 0,
-                };
-                addresses.push((base, apart));
-            }
-            let index = moves.get(index).map(|moves| moves.now);
-            all.push(Addressing { addresses, index, scale, exact: stride.is_none() });
-        }
-        (unit, all)
     }
 
     /// The copies of the loop's instructions, side by side where nothing is in the way.
@@ -678,15 +581,6 @@ impl Fast<'_> {
 enum Step {
     Known(i32),
     Fixed(Value),
-}
-
-/// Where a stream is: for each copy an address and what is added to it, and a counter, shifted.
-struct Addressing {
-    addresses: Vec<(Value, i64)>,
-    index: Option<Value>,
-    scale: u8,
-    /// Whether the distance between copies is known.
-    exact: bool,
 }
 
 pub(crate) fn block_args(values: &[Value]) -> Vec<BlockArg> {

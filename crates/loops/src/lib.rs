@@ -12,6 +12,7 @@
 //! Chooses no instructions and packs nothing. Invariant: the function computes, stores and traps as
 //! before, with the same memory at each trap.
 
+mod addressing;
 mod affine;
 mod carry;
 mod counted;
@@ -197,11 +198,14 @@ pub struct Gains {
     pub copies: bool,
     /// How many vectors of wasm will be one: what a turn should have side by side.
     pub vectors: u32,
+    /// Whether each stream has a pointer that moves, for targets where an address is one register and a constant.
+    /// Otherwise streams share counters, which are added to where they begin.
+    pub pointers: bool,
 }
 
 impl Default for Gains {
     fn default() -> Gains {
-        Gains { registers: true, copies: true, vectors: 2 }
+        Gains { registers: true, copies: true, vectors: 2, pointers: false }
     }
 }
 
@@ -346,6 +350,7 @@ struct Plan {
     /// From how many turns on the fast loop is worth its proof.
     least: i64,
     registers: bool,
+    pointers: bool,
 }
 
 impl Plan {
@@ -416,7 +421,7 @@ impl Plan {
             return Err(Declined::Short);
         }
         let exit = exit.ok_or(Declined::Branch)?;
-        let registers = gains.registers;
+        let Gains { registers, pointers, .. } = gains;
         Ok(Plan {
             counted,
             streams,
@@ -428,6 +433,7 @@ impl Plan {
             exit,
             least,
             registers,
+            pointers,
         })
     }
 
@@ -521,6 +527,7 @@ impl Plan {
             join,
             first_group,
             near_loads: self.registers,
+            pointers: self.pointers,
         };
         let rest = fast.write(holds, accesses);
         if self.registers {

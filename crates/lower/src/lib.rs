@@ -5,6 +5,7 @@
 //! Invariant: the function that comes back computes what the one that went in did, with the same
 //! loads, stores, calls and traps in the same order.
 
+mod columns;
 mod cost;
 mod elaborate;
 mod exact;
@@ -17,6 +18,7 @@ mod profile;
 mod seed;
 mod shape;
 
+pub use columns::interleave_columns;
 pub use cost::CostModel;
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,

@@ -10,7 +10,6 @@
 
 mod abi;
 mod asm;
-mod columns;
 mod emit;
 mod entries;
 mod error;
@@ -192,7 +191,7 @@ fn prepared(
         fault_places.extend(places);
     }
     if options.optimize {
-        columns::interleave_columns(&mut context.func);
+        egraft_lower::interleave_columns(&mut context.func);
     }
     Ok((context, fault_places))
 }

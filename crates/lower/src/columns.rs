@@ -18,7 +18,7 @@ type Byte = (Value, u8);
 const LEAST_ROWS: usize = 4;
 
 /// Makes columns by interleaving, where `func` takes several of the same rows lane by lane.
-pub(crate) fn interleave_columns(func: &mut Function) {
+pub fn interleave_columns(func: &mut Function) {
     let mut read = None;
     let blocks: Vec<Block> = func.layout.blocks().collect();
     for block in blocks {
