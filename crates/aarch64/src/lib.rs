@@ -11,9 +11,11 @@ mod cover;
 pub mod encode;
 mod entries;
 mod error;
+mod names;
 mod pairs;
 mod rebuild;
 mod rules;
+mod schedule;
 mod standin;
 mod words;
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub optimize: bool,
     /// Whether lowering rules are used.
     pub cover: bool,
+    /// Whether instructions of fast loops get a better order.
+    pub schedule: bool,
     /// Whether accesses of adjacent memory become `ldp` and `stp`.
     pub pair: bool,
     /// Which loops get a second version, in which no access traps.
@@ -54,6 +58,7 @@ impl Default for Options {
         Options {
             optimize: true,
             cover: true,
+            schedule: true,
             pair: true,
             version: Version::Paying,
             unroll: true,
@@ -118,6 +123,14 @@ pub fn compile(
     }
     let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
     func.dfg.resolve_all_aliases();
+    if options.schedule {
+        for pair in &versioned.loops {
+            names::rename_behind(&mut func, pair.fast);
+            for block in [Some(pair.fast), pair.rest].into_iter().flatten() {
+                schedule::schedule(&mut func, block, &versioned.accesses, &stand_ins);
+            }
+        }
+    }
     debug_assert!(
         cranelift_codegen::verify_function(&func, isa).is_ok(),
         "a covered function is valid:\n{func}"

@@ -145,9 +145,9 @@ impl Pairing<'_> {
         is_fixed: impl Fn(usize) -> bool,
         is_target: impl Fn(usize) -> bool,
     ) {
-        // What all that lies between touches.
+        // What all that lies between touches. Of accesses that may trap no place is known.
         let (mut touched, mut written, mut written_general) = (0u32, 0u32, 0u32);
-        let (mut loads, mut stores) = (false, false);
+        let mut between: Vec<(bool, Option<Plain>)> = Vec::new();
         for later in at + 1..self.gone.len().min(at + 1 + WINDOW) {
             if is_target(later) {
                 return;
@@ -155,17 +155,18 @@ impl Pairing<'_> {
             if self.gone[later] {
                 continue;
             }
-            if let Some(other) = Plain::of(self.words[later]).filter(|_| !is_fixed(later))
+            let place = Plain::of(self.words[later]).filter(|_| !is_fixed(later));
+            if let Some(other) = place
                 && let Some(pair) = one.with(other)
             {
-                let [data, later_data] = [1 << one.data, 1 << other.data];
-                let (up, down) = match one.loads {
-                    true => (!stores && touched & later_data == 0, !stores && touched & data == 0),
-                    false => (
-                        !stores && !loads && written & later_data == 0,
-                        !stores && !loads && written & data == 0,
-                    ),
+                let busy = if one.loads { touched } else { written };
+                let can_pass = |moved: Plain| {
+                    let meets = |(loads, place): &(bool, Option<Plain>)| {
+                        !(moved.loads && *loads) && place.is_none_or(|place| place.may_meet(moved))
+                    };
+                    busy >> moved.data & 1 == 0 && !between.iter().any(meets)
                 };
+                let (up, down) = (can_pass(other), can_pass(one));
                 if up || down {
                     let (kept, gone) = if up { (at, later) } else { (later, at) };
                     self.words[kept] = pair;
@@ -177,11 +178,11 @@ impl Pairing<'_> {
                 Effect::Barrier => return,
                 Effect::Pure(registers) | Effect::Literal(registers) => registers,
                 Effect::Load(registers) => {
-                    loads = true;
+                    between.push((true, place));
                     registers
                 }
                 Effect::Store(registers) => {
-                    stores = true;
+                    between.push((false, place));
                     registers
                 }
             };

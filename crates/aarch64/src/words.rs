@@ -161,6 +161,12 @@ impl Plain {
         Some(Plain { loads, bytes, data: field(word, 0), base: field(word, 5), offset })
     }
 
+    /// Whether both may touch the same byte, while registers are what they are.
+    pub(crate) const fn may_meet(self, other: Plain) -> bool {
+        self.base != other.base
+            || (self.offset < other.offset + other.bytes && other.offset < self.offset + self.bytes)
+    }
+
     /// Both accesses as one; `None` if they do not adjoin, or have no form together.
     pub(crate) fn with(self, other: Plain) -> Option<u32> {
         let (low, high) = if self.offset < other.offset { (self, other) } else { (other, self) };
