@@ -5,8 +5,10 @@
 //! rule; operands that others read too count in part. Invariant: a rule is used only where all values
 //! it reads are defined before.
 
+use crate::constants::Constants;
 use crate::encode::word;
 use crate::rules::{LOWERING, MATCHER};
+use crate::shuffles;
 use crate::standin::StandIns;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
@@ -16,9 +18,9 @@ use cranelift_codegen::ir::{Block, Function, Inst, RelSourceLoc, Value};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{Limits, StandardRules};
+use egraft_ir::ClassId;
 use egraft_ir::machine::Feature;
-use egraft_ir::{ClassId, Ty};
-use egraft_lower::{CostModel, Seeded, emit_const, is_vector_bitcast, retype, seed};
+use egraft_lower::{CostModel, Seeded, is_vector_bitcast, retype, seed};
 use egraft_rules::{
     FactSource, LoweringRule, MachineTemplate, Match, MatchGraph, Ref, VarId, slot,
 };
@@ -102,16 +104,14 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa) -> StandIns {
     }
     let mut loops = LoopAnalysis::new();
     loops.compute(func, &cfg, &domtree);
-    let mut writer = Writer {
-        domtree: &domtree,
-        loops: &loops,
-        constants: FxHashMap::default(),
-        stand_ins: StandIns::default(),
-    };
+    let constants = Constants::new(&domtree, &loops);
+    let mut writer = Writer { constants, stand_ins: StandIns::default() };
     for (block, inst, choice) in chosen {
         writer.write(func, block, inst, &choice);
     }
-    writer.stand_ins
+    let Writer { mut constants, mut stand_ins } = writer;
+    shuffles::replace(func, &mut constants, &mut stand_ins);
+    stand_ins
 }
 
 /// How often each value is read.
@@ -250,10 +250,7 @@ fn immediate(imm: Option<Ref>, found: &Match) -> Option<u32> {
 
 /// Puts stand-ins into a function.
 struct Writer<'a> {
-    domtree: &'a DominatorTree,
-    loops: &'a LoopAnalysis,
-    /// Constants that rules brought in, by the block at whose end they are made.
-    constants: FxHashMap<(Block, u128), Value>,
+    constants: Constants<'a>,
     stand_ins: StandIns,
 }
 
@@ -286,14 +283,16 @@ impl Writer<'_> {
                 let (_, leaf) = choice.leaves.iter().find(|(leaf, _)| leaf == var)?;
                 match *leaf {
                     Leaf::Value(value) => value,
-                    Leaf::Constant(bits) => self.constant(cursor, block, bits),
+                    Leaf::Constant(bits) => self.constants.get(cursor, block, bits),
                 }
             }
             MachineTemplate::Splat { ty, value } => {
                 let bits = slot::ty(number(*ty, found)).splat_bits(number(*value, found));
-                self.constant(cursor, block, bits)
+                self.constants.get(cursor, block, bits)
             }
-            MachineTemplate::Bits { value } => self.constant(cursor, block, number(*value, found)),
+            MachineTemplate::Bits { value } => {
+                self.constants.get(cursor, block, number(*value, found))
+            }
             MachineTemplate::Op { op, imm, args } => {
                 let mut values: SmallVec<[Value; 3]> = SmallVec::new();
                 for arg in args {
@@ -302,19 +301,6 @@ impl Writer<'_> {
                 let op = (*op, immediate(*imm, found)?);
                 self.stand_ins.insert(cursor, place, op, &values)?
             }
-        })
-    }
-
-    /// A constant, made before the innermost loop around `block`.
-    fn constant(&mut self, cursor: &mut FuncCursor<'_>, block: Block, bits: u128) -> Value {
-        let header = self.loops.innermost_loop(block).map(|lp| self.loops.loop_header(lp));
-        let before = header.and_then(|header| self.domtree.idom(header));
-        let last = before.and_then(|before| cursor.func.layout.last_inst(before));
-        let (Some(before), Some(last)) = (before, last) else {
-            return emit_const(cursor, Ty::I8X16, bits);
-        };
-        *self.constants.entry((before, bits)).or_insert_with(|| {
-            emit_const(&mut FuncCursor::new(cursor.func).at_inst(last), Ty::I8X16, bits)
         })
     }
 }

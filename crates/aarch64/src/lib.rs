@@ -7,6 +7,7 @@
 //!
 //! Invariant: the function computes the same bits as stock's code, and traps in the same cases at the same places.
 
+mod constants;
 mod cover;
 pub mod encode;
 mod entries;
@@ -16,6 +17,7 @@ mod pairs;
 mod rebuild;
 mod rules;
 mod schedule;
+mod shuffles;
 mod standin;
 mod words;
 
@@ -184,6 +186,9 @@ fn versions(
             Version::Always => Which::All,
         };
         let versioned = egraft_loops::version(&mut func, which, options.gains);
+        if std::env::var("DBG").is_ok() && versioned.loops.is_empty() {
+            eprintln!("none: declined {:?}", versioned.declined);
+        }
         if versioned.loops.is_empty() || options.version == Version::Always {
             return Ok((func, versioned));
         }
@@ -192,6 +197,14 @@ fn versions(
         let others = versioned.loops.iter().filter(|pair| !entries::pays(&counted, pair));
         poor.extend(others.map(|pair| pair.plain));
         if poor.len() == before {
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "loops {} poor {:?} declined {:?}",
+                    versioned.loops.len(),
+                    poor.len(),
+                    versioned.declined
+                );
+            }
             let loops = versioned.loops.iter();
             loops.for_each(|pair| entries::settle(&mut func, &counted, pair));
             return Ok((func, versioned));

@@ -157,6 +157,7 @@ impl Pairing<'_> {
             }
             let place = Plain::of(self.words[later]).filter(|_| !is_fixed(later));
             if let Some(other) = place
+                && !(one.loads && one.bytes == 16 && std::env::var("NOLDP").is_ok())
                 && let Some(pair) = one.with(other)
             {
                 let busy = if one.loads { touched } else { written };
