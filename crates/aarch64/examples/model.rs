@@ -1,7 +1,8 @@
 //! Counts the instructions that kernels execute in stock Cranelift's AArch64 code and in Egraft's, and models their cycles.
 //!
-//! QEMU logs which blocks run; each block's steady-state cycles are llvm-mca's, for Neoverse V2 and N1 with the dispatch
-//! widths that LLVM corrected after version 19 (6 and 3). Nothing here is measured time: caches, branches and what
+//! Instructions are those of code for no core in particular, with dot products. QEMU logs which blocks run; each block's
+//! steady-state cycles are llvm-mca's, of code tuned for Neoverse V2 and N1, against stock's for the same features, with the
+//! dispatch widths that LLVM corrected after version 19. Nothing here is measured time: caches, branches and what
 //! overlaps from block to block are not modelled.
 //!
 //! ```console
@@ -18,7 +19,7 @@ mod common;
 mod instance;
 
 use common::{can_run, scratch, succeed, tool};
-use egraft::Effort;
+use egraft::{Core, Effort};
 use egraft_kernels::{Instance, Kernel};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
@@ -30,14 +31,14 @@ use wasmtime::{Engine, Module};
 const LEAST_PART: f64 = 0.002;
 /// How many blocks are shown.
 const BLOCKS: usize = 3;
-/// Processors: LLVM's name and the corrected dispatch width.
-const PROCESSORS: [(&str, u32); 2] = [("neoverse-v2", 6), ("neoverse-n1", 3)];
+/// Cores that are modelled; code is tuned for each.
+const CORES: [Core; 2] = [Core::NeoverseV2, Core::NeoverseN1];
 
 /// What one run of a kernel executes.
 struct Run {
     instructions: u64,
-    /// By processor.
-    cycles: [f64; 2],
+    /// On the core that is modelled, if there is one.
+    cycles: f64,
 }
 
 fn main() {
@@ -73,20 +74,20 @@ fn main() {
         host.prepare();
         let memory = host.memory().to_vec();
         let function = format!("{}_argv", kernel.func);
-        let [stock, own] = [Effort::Stock, Effort::Fast].map(|effort| {
-            let cwasm = instance::compiled(&wasm, "has_dotprod", effort).cwasm;
-            let call = (function.as_str(), host.arguments());
-            executed(
-                &instance::program("model", &wasm, &cwasm, &memory, call),
-                &memory,
-                shows_blocks,
-            )
+        let run = |cpu: &str, core: Option<Core>| {
+            [Effort::Stock, Effort::Fast].map(|effort| {
+                let cwasm = instance::compiled(&wasm, cpu, effort).cwasm;
+                let call = (function.as_str(), host.arguments());
+                let program = instance::program("model", &wasm, &cwasm, &memory, call);
+                executed(&program, &memory, core, shows_blocks)
+            })
+        };
+        let [stock, own] = run("has_dotprod", None);
+        let cycles = CORES.map(|core| {
+            let [stock, own] = run(core.name(), Some(core));
+            stock.cycles / own.cycles
         });
-        let of = [
-            stock.instructions as f64 / own.instructions as f64,
-            stock.cycles[0] / own.cycles[0],
-            stock.cycles[1] / own.cycles[1],
-        ];
+        let of = [stock.instructions as f64 / own.instructions as f64, cycles[0], cycles[1]];
         for (ratios, ratio) in ratios.iter_mut().zip(of) {
             ratios.push(ratio);
         }
@@ -103,7 +104,7 @@ fn main() {
 }
 
 /// Runs `program` and models what it did between the start of compiled code and its end.
-fn executed(program: &Path, memory: &[u8], shows_blocks: bool) -> Run {
+fn executed(program: &Path, memory: &[u8], core: Option<Core>, shows_blocks: bool) -> Run {
     let symbols = String::from_utf8(succeed(Command::new(tool("nm")).arg(program))).expect("text");
     let code = symbols.lines().find_map(|line| line.strip_suffix(" t code")).expect("a symbol");
     let code = u64::from_str_radix(code, 16).expect("an address");
@@ -145,21 +146,21 @@ fn executed(program: &Path, memory: &[u8], shows_blocks: bool) -> Run {
     let instructions: u64 = runs.iter().map(|(_, length, count)| *length as u64 * count).sum();
     let texts = disassembled(program);
     let least = (instructions as f64 * LEAST_PART) as u64;
-    let mut cycles = [0.0; 2];
+    let mut cycles = 0.0;
     let mut shown: Vec<(u64, String)> = Vec::new();
     for (at, length, count) in runs {
+        let Some(core) = core else { break };
         if (length as u64) * count < least {
             continue;
         }
         let block: Vec<&str> = (0..length as u64).map(|n| texts[&(at + 4 * n)].as_str()).collect();
-        let each = PROCESSORS.map(|processor| block_cycles(&block, processor));
-        for (cycles, each) in cycles.iter_mut().zip(each) {
-            *cycles += each * count as f64;
-        }
+        let each = block_cycles(&block, core);
+        cycles += each * count as f64;
         if shows_blocks {
-            let [v2, n1] = each;
-            let title = format!("{count} x {length} instructions, V2 {v2:.1}, N1 {n1:.1} cycles");
-            shown.push((length as u64 * count, format!("{title}\n    {}\n", block.join("\n    "))));
+            let title =
+                format!("{count} x {length} instructions, {each:.1} cycles on {}", core.name());
+            let text = format!("{title}\n    {}\n", block.join("\n    "));
+            shown.push((length as u64 * count, text));
         }
     }
     shown.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
@@ -189,12 +190,12 @@ fn disassembled(program: &Path) -> HashMap<u64, String> {
 }
 
 /// Cycles of a block that runs again and again.
-fn block_cycles(block: &[&str], (processor, width): (&str, u32)) -> f64 {
+fn block_cycles(block: &[&str], core: Core) -> f64 {
     const TURNS: f64 = 100.0;
     let mut child = Command::new("llvm-mca-19")
         .args(["-mtriple=aarch64", "-mattr=+all", "-iterations=100"])
-        .arg(format!("-mcpu={processor}"))
-        .arg(format!("-dispatch={width}"))
+        .arg(format!("-mcpu={}", core.name()))
+        .arg(format!("-dispatch={}", core.dispatch()))
         .args(["-instruction-info=0", "-resource-pressure=0"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -6,6 +6,7 @@
 //! it reads are defined before.
 
 use crate::constants::Constants;
+use crate::cores::Core;
 use crate::encode::word;
 use crate::rules::{LOWERING, MATCHER};
 use crate::shuffles;
@@ -72,7 +73,7 @@ enum Leaf {
 }
 
 /// Covers `func` with lowering rules; gives the stand-ins that it holds then.
-pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa) -> StandIns {
+pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa, core: Option<Core>) -> StandIns {
     func.dfg.resolve_all_aliases();
     let cfg = ControlFlowGraph::with_function(func);
     let domtree = DominatorTree::with_function(func, &cfg);
@@ -80,7 +81,11 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa) -> StandIns {
     let mut cover = Cover {
         domtree: &domtree,
         seeded: &seeded,
-        model: CostModel::new(isa),
+        model: match core {
+            Some(core) => CostModel::tuned(isa, core.name(), core.costs()),
+            None => CostModel::new(isa),
+        },
+        core,
         features: Features::new(isa),
         uses: uses(func),
         homes: FxHashMap::default(),
@@ -139,6 +144,7 @@ struct Cover<'a> {
     domtree: &'a DominatorTree,
     seeded: &'a Seeded<'static, StandardRules>,
     model: CostModel<'a>,
+    core: Option<Core>,
     features: Features,
     uses: SecondaryMap<Value, u32>,
     homes: Homes,
@@ -227,7 +233,8 @@ impl Cover<'_> {
                 if word(*op, imm).is_none() || !self.features.has(op.feature()) {
                     return None;
                 }
-                let mut cost = u32::from(op.cost()) + PER_INSTRUCTION;
+                let own = self.core.map_or(u32::from(op.cost()), |core| core.op_cost(*op));
+                let mut cost = own + PER_INSTRUCTION;
                 for arg in args {
                     cost = cost.saturating_add(self.cost_of(arg, found, block, leaves)?);
                 }

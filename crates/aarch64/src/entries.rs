@@ -47,16 +47,6 @@ impl Work {
 /// Whether the fast version of a loop is worth having.
 pub(crate) fn pays(optimized: &Function, pair: &Pair) -> bool {
     let work = Work::of(optimized, pair);
-    if std::env::var("DBG").is_ok() {
-        eprintln!(
-            "plain {} fast {} proof {} turns {} least {}",
-            work.plain,
-            work.fast,
-            work.proof,
-            pair.turns,
-            work.least(pair.turns.into())
-        );
-    }
     work.saved() * SAVES_ONE_IN >= work.plain && work.least(pair.turns.into()) <= MOST_TURNS
 }
 

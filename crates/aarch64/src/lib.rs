@@ -8,6 +8,7 @@
 //! Invariant: the function computes the same bits as stock's code, and traps in the same cases at the same places.
 
 mod constants;
+mod cores;
 mod cover;
 pub mod encode;
 mod entries;
@@ -21,6 +22,7 @@ mod shuffles;
 mod standin;
 mod words;
 
+pub use cores::{Core, key};
 pub use egraft_loops::{Declined, Gains, Version};
 pub use error::Unsupported;
 pub use rules::{LOWERING, rule_texts};
@@ -43,6 +45,8 @@ pub struct Options {
     pub optimize: bool,
     /// Whether lowering rules are used.
     pub cover: bool,
+    /// The core that code is tuned for; otherwise it is for what all have in common.
+    pub core: Option<Core>,
     /// Whether instructions of fast loops get a better order.
     pub schedule: bool,
     /// Whether accesses of adjacent memory become `ldp` and `stp`.
@@ -60,6 +64,7 @@ impl Default for Options {
         Options {
             optimize: true,
             cover: true,
+            core: None,
             schedule: true,
             pair: true,
             version: Version::Paying,
@@ -123,7 +128,8 @@ pub fn compile(
     if !versioned.loops.is_empty() {
         func = optimized(func, isa)?;
     }
-    let stand_ins = if options.cover { cover::cover(&mut func, isa) } else { Default::default() };
+    let stand_ins =
+        if options.cover { cover::cover(&mut func, isa, options.core) } else { Default::default() };
     func.dfg.resolve_all_aliases();
     if options.schedule {
         for pair in &versioned.loops {
@@ -144,8 +150,11 @@ pub fn compile(
     let mut from_zero = FunctionParameters::new();
     from_zero.ensure_base_srcloc(SourceLoc::new(0));
     let stock = stencil.clone().apply_params(&from_zero).buffer;
-    let may_move = stencil.value_labels_ranges.is_empty() && options.pair;
-    let buffer = rebuild::rebuilt(&stock, &stand_ins, may_move)?;
+    let may_move = options.pair && stencil.value_labels_ranges.is_empty();
+    let may_pair = |loads: bool, bytes: i32| {
+        may_move && options.core.is_none_or(|core| core.pairs(loads, bytes))
+    };
+    let buffer = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
     stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
     stencil.buffer.unwind_info = stock.unwind_info;
     stencil.buffer.alignment = stock.alignment;
@@ -186,9 +195,6 @@ fn versions(
             Version::Always => Which::All,
         };
         let versioned = egraft_loops::version(&mut func, which, options.gains);
-        if std::env::var("DBG").is_ok() && versioned.loops.is_empty() {
-            eprintln!("none: declined {:?}", versioned.declined);
-        }
         if versioned.loops.is_empty() || options.version == Version::Always {
             return Ok((func, versioned));
         }
@@ -197,14 +203,6 @@ fn versions(
         let others = versioned.loops.iter().filter(|pair| !entries::pays(&counted, pair));
         poor.extend(others.map(|pair| pair.plain));
         if poor.len() == before {
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "loops {} poor {:?} declined {:?}",
-                    versioned.loops.len(),
-                    poor.len(),
-                    versioned.declined
-                );
-            }
             let loops = versioned.loops.iter();
             loops.for_each(|pair| entries::settle(&mut func, &counted, pair));
             return Ok((func, versioned));

@@ -58,9 +58,13 @@ impl Moved {
     }
 }
 
-/// Pairs accesses of `code`. `fixed` are offsets, in bytes, of words at which something is noted, that do not take part.
+/// Pairs accesses of `code` that `may_pair`: loads or stores, of how many bytes. `fixed` are offsets, in bytes, of words at which something is noted, that do not take part.
 /// `None` if there are none to be paired, or the code has what cannot be moved.
-pub(crate) fn pair(code: &mut [u8], fixed: impl Iterator<Item = u32>) -> Option<Moved> {
+pub(crate) fn pair(
+    code: &mut [u8],
+    fixed: impl Iterator<Item = u32>,
+    may_pair: impl Fn(bool, i32) -> bool,
+) -> Option<Moved> {
     if !code.len().is_multiple_of(4) {
         return None;
     }
@@ -99,6 +103,9 @@ pub(crate) fn pair(code: &mut [u8], fixed: impl Iterator<Item = u32>) -> Option<
         let Some(one) = Plain::of(words[at]).filter(|_| !gone[at] && !is_fixed[at]) else {
             continue;
         };
+        if !may_pair(one.loads, one.bytes) {
+            continue;
+        }
         let mut pairing = Pairing { words: &mut words, gone: &mut gone };
         pairing.pair(at, one, |other| is_fixed[other], |other| is_target[other]);
     }
@@ -157,7 +164,6 @@ impl Pairing<'_> {
             }
             let place = Plain::of(self.words[later]).filter(|_| !is_fixed(later));
             if let Some(other) = place
-                && !(one.loads && one.bytes == 16 && std::env::var("NOLDP").is_ok())
                 && let Some(pair) = one.with(other)
             {
                 let busy = if one.loads { touched } else { written };

@@ -20,7 +20,7 @@ enum Event {
     StartPlace(u32),
 }
 
-/// `old` with the words of `stand_ins` patched and their source locations replaced, and accesses in pairs if code `may_move`.
+/// `old` with the words of `stand_ins` patched and their source locations replaced, and accesses in pairs that `may_pair`.
 /// Source locations of `old` count from 0.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ enum Event {
 pub(crate) fn rebuilt(
     old: &MachBufferFinalized<Final>,
     stand_ins: &StandIns,
-    may_move: bool,
+    may_pair: impl Fn(bool, i32) -> bool,
 ) -> Result<MachBuffer<Inst>, Unsupported> {
     let refuse = |what: &str| Err(Unsupported::new("machine code", what));
     if !old.user_stack_maps().is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn rebuilt(
     stand_ins.patch(&mut code, &places)?;
     let noted = old.traps().iter().map(|trap| trap.offset);
     let noted = noted.chain(old.relocs().iter().map(|reloc| reloc.offset));
-    let moved = if may_move { pairs::pair(&mut code, noted) } else { None };
+    let moved = pairs::pair(&mut code, noted, may_pair);
     let now = |offset: u32| moved.as_ref().map_or(offset, |moved| moved.offset(offset));
 
     let mut events: Vec<(u32, Event)> = Vec::new();

@@ -81,6 +81,7 @@ pub(crate) fn options(code: &CodeArgs) -> Result<egraft::Options> {
     let mut options = egraft::Options::default().effort(egraft::Effort::from_level(code.effort)?);
     options.backend = code.backend;
     options.matcher = code.matcher;
+    options.core = code.cpu.as_deref().and_then(egraft::Core::by_name);
     if let Some(directory) = &code.cache_dir {
         options = options.cache_dir(directory);
     }

@@ -66,6 +66,7 @@ mod report;
 mod shape;
 mod target;
 
+pub use egraft_aarch64::Core;
 pub use egraft_egraph::Rules;
 pub use egraft_lower::{Format, Rewrite};
 pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};

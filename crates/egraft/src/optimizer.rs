@@ -1,9 +1,9 @@
 //! The compiler behind the seam: asks `egraft-lower` about each function and notes the answer.
 
-use crate::Matcher;
 use crate::options::{Backend, Effort, Options, Stage};
 use crate::report::{Cache, Cost, Note, NoteKey, Report, RuleReport};
 use crate::shape::Shape;
+use crate::{Core, Matcher};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
@@ -135,6 +135,7 @@ pub(crate) struct Optimizer {
     effort: Effort,
     backend: Backend,
     stage: Stage,
+    core: Option<Core>,
     rules: Rules,
     matcher: Matcher,
     measure_stock: bool,
@@ -156,6 +157,7 @@ impl Optimizer {
                 _ => options.backend,
             },
             stage: options.stage,
+            core: options.core,
             rules: options.rules,
             matcher: options.matcher,
             measure_stock: options.measure_stock,
@@ -222,7 +224,8 @@ impl Drop for Session<'_> {
 impl FunctionCompiler for Optimizer {
     fn fingerprint(&self) -> Fingerprint {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        let effort = [self.effort.level(), self.backend as u8, self.stage as u8];
+        let core = self.core.map_or(u8::MAX, |core| core as u8);
+        let effort = [self.effort.level(), self.backend as u8, self.stage as u8, core];
         let rules = RULES.iter().flat_map(|rule| [rule.name, rule.lhs, rule.rhs]);
         let lowering = egraft_aarch64::rule_texts().map(|text| -> &str { text });
         Fingerprint::of(
@@ -296,7 +299,9 @@ impl Optimizer {
         }
         if !refused && uses_aarch64(self.backend, isa, shape) {
             let func = better.as_deref().unwrap_or(func);
-            match egraft_aarch64::compile(func, isa, &self.stage.aarch64_options()) {
+            let options =
+                egraft_aarch64::Options { core: self.core, ..self.stage.aarch64_options() };
+            match egraft_aarch64::compile(func, isa, &options) {
                 Ok(compiled) => {
                     note.fast_loops = compiled.versions;
                     note.plain_loops = plain_loops(&compiled.declined);

@@ -1,6 +1,6 @@
 //! What a user can choose.
 
-use crate::{Error, Matcher};
+use crate::{Core, Error, Matcher};
 use egraft_egraph::Rules;
 use serde::Serialize;
 use std::fmt;
@@ -218,6 +218,8 @@ pub struct Options {
     pub rules: Rules,
     /// Who finds where rules match.
     pub matcher: Matcher,
+    /// The AArch64 core that code is tuned for.
+    pub core: Option<Core>,
     /// Where compiled functions outlive the process. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
     /// Bytes that the cache directory may hold; the entries unused for longest go first.
@@ -237,6 +239,7 @@ impl Default for Options {
             stage: Stage::default(),
             rules: Rules::default(),
             matcher: Matcher::default(),
+            core: None,
             cache_dir: None,
             cache_limit: 1 << 30,
             memory_limit: 256 << 20,
@@ -273,6 +276,12 @@ impl Options {
     /// Sets [`matcher`](Self::matcher).
     pub fn matcher(mut self, matcher: Matcher) -> Self {
         self.matcher = matcher;
+        self
+    }
+
+    /// Sets [`core`](Self::core).
+    pub fn core(mut self, core: Core) -> Self {
+        self.core = Some(core);
         self
     }
 

@@ -1,6 +1,6 @@
 //! Targets and CPUs by name, for a `wasmtime::Config`.
 
-use crate::Error;
+use crate::{Core, Error};
 use cranelift_codegen::isa;
 use cranelift_codegen::settings::SettingKind;
 use std::str::FromStr;
@@ -38,6 +38,10 @@ pub(crate) fn set(config: &mut Config, target: Option<&str>, cpu: &str) -> Resul
         enable(config, "has_v");
     }
     if cpu == "baseline" {
+        return Ok(());
+    }
+    if let (Some(core), Architecture::Aarch64(_)) = (Core::by_name(cpu), triple.architecture) {
+        core.features().iter().for_each(|feature| enable(config, feature));
         return Ok(());
     }
     let wanted = alias(cpu).unwrap_or(cpu);
@@ -90,6 +94,9 @@ fn names(builder: &isa::Builder) -> impl Iterator<Item = &'static str> {
 
 fn unknown(cpu: &str, triple: &Triple, same_machine: bool, builder: &isa::Builder) -> Error {
     let mut known: Vec<&str> = names(builder).collect();
+    if let Architecture::Aarch64(_) = triple.architecture {
+        known.extend(Core::ALL.map(Core::name));
+    }
     known.sort_unstable();
     Error::Cpu {
         cpu: cpu.to_owned(),
@@ -123,6 +130,8 @@ mod tests {
             (Some("x86_64-unknown-linux-gnu"), "skylake"),
             (Some("aarch64"), "baseline"),
             (Some("aarch64-apple-darwin"), "baseline"),
+            (Some("aarch64"), "neoverse-v2"),
+            (Some("aarch64"), "cortex-a76"),
             (Some("riscv64"), "baseline"),
             (Some("riscv64gc"), "has_zvl256b"),
             (Some("s390x"), "baseline"),

@@ -38,6 +38,8 @@ pub struct CostModel<'a> {
     isa: &'a dyn TargetIsa,
     prices: Prices,
     compiler: RefCell<Compiler>,
+    /// What instructions cost on the core that code is tuned for.
+    known: fn(&str) -> Option<Cost>,
 }
 
 /// A root and the part of its operand tree that is selected with it.
@@ -67,13 +69,23 @@ pub(crate) trait Choice {
 impl<'a> CostModel<'a> {
     /// The model of `isa`, which shares its prices with all models of the same flags.
     pub fn new(isa: &'a dyn TargetIsa) -> CostModel<'a> {
-        let mut key = format!("{} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
+        CostModel::tuned(isa, "", |_| None)
+    }
+
+    /// The model of `isa` where `known` gives the costs of instructions on the core `name`, in 1/16 cycle, by their disassembly.
+    pub fn tuned(
+        isa: &'a dyn TargetIsa,
+        name: &str,
+        known: fn(&str) -> Option<u32>,
+    ) -> CostModel<'a> {
+        let mut key =
+            format!("{name} {} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
         for flag in isa.isa_flags() {
             key.push_str(&format!("{flag};"));
         }
         let mut all = PRICES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let prices = Arc::clone(all.entry(key).or_default());
-        CostModel { isa, prices, compiler: RefCell::new(Compiler::new()) }
+        CostModel { isa, prices, compiler: RefCell::new(Compiler::new()), known }
     }
 
     /// The price of a shape.
@@ -84,7 +96,7 @@ impl<'a> CostModel<'a> {
         }
         let shape = Shape { context, items: items.to_vec() };
         let compiler = &mut self.compiler.borrow_mut();
-        let cost = probe(self.isa, &shape, compiler).unwrap_or(UNLOWERABLE);
+        let cost = probe(self.isa, &shape, compiler, &self.known).unwrap_or(UNLOWERABLE);
         lock()[context as usize].insert(shape.items.into(), cost);
         cost
     }

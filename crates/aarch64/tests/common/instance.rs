@@ -22,7 +22,8 @@ use wasmtime_environ::{
 pub(crate) fn compiled(wasm: &[u8], cpu: &str, effort: Effort) -> egraft::Compiled {
     let mut config = wasmtime::Config::new();
     config.egraft_target(Some("aarch64"), cpu).expect("a known target");
-    let options = egraft::Options::default().effort(effort);
+    let mut options = egraft::Options::default().effort(effort);
+    options.core = egraft::Core::by_name(cpu);
     egraft::compile(&config, &options, wasm).expect("the module compiles")
 }
 

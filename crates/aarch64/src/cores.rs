@@ -1,0 +1,119 @@
+//! Cores that code can be tuned for, and what instructions cost on them.
+
+use egraft_ir::machine::MachineOp;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// A core that code is tuned for. It says nothing of what instructions there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Core {
+    /// Arm Neoverse N1, and Cortex-A76.
+    NeoverseN1,
+    /// Arm Neoverse V1.
+    NeoverseV1,
+    /// Arm Neoverse N2.
+    NeoverseN2,
+    /// Arm Neoverse V2.
+    NeoverseV2,
+}
+
+impl Core {
+    /// All of them, in the order of the table's columns.
+    pub const ALL: [Core; 4] =
+        [Core::NeoverseN1, Core::NeoverseV1, Core::NeoverseN2, Core::NeoverseV2];
+
+    /// The name that LLVM has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Core::NeoverseN1 => "neoverse-n1",
+            Core::NeoverseV1 => "neoverse-v1",
+            Core::NeoverseN2 => "neoverse-n2",
+            Core::NeoverseV2 => "neoverse-v2",
+        }
+    }
+
+    /// The core of this name, if it is known; `cortex-a76` is [`NeoverseN1`](Self::NeoverseN1).
+    pub fn by_name(name: &str) -> Option<Core> {
+        let name = if name == "cortex-a76" { "neoverse-n1" } else { name };
+        Core::ALL.into_iter().find(|core| core.name() == name)
+    }
+
+    /// Features that it has, by Cranelift's names.
+    pub const fn features(self) -> &'static [&'static str] {
+        match self {
+            Core::NeoverseN1 => &["has_lse", "has_fp16", "has_dotprod"],
+            _ => &["has_lse", "has_pauth", "has_fp16", "has_dotprod", "has_i8mm"],
+        }
+    }
+
+    /// Micro-operations that it dispatches in a cycle. Source: LLVM after version 19.
+    pub const fn dispatch(self) -> u32 {
+        match self {
+            Core::NeoverseN1 => 3,
+            Core::NeoverseV1 => 8,
+            Core::NeoverseN2 => 5,
+            Core::NeoverseV2 => 6,
+        }
+    }
+
+    /// [`cost`](Self::cost) of this core.
+    pub(crate) fn costs(self) -> fn(&str) -> Option<u32> {
+        match self {
+            Core::NeoverseN1 => |line| Core::NeoverseN1.cost(line),
+            Core::NeoverseV1 => |line| Core::NeoverseV1.cost(line),
+            Core::NeoverseN2 => |line| Core::NeoverseN2.cost(line),
+            Core::NeoverseV2 => |line| Core::NeoverseV2.cost(line),
+        }
+    }
+
+    /// Whether one instruction for two accesses costs no more than both.
+    pub(crate) fn pairs(self, loads: bool, bytes: i32) -> bool {
+        let form = match bytes {
+            4 => "s",
+            8 => "d",
+            _ => "q",
+        };
+        let [one, two] = if loads { ["ldr", "ldp"] } else { ["str", "stp"] };
+        let [one, two] = [one, two].map(|name| self.cost(&format!("{name} {form}0,")));
+        one.zip(two).is_none_or(|(one, two)| two <= 2 * one)
+    }
+
+    /// What the instruction of a line of assembly costs, in 1/16 cycle, if it is in the table.
+    pub(crate) fn cost(self, line: &str) -> Option<u32> {
+        let (name, form) = key(line)?;
+        let all = COSTS.get(name)?.iter().find(|(known, _)| *known == form);
+        all.map(|(_, costs)| costs[self as usize])
+    }
+
+    /// What a machine op costs; ops that are not in the table cost what they do elsewhere.
+    pub(crate) fn op_cost(self, op: MachineOp) -> u32 {
+        let least = op.imm_range().map_or(0, |range| *range.start());
+        self.cost(&op.assembly(least)).unwrap_or_else(|| op.cost().into())
+    }
+}
+
+/// By mnemonic, the form of the first operand and the cost on each core. `examples/costs.rs` writes the table.
+static COSTS: LazyLock<HashMap<&'static str, Vec<(&'static str, [u32; 4])>>> =
+    LazyLock::new(|| {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for line in include_str!("costs.txt").lines() {
+            let mut fields = line.split(' ');
+            let mut next = || fields.next().expect("a row has six fields");
+            let (name, form) = (next(), next());
+            let costs = [(); 4].map(|()| next().parse().expect("costs are numbers"));
+            all.entry(name).or_default().push((form, costs));
+        }
+        all
+    });
+
+/// The mnemonic of a line of assembly, and the arrangement or kind of its first operand.
+pub fn key(line: &str) -> Option<(&str, &str)> {
+    let (name, operands) = line.trim().split_once(' ')?;
+    let first = operands.split(',').next()?.trim();
+    let form = match first.split_once('.') {
+        Some((_, arrangement)) => arrangement.split('[').next()?,
+        None => first.get(..1)?,
+    };
+    Some((name, form))
+}
