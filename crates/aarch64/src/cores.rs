@@ -1,6 +1,7 @@
 //! Cores that code can be tuned for, and what instructions cost on them.
 
 use egraft_ir::machine::MachineOp;
+use egraft_lower::Costs;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -57,14 +58,15 @@ impl Core {
         }
     }
 
-    /// [`cost`](Self::cost) of this core.
-    pub(crate) fn costs(self) -> fn(&str) -> Option<u32> {
-        match self {
+    /// What instructions cost on this core.
+    pub fn costs(self) -> Costs {
+        let of: fn(&str) -> Option<u32> = match self {
             Core::NeoverseN1 => |line| Core::NeoverseN1.cost(line),
             Core::NeoverseV1 => |line| Core::NeoverseV1.cost(line),
             Core::NeoverseN2 => |line| Core::NeoverseN2.cost(line),
             Core::NeoverseV2 => |line| Core::NeoverseV2.cost(line),
-        }
+        };
+        Costs { core: self.name(), of }
     }
 
     /// Whether one instruction for two accesses costs no more than both.

@@ -28,7 +28,7 @@ use egraft_rules::{
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-/// What an instruction costs besides its pipe, in 1/16 cycle: it is decoded and retired.
+/// What an instruction costs besides its pipe, in 1/16 cycle, where no core says: it is decoded and retired.
 const PER_INSTRUCTION: u32 = 2;
 /// A constant that is made anew, or kept in a register.
 const CONSTANT: u32 = 4;
@@ -81,10 +81,7 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa, core: Option<Core>
     let mut cover = Cover {
         domtree: &domtree,
         seeded: &seeded,
-        model: match core {
-            Some(core) => CostModel::tuned(isa, core.name(), core.costs()),
-            None => CostModel::new(isa),
-        },
+        model: CostModel::tuned(isa, core.map(Core::costs).unwrap_or_default()),
         core,
         features: Features::new(isa),
         uses: uses(func),
@@ -180,7 +177,8 @@ impl Cover<'_> {
             return None;
         };
         let own = self.model.price_of_node(graph, &node);
-        let mut best = operands.saturating_add(own + PER_INSTRUCTION);
+        let decoding = if self.core.is_none() { PER_INSTRUCTION } else { 0 };
+        let mut best = operands.saturating_add(own + decoding);
         self.cost[value] = best;
         if !func.dfg.value_type(value).is_vector() || own == 0 {
             return None;
@@ -233,8 +231,8 @@ impl Cover<'_> {
                 if word(*op, imm).is_none() || !self.features.has(op.feature()) {
                     return None;
                 }
-                let own = self.core.map_or(u32::from(op.cost()), |core| core.op_cost(*op));
-                let mut cost = own + PER_INSTRUCTION;
+                let usual = u32::from(op.cost()) + PER_INSTRUCTION;
+                let mut cost = self.core.map_or(usual, |core| core.op_cost(*op));
                 for arg in args {
                     cost = cost.saturating_add(self.cost_of(arg, found, block, leaves)?);
                 }

@@ -175,6 +175,7 @@ impl Optimizer {
         LowerOptions {
             rules: self.rules,
             saturator: self.matcher.saturator(),
+            costs: self.core.map(Core::costs).unwrap_or_default(),
             ..lower_options(self.effort)
         }
     }

@@ -33,13 +33,36 @@ type Prices = Arc<Mutex<[FxHashMap<Box<[Item]>, Cost>; Context::ALL.len()]>>;
 
 static PRICES: LazyLock<Mutex<HashMap<String, Prices>>> = LazyLock::new(Mutex::default);
 
+/// What instructions cost on a core that code is tuned for.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// The core's name.
+    pub core: &'static str,
+    /// The cost, in 1/16 cycle, of a line of disassembly; `None` for the usual one.
+    pub of: fn(&str) -> Option<u32>,
+}
+
+impl PartialEq for Costs {
+    fn eq(&self, other: &Costs) -> bool {
+        self.core == other.core
+    }
+}
+
+impl Eq for Costs {}
+
+impl Default for Costs {
+    /// The usual ones.
+    fn default() -> Costs {
+        Costs { core: "", of: |_| None }
+    }
+}
+
 /// Prices shapes for one target.
 pub struct CostModel<'a> {
     isa: &'a dyn TargetIsa,
     prices: Prices,
     compiler: RefCell<Compiler>,
-    /// What instructions cost on the core that code is tuned for.
-    known: fn(&str) -> Option<Cost>,
+    costs: Costs,
 }
 
 /// A root and the part of its operand tree that is selected with it.
@@ -69,23 +92,20 @@ pub(crate) trait Choice {
 impl<'a> CostModel<'a> {
     /// The model of `isa`, which shares its prices with all models of the same flags.
     pub fn new(isa: &'a dyn TargetIsa) -> CostModel<'a> {
-        CostModel::tuned(isa, "", |_| None)
+        CostModel::tuned(isa, Costs::default())
     }
 
-    /// The model of `isa` where `known` gives the costs of instructions on the core `name`, in 1/16 cycle, by their disassembly.
-    pub fn tuned(
-        isa: &'a dyn TargetIsa,
-        name: &str,
-        known: fn(&str) -> Option<u32>,
-    ) -> CostModel<'a> {
+    /// The model of `isa` with the costs of a core.
+    pub fn tuned(isa: &'a dyn TargetIsa, costs: Costs) -> CostModel<'a> {
+        let Costs { core, .. } = costs;
         let mut key =
-            format!("{name} {} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
+            format!("{core} {} {} {}", isa.triple(), isa.flags(), isa.default_call_conv());
         for flag in isa.isa_flags() {
             key.push_str(&format!("{flag};"));
         }
         let mut all = PRICES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let prices = Arc::clone(all.entry(key).or_default());
-        CostModel { isa, prices, compiler: RefCell::new(Compiler::new()), known }
+        CostModel { isa, prices, compiler: RefCell::new(Compiler::new()), costs }
     }
 
     /// The price of a shape.
@@ -96,7 +116,7 @@ impl<'a> CostModel<'a> {
         }
         let shape = Shape { context, items: items.to_vec() };
         let compiler = &mut self.compiler.borrow_mut();
-        let cost = probe(self.isa, &shape, compiler, &self.known).unwrap_or(UNLOWERABLE);
+        let cost = probe(self.isa, &shape, compiler, self.costs).unwrap_or(UNLOWERABLE);
         lock()[context as usize].insert(shape.items.into(), cost);
         cost
     }

@@ -19,7 +19,7 @@ mod seed;
 mod shape;
 
 pub use columns::interleave_columns;
-pub use cost::CostModel;
+pub use cost::{CostModel, Costs};
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
     egraph, optimize,

@@ -1,6 +1,6 @@
 //! One function through the whole pass, and what came of it.
 
-use crate::cost::{Choice, CostModel};
+use crate::cost::{Choice, CostModel, Costs};
 use crate::elaborate::elaborate;
 use crate::extract::{Extraction, Root};
 use crate::pressure::{spill_cost, vector_registers};
@@ -42,6 +42,8 @@ pub struct LowerOptions {
     pub rules: Rules,
     /// Who applies them in batches, where that is done.
     pub saturator: Saturator,
+    /// What instructions cost.
+    pub costs: Costs,
 }
 
 impl Default for LowerOptions {
@@ -53,6 +55,7 @@ impl Default for LowerOptions {
             explain: false,
             rules: Rules::default(),
             saturator: Saturator::CPU,
+            costs: Costs::default(),
         }
     }
 }
@@ -237,7 +240,7 @@ fn optimize_with(func: &Function, isa: &dyn TargetIsa, options: &LowerOptions) -
     stats.enodes = graph.node_count();
     stats.eclasses = graph.class_count();
 
-    let model = CostModel::new(isa);
+    let model = CostModel::tuned(isa, options.costs);
     let mut extraction = extraction(func, &flow, &seeded, graph, &model);
     (stats.cost_before, stats.cost_after) = extraction.improve();
     stats.extraction_cut = extraction.is_exhausted();
@@ -360,7 +363,7 @@ pub fn dump_egraph(
     match format {
         Format::Dot => to_dot(&graph, &roots),
         Format::Json => {
-            let model = CostModel::new(isa);
+            let model = CostModel::tuned(isa, options.costs);
             let json: Json =
                 to_json(&graph, &roots, |node| f64::from(model.price_of_node(&graph, node)) / 16.0);
             format!("{json:#}\n")

@@ -3,6 +3,7 @@
 //!
 //! Knows no target. Invariant: the probe function computes exactly the shape.
 
+use crate::cost::Costs;
 use crate::price::{Cost, price};
 use crate::shape::{Context, Item, Shape};
 use cranelift_codegen::Context as Compiler;
@@ -22,13 +23,12 @@ const MAX_PARAMS: usize = 6;
 
 /// The cost of `shape` on `isa` in 1/16 cycle, or `None` where the target cannot lower it.
 ///
-/// `compiler` is used again and again: its register allocator keeps its buffers. What an instruction costs is what `known` says,
-/// if it does.
+/// `compiler` is used again and again: its register allocator keeps its buffers.
 pub(crate) fn probe(
     isa: &dyn TargetIsa,
     shape: &Shape,
     compiler: &mut Compiler,
-    known: &dyn Fn(&str) -> Option<Cost>,
+    costs: Costs,
 ) -> Option<Cost> {
     if shape.items.iter().any(|item| !is_lowerable(item)) {
         return None;
@@ -49,7 +49,7 @@ pub(crate) fn probe(
     let text = compiled.ok()??;
     let cost = |line| match price(arch, line) {
         0 => 0,
-        usual => known(line).unwrap_or(usual),
+        usual => (costs.of)(line).unwrap_or(usual),
     };
     Some(text.lines().map(cost).sum())
 }
@@ -258,7 +258,7 @@ mod tests {
             let swizzle = Item::Op { op: Op::Swizzle, ty: Ty::I8X16, from: Ty::I8X16, imm: 0 };
             let items = vec![swizzle, Item::Reg(Ty::I8X16, 0), Item::Reg(Ty::I8X16, 1)];
             let shape = Shape { context: Context::Value, items };
-            probe(&*isa, &shape, &mut Compiler::new(), &|_| None)
+            probe(&*isa, &shape, &mut Compiler::new(), Costs::default())
         };
         assert_eq!(price(false), None);
         assert!(price(true).is_some());
