@@ -11,6 +11,7 @@ use crate::encode::word;
 use crate::rules::{LOWERING, MATCHER};
 use crate::shuffles;
 use crate::standin::StandIns;
+use crate::weight::Prices;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::entity::SecondaryMap;
@@ -20,7 +21,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{Limits, StandardRules};
 use egraft_ir::ClassId;
-use egraft_ir::machine::Feature;
+use egraft_ir::machine::{Feature, MachineOp};
 use egraft_lower::{CostModel, Seeded, is_vector_bitcast, retype, seed};
 use egraft_rules::{
     FactSource, LoweringRule, MachineTemplate, Match, MatchGraph, Ref, VarId, slot,
@@ -72,8 +73,12 @@ enum Leaf {
     Constant(u128),
 }
 
-/// Covers `func` with lowering rules; gives the stand-ins that it holds then.
-pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa, core: Option<Core>) -> StandIns {
+/// Covers `func` with lowering rules; gives the stand-ins that it holds then, and what its instructions cost.
+pub(crate) fn cover(
+    func: &mut Function,
+    isa: &dyn TargetIsa,
+    core: Option<Core>,
+) -> (StandIns, Prices) {
     func.dfg.resolve_all_aliases();
     let cfg = ControlFlowGraph::with_function(func);
     let domtree = DominatorTree::with_function(func, &cfg);
@@ -87,6 +92,7 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa, core: Option<Core>
         uses: uses(func),
         homes: FxHashMap::default(),
         cost: SecondaryMap::new(),
+        prices: Prices::new(),
         matches: Vec::new(),
     };
     let blocks: Vec<Block> = domtree.cfg_rpo().copied().collect();
@@ -113,7 +119,11 @@ pub(crate) fn cover(func: &mut Function, isa: &dyn TargetIsa, core: Option<Core>
     }
     let Writer { mut constants, mut stand_ins } = writer;
     shuffles::replace(func, &mut constants, &mut stand_ins);
-    stand_ins
+    let mut prices = cover.prices;
+    for (inst, op) in stand_ins.insts() {
+        prices[inst] = Some(op_cost(core, op));
+    }
+    (stand_ins, prices)
 }
 
 /// How often each value is read.
@@ -147,6 +157,8 @@ struct Cover<'a> {
     homes: Homes,
     /// What it takes to compute a value from what is not pure.
     cost: SecondaryMap<Value, u32>,
+    /// What each instruction costs alone.
+    prices: Prices,
     matches: Vec<Match>,
 }
 
@@ -177,8 +189,9 @@ impl Cover<'_> {
             return None;
         };
         let own = self.model.price_of_node(graph, &node);
-        let decoding = if self.core.is_none() { PER_INSTRUCTION } else { 0 };
-        let mut best = operands.saturating_add(own + decoding);
+        let own = if self.core.is_none() && own > 0 { own + PER_INSTRUCTION } else { own };
+        self.prices[inst] = Some(own);
+        let mut best = operands.saturating_add(own);
         self.cost[value] = best;
         if !func.dfg.value_type(value).is_vector() || own == 0 {
             return None;
@@ -231,8 +244,7 @@ impl Cover<'_> {
                 if word(*op, imm).is_none() || !self.features.has(op.feature()) {
                     return None;
                 }
-                let usual = u32::from(op.cost()) + PER_INSTRUCTION;
-                let mut cost = self.core.map_or(usual, |core| core.op_cost(*op));
+                let mut cost = op_cost(self.core, *op);
                 for arg in args {
                     cost = cost.saturating_add(self.cost_of(arg, found, block, leaves)?);
                 }
@@ -240,6 +252,10 @@ impl Cover<'_> {
             }
         }
     }
+}
+
+fn op_cost(core: Option<Core>, op: MachineOp) -> u32 {
+    core.map_or(u32::from(op.cost()) + PER_INSTRUCTION, |core| core.op_cost(op))
 }
 
 fn number(of: Ref, found: &Match) -> u128 {

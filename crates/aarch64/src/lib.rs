@@ -20,6 +20,7 @@ mod rules;
 mod schedule;
 mod shuffles;
 mod standin;
+mod weight;
 mod words;
 
 pub use cores::{Core, key};
@@ -35,6 +36,7 @@ use cranelift_codegen::ir::{Function, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, VCodeConstants};
 use egraft_loops::{Versioned, Which};
+use standin::StandIns;
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 
@@ -97,77 +99,117 @@ pub fn supports(isa: &dyn TargetIsa) -> bool {
     isa.triple().architecture == Architecture::Aarch64(Aarch64Architecture::Aarch64)
 }
 
-/// Compiles `func` for `isa`.
+/// Compiles a function for `isa`, given in `forms` that compute the same: the one that is expected to cost least.
 ///
-/// References to other functions keep the names of `func`.
+/// References to other functions keep their names.
 ///
 /// # Errors
 /// [`Unsupported`] names what is not covered; the function is then stock's.
 pub fn compile(
-    func: &Function,
+    forms: &[&Function],
     isa: &dyn TargetIsa,
     options: &Options,
 ) -> Result<Compiled, Unsupported> {
     if !supports(isa) {
         return Err(Unsupported::new("target", isa.triple()));
     }
-    if standin::is_too_far(func) {
-        return Err(Unsupported::new("source locations", "beyond a gigabyte"));
-    }
-    let func = func.clone();
-    let mut context =
-        Context::for_function(if options.optimize { optimized(func, isa)? } else { func });
-    if options.optimize && options.unroll {
-        egraft_loops::unroll(&mut context, isa)
-            .map_err(|error| Unsupported::new("optimisation", error))?;
-    }
-    if options.optimize {
-        egraft_lower::interleave_columns(&mut context.func);
-    }
-    let (mut func, versioned) = versions(&context.func, isa, options)?;
-    if !versioned.loops.is_empty() {
-        func = optimized(func, isa)?;
-    }
-    let stand_ins =
-        if options.cover { cover::cover(&mut func, isa, options.core) } else { Default::default() };
-    func.dfg.resolve_all_aliases();
-    if options.schedule {
-        for pair in &versioned.loops {
-            names::rename_behind(&mut func, pair.fast);
-            for block in [Some(pair.fast), pair.rest].into_iter().flatten() {
-                schedule::schedule(&mut func, block, &versioned.accesses, &stand_ins);
-            }
+    let mut best: Option<Covered> = None;
+    for form in forms {
+        let covered = Covered::new(form, isa, options)?;
+        if best.as_ref().is_none_or(|best| covered.weight < best.weight) {
+            best = Some(covered);
         }
     }
-    debug_assert!(
-        cranelift_codegen::verify_function(&func, isa).is_ok(),
-        "a covered function is valid:\n{func}"
-    );
-    let domtree = DominatorTree::with_function(&func, &ControlFlowGraph::with_function(&func));
-    let mut stencil = isa
-        .compile_function(&func, &domtree, &mut Default::default(), false, &mut Default::default())
-        .map_err(|error| Unsupported::new("stock code", error))?;
-    let mut from_zero = FunctionParameters::new();
-    from_zero.ensure_base_srcloc(SourceLoc::new(0));
-    let stock = stencil.clone().apply_params(&from_zero).buffer;
-    let may_move = options.pair && stencil.value_labels_ranges.is_empty();
-    let may_pair = |loads: bool, bytes: i32| {
-        may_move && options.core.is_none_or(|core| core.pairs(loads, bytes))
-    };
-    let buffer = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
-    stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
-    stencil.buffer.unwind_info = stock.unwind_info;
-    stencil.buffer.alignment = stock.alignment;
-    stencil.buffer.nop_units = stock.nop_units;
-    let code = stencil.buffer.data().to_vec();
-    let (_, blob) = serialize_compiled(stencil);
-    let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
-    let mut chosen = BTreeMap::new();
-    for op in stand_ins.ops() {
-        *chosen.entry(op.name()).or_default() += 1;
+    best.ok_or_else(|| Unsupported::new("function", "it has no form"))?.compile(isa, options)
+}
+
+/// A function with stand-ins.
+struct Covered {
+    func: Function,
+    versioned: Versioned,
+    stand_ins: StandIns,
+    weight: u64,
+}
+
+impl Covered {
+    fn new(
+        func: &Function,
+        isa: &dyn TargetIsa,
+        options: &Options,
+    ) -> Result<Covered, Unsupported> {
+        if standin::is_too_far(func) {
+            return Err(Unsupported::new("source locations", "beyond a gigabyte"));
+        }
+        let func = func.clone();
+        let mut context =
+            Context::for_function(if options.optimize { optimized(func, isa)? } else { func });
+        if options.optimize && options.unroll {
+            egraft_loops::unroll(&mut context, isa)
+                .map_err(|error| Unsupported::new("optimisation", error))?;
+        }
+        if options.optimize {
+            egraft_lower::interleave_columns(&mut context.func);
+        }
+        let (mut func, versioned) = versions(&context.func, isa, options)?;
+        if !versioned.loops.is_empty() {
+            func = optimized(func, isa)?;
+        }
+        let (stand_ins, prices) = match options.cover {
+            true => cover::cover(&mut func, isa, options.core),
+            false => Default::default(),
+        };
+        func.dfg.resolve_all_aliases();
+        let weight = weight::weight(&func, &versioned, &prices);
+        if options.schedule {
+            for pair in &versioned.loops {
+                names::rename_behind(&mut func, pair.fast);
+                for block in [Some(pair.fast), pair.rest].into_iter().flatten() {
+                    schedule::schedule(&mut func, block, &versioned.accesses, &stand_ins);
+                }
+            }
+        }
+        Ok(Covered { func, versioned, stand_ins, weight })
     }
-    let (versions, declined) = (versioned.loops.len(), versioned.declined);
-    Ok(Compiled { blob, code, chosen, versions, declined })
+
+    /// Has stock Cranelift compile it, and patches what comes of it.
+    fn compile(self, isa: &dyn TargetIsa, options: &Options) -> Result<Compiled, Unsupported> {
+        let Covered { func, versioned, stand_ins, .. } = self;
+        debug_assert!(
+            cranelift_codegen::verify_function(&func, isa).is_ok(),
+            "a covered function is valid:\n{func}"
+        );
+        let domtree = DominatorTree::with_function(&func, &ControlFlowGraph::with_function(&func));
+        let mut stencil = isa
+            .compile_function(
+                &func,
+                &domtree,
+                &mut Default::default(),
+                false,
+                &mut Default::default(),
+            )
+            .map_err(|error| Unsupported::new("stock code", error))?;
+        let mut from_zero = FunctionParameters::new();
+        from_zero.ensure_base_srcloc(SourceLoc::new(0));
+        let stock = stencil.clone().apply_params(&from_zero).buffer;
+        let may_move = options.pair && stencil.value_labels_ranges.is_empty();
+        let may_pair = |loads: bool, bytes: i32| {
+            may_move && options.core.is_none_or(|core| core.pairs(loads, bytes))
+        };
+        let buffer = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
+        stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
+        stencil.buffer.unwind_info = stock.unwind_info;
+        stencil.buffer.alignment = stock.alignment;
+        stencil.buffer.nop_units = stock.nop_units;
+        let code = stencil.buffer.data().to_vec();
+        let (_, blob) = serialize_compiled(stencil);
+        let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
+        let mut chosen = BTreeMap::new();
+        for op in stand_ins.ops() {
+            *chosen.entry(op.name()).or_default() += 1;
+        }
+        let (versions, declined) = (versioned.loops.len(), versioned.declined);
+        Ok(Compiled { blob, code, chosen, versions, declined })
+    }
 }
 
 /// `func` as Cranelift's mid-end leaves it.

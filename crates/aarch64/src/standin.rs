@@ -8,7 +8,7 @@
 use crate::encode::{Form, word};
 use crate::error::Unsupported;
 use cranelift_codegen::cursor::FuncCursor;
-use cranelift_codegen::ir::{Function, InstBuilder, RelSourceLoc, SourceLoc, Value, types};
+use cranelift_codegen::ir::{Function, Inst, InstBuilder, RelSourceLoc, SourceLoc, Value, types};
 use egraft_ir::machine::MachineOp;
 use egraft_lower::retype;
 
@@ -47,6 +47,7 @@ pub(crate) struct StandIns {
 
 #[derive(Debug)]
 struct StandIn {
+    inst: Inst,
     op: MachineOp,
     form: Form,
     word: u32,
@@ -58,6 +59,11 @@ impl StandIns {
     /// The ops, each as often as it stands in the function.
     pub(crate) fn ops(&self) -> impl Iterator<Item = MachineOp> {
         self.all.iter().map(|one| one.op)
+    }
+
+    /// The instructions of the function that stand for ops.
+    pub(crate) fn insts(&self) -> impl Iterator<Item = (Inst, MachineOp)> {
+        self.all.iter().map(|one| (one.inst, one.op))
     }
 
     /// Inserts a stand-in for `op`, which has a form and can have the immediate; the result is an `i8x16`.
@@ -85,7 +91,7 @@ impl StandIns {
         cursor.func.stencil.srclocs[inst] = RelSourceLoc::new(own);
         // Locations count from 0 here, where none is the greatest number.
         let place = place.expand(SourceLoc::new(0)).bits();
-        self.all.push(StandIn { op, form, word, place });
+        self.all.push(StandIn { inst, op, form, word, place });
         Some(value)
     }
 

@@ -32,15 +32,15 @@ fn root_op(rule: &LoweringRule) -> &'static str {
 
 /// Functions in which a rule's instruction is chosen: their text, stock's code, and the code with rules.
 fn samples(isa: &OwnedTargetIsa, rule: &LoweringRule) -> Vec<(String, Compiled, Compiled)> {
-    let own = plain();
+    let own = Options { pair: false, ..plain() };
     let stock = Options { cover: false, ..own };
     let mut found = Vec::new();
     for seed in 0..TRIES as u64 {
         let Some(func) = Sample::of_rule(rule, seed) else { continue };
-        let covered = compile(&func, &**isa, &own)
+        let covered = compile(&[&func], &**isa, &own)
             .unwrap_or_else(|error| panic!("{}: {error}\n{func}", rule.name));
         if covered.chosen.contains_key(root_op(rule)) {
-            let stock = compile(&func, &**isa, &stock).expect("stock compiles it");
+            let stock = compile(&[&func], &**isa, &stock).expect("stock compiles it");
             found.push((func.to_string(), stock, covered));
             if found.len() == SAMPLES {
                 break;

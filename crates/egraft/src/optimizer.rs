@@ -299,10 +299,10 @@ impl Optimizer {
             }
         }
         if !refused && uses_aarch64(self.backend, isa, shape) {
-            let func = better.as_deref().unwrap_or(func);
+            let forms: Vec<&Function> = better.as_deref().into_iter().chain([func]).collect();
             let options =
                 egraft_aarch64::Options { core: self.core, ..self.stage.aarch64_options() };
-            match egraft_aarch64::compile(func, isa, &options) {
+            match egraft_aarch64::compile(&forms, isa, &options) {
                 Ok(compiled) => {
                     note.fast_loops = compiled.versions;
                     note.plain_loops = plain_loops(&compiled.declined);
