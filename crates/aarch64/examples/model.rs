@@ -57,6 +57,8 @@ fn main() {
         .collect();
     descriptors.sort();
     let engine = Engine::default();
+    // Several may run at once.
+    let name = format!("model-{}", std::process::id());
     let mut ratios: [Vec<f64>; 3] = Default::default();
     println!(
         "{:<24}{:>14}{:>14}{:>8}{:>8}{:>8}",
@@ -78,7 +80,7 @@ fn main() {
             [Effort::Stock, Effort::Fast].map(|effort| {
                 let cwasm = instance::compiled(&wasm, cpu, effort).cwasm;
                 let call = (function.as_str(), host.arguments());
-                let program = instance::program("model", &wasm, &cwasm, &memory, call);
+                let program = instance::program(&name, &wasm, &cwasm, &memory, call);
                 executed(&program, &memory, core, shows_blocks)
             })
         };
@@ -108,7 +110,7 @@ fn executed(program: &Path, memory: &[u8], core: Option<Core>, shows_blocks: boo
     let symbols = String::from_utf8(succeed(Command::new(tool("nm")).arg(program))).expect("text");
     let code = symbols.lines().find_map(|line| line.strip_suffix(" t code")).expect("a symbol");
     let code = u64::from_str_radix(code, 16).expect("an address");
-    let log = scratch("model.log");
+    let log = scratch(&format!("model-{}.log", std::process::id()));
     let mut child = Command::new("qemu-aarch64")
         .args(["-cpu", "max", "-d", "in_asm,exec,nochain", "-D"])
         .arg(&log)
