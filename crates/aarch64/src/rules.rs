@@ -14,6 +14,7 @@ macro_rules! sources {
 const SOURCES: &[(&str, &str)] = sources![
     "absdiff.isle",
     "bits.isle",
+    "convert.isle",
     "dot.isle",
     "halving.isle",
     "multiply.isle",

@@ -64,7 +64,7 @@ pub(crate) fn rules(args: &VerifyRulesArgs) -> Result<ExitCode> {
     };
     let (mut report, mut used) =
         prove_set(&rewriting, &options, args.jobs, &cache, &evidence, done)?;
-    let (lowered, of_use) = prove_rules(&lowering, &options, args.jobs, &cache, done)?;
+    let (lowered, of_use) = prove_rules(&lowering, &options, args.jobs, &cache, &evidence, done)?;
     report.extend(lowered);
     used.extend(of_use);
     bar.finish_and_clear();

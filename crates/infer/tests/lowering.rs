@@ -4,7 +4,7 @@ use egraft_infer::lowering::{self, Stock};
 use egraft_ir::eval::Concrete;
 use egraft_ir::machine::Target;
 use egraft_rules::LoweringSet;
-use egraft_verify::{Options, ProofCache, Standing};
+use egraft_verify::{Options, ProofCache, RuleReport, Standing, read_evidence};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::path::{Path, PathBuf};
@@ -27,11 +27,18 @@ fn rules() -> LoweringSet {
 #[test]
 fn every_rule_has_a_kept_proof() {
     let proofs = ProofCache::read(&folder().join("proofs.txt")).expect("the file is well formed");
+    let evidence = read_evidence(&folder().join("evidence.json")).expect("it is well formed");
     let options = Options { ask: false, ..Options::default() };
     for below in ["inferred/lower", "lower"] {
-        let (report, _) = lowering::prove_rules(&rules_in(below), &options, 2, &proofs, |_, _| {})
-            .expect("no solver is asked");
-        let open: Vec<_> = report.rules.iter().filter(|r| r.standing != Standing::Proven).collect();
+        let (report, _) =
+            lowering::prove_rules(&rules_in(below), &options, 2, &proofs, &evidence, |_, _| {})
+                .expect("no solver is asked");
+        // Sums of products are too much for the solver; the next test but one is evidence.
+        let tested = |rule: &RuleReport| {
+            rule.standing == Standing::Evidence && rule.name.starts_with("a64_usdot_by_sdot")
+        };
+        let proven = |rule: &RuleReport| rule.standing == Standing::Proven || tested(rule);
+        let open: Vec<_> = report.rules.iter().filter(|rule| !proven(rule)).collect();
         assert!(open.is_empty(), "run `egraft verify rules --update`: {open:#?}");
     }
 }
@@ -51,6 +58,26 @@ fn rules_with_conditions_have_instances() {
     assert!(rounded.iter().all(|one| one.facts.len() == 1));
     let of = |text: &str| rounded.iter().any(|one| one.clif.isle().contains(text));
     assert!(of("(k $I16X8 8)) (k $I32 4))") && !of("(k $I16X8 8)) (k $I32 5))"));
+}
+
+/// Both sides are sums of one function of each pair of bytes, so they are equal if they are for each pair at each place.
+#[test]
+fn mixed_dot_products_are_signed_ones_for_all_bytes() {
+    for name in ["a64_usdot_by_sdot", "a64_usdot_by_sdot_alone"] {
+        let set = rules_in("lower");
+        let rule = set.by_name(name).unwrap_or_else(|| panic!("no rule {name}"));
+        let (clif, machine) = lowering::terms(rule).expect("it has no variables but values");
+        let first = usize::from(clif.leaves()) - 2;
+        for pair in 0..1 << 16 {
+            // Each of the four sums has the pair at a place of its own.
+            let both = [pair >> 8, pair & 0xff]
+                .map(|byte| (0..4).fold(0u128, |all, place| all | byte << (40 * place)));
+            let mut leaves = [0x0000_0001_ffff_fff0_7fff_ffff_8000_0000; 4];
+            leaves[first..first + 2].copy_from_slice(&both);
+            let sides = (clif.value(&mut Concrete, &leaves), machine.value(&mut Concrete, &leaves));
+            assert_eq!(sides.0, sides.1, "{rule}: {pair:#x}");
+        }
+    }
 }
 
 #[test]

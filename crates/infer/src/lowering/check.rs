@@ -4,12 +4,13 @@ use super::{instances, prove_instance};
 use egraft_rules::{LoweringRule, LoweringSet};
 use egraft_verify::smt::SolverError;
 use egraft_verify::{
-    Equality, Options, ProofCache, Prover, RuleReport, SetReport, Standing, prove_each,
+    Equality, Evidence, EvidenceList, Options, ProofCache, Prover, RuleReport, SetReport, Standing,
+    prove_each,
 };
 use std::time::Instant;
 
 /// Proves every rule of a set with `jobs` solvers side by side; `done` hears of each, with the proofs
-/// that it brought.
+/// that it brought. Of a rule with evidence no solver is asked.
 ///
 /// Gives the report and the proofs that were of use.
 ///
@@ -20,12 +21,22 @@ pub fn prove_rules(
     options: &Options,
     jobs: usize,
     cache: &ProofCache,
+    evidence: &EvidenceList,
     done: impl Fn(&RuleReport, ProofCache) + Sync,
 ) -> Result<(SetReport, ProofCache), SolverError> {
-    prove_each(&set.rules, options, jobs, cache, report, done)
+    let prove = |prover: &mut Prover, rule: &LoweringRule| {
+        let evidence = evidence.get(&rule.name);
+        prover.set_asking(options.ask && evidence.is_none());
+        report(prover, rule, evidence)
+    };
+    prove_each(&set.rules, options, jobs, cache, prove, done)
 }
 
-fn report(prover: &mut Prover, rule: &LoweringRule) -> Result<RuleReport, SolverError> {
+fn report(
+    prover: &mut Prover,
+    rule: &LoweringRule,
+    evidence: Option<&Evidence>,
+) -> Result<RuleReport, SolverError> {
     let start = Instant::now();
     let instances = instances(rule).unwrap_or_default();
     let (mut standing, mut note, mut proven) = (Standing::Proven, None, 0);
@@ -37,8 +48,9 @@ fn report(prover: &mut Prover, rule: &LoweringRule) -> Result<RuleReport, Solver
         match prove_instance(prover, instance)? {
             Equality::Proven => proven += 1,
             Equality::Unknown(why) => {
-                standing = Standing::Open;
-                note = Some(format!("{}: {why}", instance.clif.isle()));
+                let open = || format!("{}: {why}", instance.clif.isle());
+                standing = if evidence.is_some() { Standing::Evidence } else { Standing::Open };
+                note = Some(evidence.map_or_else(open, |evidence| evidence.text.clone()));
             }
             Equality::Refuted(_) => {
                 standing = Standing::Refuted;

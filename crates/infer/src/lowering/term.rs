@@ -47,7 +47,7 @@ impl Clif {
     /// The node of an op, without its operands.
     pub(super) fn node(op: Op, ty: Ty, imm: u128) -> Node {
         let ty = written_type(op, ty);
-        Node::detached(op, ty, ty, imm)
+        Node::detached(op, ty, source_type(op, ty).unwrap_or(ty), imm)
     }
 
     /// What the term computes.
@@ -113,6 +113,9 @@ impl Clif {
                 if !matches!(op.types(), egraft_ir::TypeSet::Only([_])) {
                     let _ = write!(text, " {}", isle_type(*ty));
                 }
+                if let Some(from) = source_type(*op, *ty) {
+                    let _ = write!(text, " {}", isle_type(from));
+                }
                 match op.imm_kind() {
                     ImmKind::IntCc => {
                         let code = IntCc::from_imm(*imm).expect("terms are well formed");
@@ -174,6 +177,19 @@ fn mask_text(mask: u128) -> String {
 /// The type that rules write after `op` on values of lanes `ty`.
 fn written_type(op: Op, ty: Ty) -> Ty {
     if op.type_rule() == TypeRule::Bits { Ty::I8X16 } else { ty }
+}
+
+/// The type that a conversion to `ty` starts from, which rules write too; lanes are of one width.
+fn source_type(op: Op, ty: Ty) -> Option<Ty> {
+    match op {
+        Op::FcvtToSintSat | Op::FcvtToUintSat => match ty {
+            Ty::I32X4 => Some(Ty::F32X4),
+            Ty::I64X2 => Some(Ty::F64X2),
+            _ => None,
+        },
+        Op::FcvtFromSint | Op::FcvtFromUint => Some(ty.as_int()),
+        _ => None,
+    }
 }
 
 /// A type as rules write it.

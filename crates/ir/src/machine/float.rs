@@ -21,8 +21,8 @@ pub(super) enum FloatMeaning {
     FromInt { signed: bool },
     /// The two low signed 32-bit integers to doubles.
     FromLowInt,
-    /// Floats to integers of the same width, truncating and saturating; NaN gives 0.
-    ToInt { signed: bool },
+    /// Floats to integers of the same width, rounding and saturating; NaN gives 0.
+    ToInt { signed: bool, rounding: Rounding },
     /// Floats to signed 32-bit integers, the least one where they do not fit; zeros above.
     ToIntOrLeast(Rounding),
 }
@@ -76,7 +76,12 @@ impl FloatMeaning {
                 let x = at(d, 32, &args[0], index);
                 d.float_from_int(Float::Double, true, 32, &x)
             }),
-            FloatMeaning::ToInt { signed } => map(d, w, [&args[0]], |d, [x]| {
+            FloatMeaning::ToInt { signed, rounding } => map(d, w, [&args[0]], |d, [x]| {
+                let x = match rounding {
+                    // What follows truncates.
+                    Rounding::Zero => x,
+                    _ => d.fround(f, rounding, &x),
+                };
                 if signed {
                     float::saturate_signed(d, f, w, &x)
                 } else {

@@ -20,6 +20,7 @@ use super::moves::{Move, Outside};
 use super::shifts::{Shift, Way};
 use super::sums::Sum;
 use super::{Family, Halves, Imm, Kind, Row, Target};
+use crate::semantics::Rounding;
 use crate::{FloatCc, IntCc, Op};
 
 type Members = &'static [(&'static str, u32)];
@@ -396,13 +397,29 @@ pub(super) static FAMILIES: &[Family] = &[
     float("scvtf", D, 1, FloatMeaning::FromInt { signed: true }, 2),
     float("ucvtf", S, 1, FloatMeaning::FromInt { signed: false }, 1),
     float("ucvtf", D, 1, FloatMeaning::FromInt { signed: false }, 2),
-    float("fcvtzs", S, 1, FloatMeaning::ToInt { signed: true }, 1),
-    float("fcvtzs", D, 1, FloatMeaning::ToInt { signed: true }, 2),
-    float("fcvtzu", S, 1, FloatMeaning::ToInt { signed: false }, 1),
-    float("fcvtzu", D, 1, FloatMeaning::ToInt { signed: false }, 2),
+    float("fcvtzs", S, 1, to_int(true, Rounding::Zero), 1),
+    float("fcvtzs", D, 1, to_int(true, Rounding::Zero), 2),
+    float("fcvtzu", S, 1, to_int(false, Rounding::Zero), 1),
+    float("fcvtzu", D, 1, to_int(false, Rounding::Zero), 2),
+    float("fcvtns", S, 1, to_int(true, Rounding::Nearest), 1),
+    float("fcvtns", D, 1, to_int(true, Rounding::Nearest), 2),
+    float("fcvtnu", S, 1, to_int(false, Rounding::Nearest), 1),
+    float("fcvtnu", D, 1, to_int(false, Rounding::Nearest), 2),
+    float("fcvtms", S, 1, to_int(true, Rounding::Down), 1),
+    float("fcvtms", D, 1, to_int(true, Rounding::Down), 2),
+    float("fcvtmu", S, 1, to_int(false, Rounding::Down), 1),
+    float("fcvtmu", D, 1, to_int(false, Rounding::Down), 2),
+    float("fcvtps", S, 1, to_int(true, Rounding::Up), 1),
+    float("fcvtps", D, 1, to_int(true, Rounding::Up), 2),
+    float("fcvtpu", S, 1, to_int(false, Rounding::Up), 1),
+    float("fcvtpu", D, 1, to_int(false, Rounding::Up), 2),
 ];
 
 const TWO_TABLES: Move = Move::LookupTwo { table: 0, by: 2, outside: Outside::Zero };
+
+const fn to_int(signed: bool, rounding: Rounding) -> FloatMeaning {
+    FloatMeaning::ToInt { signed, rounding }
+}
 
 const fn across_long(stem: &'static str, members: Members, signed: bool, pipes: u16) -> F {
     family(stem, members, 1, "@w0, v1.@F", Meaning::Sum(Sum::AcrossWidened { signed }), pipes)
