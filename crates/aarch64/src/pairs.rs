@@ -202,3 +202,79 @@ impl Pairing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LDR_Q0_X1: u32 = 0x3dc0_0020;
+    const LDR_Q2_X1_16: u32 = 0x3dc0_0422;
+    const STR_Q0_X1: u32 = 0x3d80_0020;
+    const STR_Q2_X1_16: u32 = 0x3d80_0422;
+    /// `ldp q0, q2, [x1]`, `stp q0, q2, [x1]`
+    const LDP: u32 = 0xad40_0820;
+    const STP: u32 = 0xad00_0820;
+    /// `add v3.16b, v4.16b, v5.16b`, `add v2.16b, v4.16b, v5.16b`
+    const ADD_V3: u32 = 0x4e25_8483;
+    const ADD_V2: u32 = 0x4e25_8482;
+    /// `add x1, x1, #16`
+    const ADD_X1: u32 = 0x9100_4021;
+    /// `ldr q6, [x2]`, `str q6, [x2]`
+    const LDR_Q6_X2: u32 = 0x3dc0_0046;
+    const STR_Q6_X2: u32 = 0x3d80_0046;
+    const NOP: u32 = 0xd503_201f;
+    const RET: u32 = 0xd65f_03c0;
+
+    /// The words after pairing, padding left out.
+    fn paired(words: &[u32], fixed: &[u32]) -> Option<Vec<u32>> {
+        let mut code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        pair(&mut code, fixed.iter().copied(), |_, _| true)?;
+        let words = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+        Some(words.filter(|word| *word != NOP).collect())
+    }
+
+    #[test]
+    fn accesses_meet_across_what_they_do_not_touch() {
+        assert_eq!(
+            paired(&[LDR_Q0_X1, ADD_V3, LDR_Q2_X1_16, RET], &[]),
+            Some(vec![LDP, ADD_V3, RET])
+        );
+        // What is written up to the later load waits for it: the earlier one moves down.
+        assert_eq!(
+            paired(&[LDR_Q0_X1, ADD_V2, LDR_Q2_X1_16, RET], &[]),
+            Some(vec![ADD_V2, LDP, RET])
+        );
+        assert_eq!(
+            paired(&[STR_Q0_X1, ADD_V2, STR_Q2_X1_16, RET], &[]),
+            Some(vec![ADD_V2, STP, RET])
+        );
+    }
+
+    #[test]
+    fn what_is_in_the_way_keeps_them_apart() {
+        assert_eq!(paired(&[LDR_Q0_X1, ADD_X1, LDR_Q2_X1_16, RET], &[]), None, "the base moves");
+        assert_eq!(
+            paired(&[LDR_Q0_X1, STR_Q0_X1, LDR_Q2_X1_16, RET], &[]),
+            None,
+            "it is stored to"
+        );
+        assert_eq!(paired(&[STR_Q0_X1, LDR_Q6_X2, STR_Q2_X1_16, RET], &[]), None, "it is loaded");
+        assert_eq!(paired(&[LDR_Q0_X1, RET, LDR_Q2_X1_16, RET], &[]), None, "another block");
+        assert_eq!(paired(&[LDR_Q0_X1, LDR_Q2_X1_16, RET], &[4]), None, "it may trap");
+    }
+
+    #[test]
+    fn branches_and_constants_are_as_far_as_they_are_then() {
+        // A loop around a pair, then a load of the constant behind the code.
+        let back = |words: i32| 0x5400_0001 | (words as u32 & 0x7ffff) << 5;
+        let literal = |words: u32| 0x9c00_0007 | words << 5;
+        let code = [LDR_Q0_X1, LDR_Q2_X1_16, back(-2), literal(2), RET, 1, 2, 3, 4];
+        assert_eq!(
+            paired(&code, &[]),
+            Some(vec![LDP, back(-1), literal(3), RET, 1, 2, 3, 4]),
+            "the constant stays, and padding is before it"
+        );
+        // A way in between both.
+        assert_eq!(paired(&[LDR_Q0_X1, LDR_Q2_X1_16, back(-1), RET], &[]), None);
+    }
+}
