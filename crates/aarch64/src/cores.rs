@@ -95,19 +95,21 @@ impl Core {
     }
 }
 
-/// By mnemonic, the form of the first operand and the cost on each core. `examples/costs.rs` writes the table.
-static COSTS: LazyLock<HashMap<&'static str, Vec<(&'static str, [u32; 4])>>> =
-    LazyLock::new(|| {
-        let mut all: HashMap<_, Vec<_>> = HashMap::new();
-        for line in include_str!("costs.txt").lines() {
-            let mut fields = line.split(' ');
-            let mut next = || fields.next().expect("a row has six fields");
-            let (name, form) = (next(), next());
-            let costs = [(); 4].map(|()| next().parse().expect("costs are numbers"));
-            all.entry(name).or_default().push((form, costs));
-        }
-        all
-    });
+/// The form of the first operand, and the cost on each core.
+type Row = (&'static str, [u32; Core::ALL.len()]);
+
+/// Rows by mnemonic. `examples/costs.rs` writes the table.
+static COSTS: LazyLock<HashMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
+    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+    for line in include_str!("costs.txt").lines() {
+        let mut fields = line.split(' ');
+        let mut next = || fields.next().expect("a row has six fields");
+        let (name, form) = (next(), next());
+        let costs = [(); 4].map(|()| next().parse().expect("costs are numbers"));
+        all.entry(name).or_default().push((form, costs));
+    }
+    all
+});
 
 /// The mnemonic of a line of assembly, and the arrangement or kind of its first operand.
 pub fn key(line: &str) -> Option<(&str, &str)> {

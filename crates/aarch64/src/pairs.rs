@@ -115,12 +115,12 @@ pub(crate) fn pair(
 
     let mut now = Vec::with_capacity(words.len() + 1);
     let mut next = 0;
-    for at in 0..=words.len() {
-        // What is gained is padding before the constants.
-        next = if at >= end { at as u32 } else { next };
+    for gone in &gone {
         now.push(next);
-        next += u32::from(at < end && !gone[at]);
+        next += u32::from(!gone);
     }
+    // What is gained is padding before the constants.
+    now.extend(end as u32..=words.len() as u32);
     const PADDING: u32 = 0xd503_201f;
     let mut moved = vec![PADDING; end];
     for at in (0..end).filter(|at| !gone[*at]) {
@@ -254,7 +254,7 @@ mod tests {
     fn what_is_in_the_way_keeps_them_apart() {
         assert_eq!(paired(&[LDR_Q0_X1, ADD_X1, LDR_Q2_X1_16, RET], &[]), None, "the base moves");
         assert_eq!(
-            paired(&[LDR_Q0_X1, STR_Q0_X1, LDR_Q2_X1_16, RET], &[]),
+            paired(&[LDR_Q0_X1, STR_Q6_X2, LDR_Q2_X1_16, RET], &[]),
             None,
             "it is stored to"
         );

@@ -133,7 +133,7 @@ impl<'a> Body<'a> {
     }
 
     /// Lets accesses of adjacent memory stand together: loads when the first is needed, stores when both can be done.
-    fn pair(&mut self, func: &Function, known: &mut Vec<(usize, Access, bool)>) {
+    fn pair(&mut self, func: &Function, known: &mut [(usize, Access, bool)]) {
         known.sort_by_key(|(_, access, stores)| (*stores, access.group, access.copy, access.start));
         let mut at = 0;
         while at + 1 < known.len() {
