@@ -7,7 +7,7 @@
 //! $ cargo run -p egraft-aarch64 --example costs > crates/aarch64/src/costs.txt
 //! ```
 
-use egraft_aarch64::{Core, key};
+use egraft_aarch64::{Core, cost_key};
 use egraft_ir::machine::{MachineOp, Target};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -42,7 +42,7 @@ fn main() {
     let texts = ops.map(|op| op.assembly(op.imm_range().map_or(0, |range| *range.start())));
     let mut lines: BTreeMap<(String, String), String> = BTreeMap::new();
     for text in texts.chain(OTHERS.iter().map(|text| (*text).to_owned())) {
-        if let Some((name, form)) = key(&text) {
+        if let Some((name, form)) = cost_key(&text) {
             lines.entry((name.to_owned(), form.to_owned())).or_insert(text);
         }
     }

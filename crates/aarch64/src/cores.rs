@@ -83,7 +83,7 @@ impl Core {
 
     /// What the instruction of a line of assembly costs, in 1/16 cycle, if it is in the table.
     pub(crate) fn cost(self, line: &str) -> Option<u32> {
-        let (name, form) = key(line)?;
+        let (name, form) = cost_key(line)?;
         let all = COSTS.get(name)?.iter().find(|(known, _)| *known == form);
         all.map(|(_, costs)| costs[self as usize])
     }
@@ -112,7 +112,7 @@ static COSTS: LazyLock<HashMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
 });
 
 /// The mnemonic of a line of assembly, and the arrangement or kind of its first operand.
-pub fn key(line: &str) -> Option<(&str, &str)> {
+pub fn cost_key(line: &str) -> Option<(&str, &str)> {
     let (name, operands) = line.trim().split_once(' ')?;
     let first = operands.split(',').next()?.trim();
     let form = match first.split_once('.') {

@@ -23,7 +23,7 @@ mod standin;
 mod weight;
 mod words;
 
-pub use cores::{Core, key};
+pub use cores::{Core, cost_key};
 pub use egraft_loops::{Declined, Gains, Version};
 pub use error::Unsupported;
 pub use rules::{LOWERING, rule_texts};

@@ -86,7 +86,7 @@ pub(crate) struct CodeArgs {
     /// Who finds where rules match at effort 3: cpu, or gpu, for which the CPU steps in where none works
     #[arg(long, default_value_t, value_name = "MATCHER")]
     pub(crate) matcher: egraft::Matcher,
-    /// CPU to compile for: native, baseline, avx2, avx512, or a Cranelift name
+    /// CPU to compile for: native, baseline, avx2, avx512, neoverse-v2 and other Arm cores, or a Cranelift name
     #[arg(long, value_name = "CPU")]
     pub(crate) cpu: Option<String>,
     /// Keep compiled functions in this folder, for later runs
