@@ -15,13 +15,15 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 
-/// AArch64 with all extensions that rules use.
-pub(crate) fn isa() -> OwnedTargetIsa {
+/// Extensions that rules use.
+pub(crate) const EXTENSIONS: [&str; 2] = ["has_dotprod", "has_i8mm"];
+
+/// AArch64 with some extensions.
+pub(crate) fn isa(extensions: &[&str]) -> OwnedTargetIsa {
     let mut flags = settings::builder();
     flags.set("opt_level", "speed").expect("a known flag");
     let mut builder = lookup_by_name("aarch64-unknown-linux-gnu").expect("the target is built in");
-    builder.enable("has_dotprod").expect("a known flag");
-    builder.enable("has_i8mm").expect("a known flag");
+    extensions.iter().for_each(|flag| builder.enable(flag).expect("a known flag"));
     builder.finish(settings::Flags::new(flags)).expect("flags fit")
 }
 
