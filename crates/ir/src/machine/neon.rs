@@ -407,8 +407,6 @@ pub(super) static FAMILIES: &[Family] = &[
     float("fcvtnu", D, 1, to_int(false, Rounding::Nearest), 2),
     float("fcvtms", S, 1, to_int(true, Rounding::Down), 1),
     float("fcvtms", D, 1, to_int(true, Rounding::Down), 2),
-    float("fcvtmu", S, 1, to_int(false, Rounding::Down), 1),
-    float("fcvtmu", D, 1, to_int(false, Rounding::Down), 2),
     float("fcvtps", S, 1, to_int(true, Rounding::Up), 1),
     float("fcvtps", D, 1, to_int(true, Rounding::Up), 2),
     float("fcvtpu", S, 1, to_int(false, Rounding::Up), 1),
