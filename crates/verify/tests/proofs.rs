@@ -36,7 +36,9 @@ fn every_rule_is_proven() {
         cache.len(),
     );
     assert!(open.is_empty(), "run `egraft verify rules --update`:\n{}", open.join("\n"));
-    for rule in evidence.keys() {
+    // Of lowering rules, which are named by their target, `crates/infer/tests/lowering.rs` asks the same.
+    let lowers = |rule: &&String| rule.starts_with("a64_") || rule.starts_with("x64_");
+    for rule in evidence.keys().filter(|rule| !lowers(rule)) {
         let known = report.rules.iter().find(|known| known.name == *rule);
         let standing = known.map(|known| known.standing);
         assert_eq!(standing, Some(Standing::Evidence), "evidence for `{rule}` is of no use");
