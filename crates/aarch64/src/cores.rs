@@ -1,6 +1,6 @@
 //! Cores that code can be tuned for, and what instructions cost on them.
 
-use egraft_ir::machine::MachineOp;
+use egraft_ir::machine::{MachineOp, Target};
 use egraft_lower::Costs;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -77,21 +77,24 @@ impl Core {
             _ => "q",
         };
         let [one, two] = if loads { ["ldr", "ldp"] } else { ["str", "stp"] };
-        let [one, two] = [one, two].map(|name| self.cost(&format!("{name} {form}0,")));
+        let [one, two] = [one, two].map(|name| self.known(name, form));
         one.zip(two).is_none_or(|(one, two)| two <= 2 * one)
     }
 
     /// What the instruction of a line of assembly costs, in 1/16 cycle, if it is in the table.
     pub(crate) fn cost(self, line: &str) -> Option<u32> {
         let (name, form) = cost_key(line)?;
-        let all = COSTS.get(name)?.iter().find(|(known, _)| *known == form);
-        all.map(|(_, costs)| costs[self as usize])
+        self.known(name, form)
+    }
+
+    /// What the table says of a mnemonic and the form of its first operand.
+    fn known(self, name: &str, form: &str) -> Option<u32> {
+        row(name, form).map(|costs| costs[self as usize])
     }
 
     /// What a machine op costs; ops that are not in the table cost what they do elsewhere.
     pub(crate) fn op_cost(self, op: MachineOp) -> u32 {
-        let least = op.imm_range().map_or(0, |range| *range.start());
-        self.cost(&op.assembly(least)).unwrap_or_else(|| op.cost().into())
+        OP_COSTS.get(op.name()).map_or_else(|| op.cost().into(), |costs| costs[self as usize])
     }
 }
 
@@ -105,10 +108,25 @@ static COSTS: LazyLock<HashMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
         let mut fields = line.split(' ');
         let mut next = || fields.next().expect("a row has six fields");
         let (name, form) = (next(), next());
-        let costs = [(); 4].map(|()| next().parse().expect("costs are numbers"));
+        let costs = [(); Core::ALL.len()].map(|()| next().parse().expect("costs are numbers"));
         all.entry(name).or_default().push((form, costs));
     }
     all
+});
+
+/// The costs of a mnemonic and the form of its first operand, on each core.
+fn row(name: &str, form: &str) -> Option<[u32; Core::ALL.len()]> {
+    COSTS.get(name)?.iter().find(|(known, _)| *known == form).map(|(_, costs)| *costs)
+}
+
+/// Costs of machine ops that are in the table, by name: matching asks for them again and again.
+static OP_COSTS: LazyLock<HashMap<&'static str, [u32; Core::ALL.len()]>> = LazyLock::new(|| {
+    let costs = |op: MachineOp| {
+        let text = op.assembly(op.imm_range().map_or(0, |range| *range.start()));
+        let (name, form) = cost_key(&text)?;
+        row(name, form).map(|costs| (op.name(), costs))
+    };
+    MachineOp::all().filter(|op| op.target() == Target::A64).filter_map(costs).collect()
 });
 
 /// The mnemonic of a line of assembly, and the arrangement or kind of its first operand.

@@ -39,6 +39,7 @@ use egraft_loops::{Versioned, Which};
 use standin::StandIns;
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
+use weight::Prices;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -113,13 +114,12 @@ pub fn compile(
     if !supports(isa) {
         return Err(Unsupported::new("target", isa.triple()));
     }
-    let mut best: Option<Covered> = None;
-    for form in forms {
-        let covered = Covered::new(form, isa, options)?;
-        if best.as_ref().is_none_or(|best| covered.weight < best.weight) {
-            best = Some(covered);
-        }
-    }
+    let covered = forms.iter().map(|form| Covered::new(form, isa, options));
+    let mut covered = covered.collect::<Result<Vec<Covered>, Unsupported>>()?;
+    let best = match covered.len() {
+        0 | 1 => covered.pop(),
+        _ => covered.into_iter().min_by_key(Covered::weight),
+    };
     best.ok_or_else(|| Unsupported::new("function", "it has no form"))?.compile(isa, options)
 }
 
@@ -128,7 +128,7 @@ struct Covered {
     func: Function,
     versioned: Versioned,
     stand_ins: StandIns,
-    weight: u64,
+    prices: Prices,
 }
 
 impl Covered {
@@ -159,7 +159,6 @@ impl Covered {
             false => Default::default(),
         };
         func.dfg.resolve_all_aliases();
-        let weight = weight::weight(&func, &versioned, &prices);
         if options.schedule {
             for pair in &versioned.loops {
                 names::rename_behind(&mut func, pair.fast);
@@ -168,7 +167,12 @@ impl Covered {
                 }
             }
         }
-        Ok(Covered { func, versioned, stand_ins, weight })
+        Ok(Covered { func, versioned, stand_ins, prices })
+    }
+
+    /// What it costs, to be compared with other forms.
+    fn weight(&self) -> u64 {
+        weight::weight(&self.func, &self.versioned, &self.prices)
     }
 
     /// Has stock Cranelift compile it, and patches what comes of it.

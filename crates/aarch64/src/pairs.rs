@@ -4,7 +4,7 @@
 //! words. Only accesses that cannot trap take part. Constants stay where they are: what is gained becomes padding before them.
 //! Invariant: each register and each byte of memory that code reads is what it was.
 
-use crate::words::{Effect, Plain, effect};
+use crate::words::{Effect, Plain, effect, is_literal};
 
 /// How many words apart two accesses may be.
 const WINDOW: usize = 24;
@@ -26,7 +26,7 @@ impl Relative {
             _ if word & 0xff00_0010 == 0x5400_0000 => of(5, 19),
             _ if word & 0x7e00_0000 == 0x3400_0000 => of(5, 19),
             _ if word & 0x7e00_0000 == 0x3600_0000 => of(5, 14),
-            _ if word & 0x3b00_0000 == 0x1800_0000 => of(5, 19),
+            _ if is_literal(word) => of(5, 19),
             _ => None,
         }
     }
@@ -58,7 +58,9 @@ impl Moved {
     }
 }
 
-/// Pairs accesses of `code` that `may_pair`: loads or stores, of how many bytes. `fixed` are offsets, in bytes, of words at which something is noted, that do not take part.
+/// Pairs accesses of `code` that `may_pair`: loads or stores, of how many bytes. `fixed` are offsets, in bytes, of words at
+/// which something is noted, that do not take part.
+///
 /// `None` if there are none to be paired, or the code has what cannot be moved.
 pub(crate) fn pair(
     code: &mut [u8],
@@ -70,7 +72,6 @@ pub(crate) fn pair(
     }
     let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let mut words: Vec<u32> = code.chunks_exact(4).map(word).collect();
-    let is_literal = |word: u32| word & 0x3b00_0000 == 0x1800_0000;
     let target =
         |at: usize, word: u32| Relative::of(word).map(|relative| at as i64 + relative.get(word));
     // Constants follow all code, so the first that code reads ends it.
@@ -98,24 +99,32 @@ pub(crate) fn pair(
     for offset in fixed {
         *is_fixed.get_mut(offset as usize / 4)? = true;
     }
-    let mut gone = vec![false; end];
+    let mut pairing = Pairing { words: &mut words, is_fixed, is_target, gone: vec![false; end] };
     for at in 0..end {
-        let Some(one) = Plain::of(words[at]).filter(|_| !gone[at] && !is_fixed[at]) else {
-            continue;
-        };
-        if !may_pair(one.loads, one.bytes) {
-            continue;
+        if let Some(one) = pairing.plain(at)
+            && !pairing.gone[at]
+            && may_pair(one.loads, one.bytes)
+        {
+            pairing.pair(at, one);
         }
-        let mut pairing = Pairing { words: &mut words, gone: &mut gone };
-        pairing.pair(at, one, |other| is_fixed[other], |other| is_target[other]);
     }
+    let gone = pairing.gone;
     if !gone.contains(&true) {
         return None;
     }
+    let (moved, now) = laid_out(&words, &gone)?;
+    for (bytes, word) in code.chunks_exact_mut(4).zip(moved) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    Some(now)
+}
 
+/// The code without what is gone, as long as before, and where everything is then. `None` if something is too far.
+fn laid_out(words: &[u32], gone: &[bool]) -> Option<(Vec<u32>, Moved)> {
+    let end = gone.len();
     let mut now = Vec::with_capacity(words.len() + 1);
     let mut next = 0;
-    for gone in &gone {
+    for gone in gone {
         now.push(next);
         next += u32::from(!gone);
     }
@@ -132,37 +141,36 @@ pub(crate) fn pair(
         }
         moved[now[at] as usize] = word;
     }
-    for (bytes, word) in code.chunks_exact_mut(4).zip(moved) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    Some(Moved { now })
+    Some((moved, Moved { now }))
 }
 
+/// Words, the constants' last, and of each before these what is known.
 struct Pairing<'a> {
     words: &'a mut [u32],
-    gone: &'a mut [bool],
+    is_fixed: Vec<bool>,
+    is_target: Vec<bool>,
+    gone: Vec<bool>,
 }
 
 impl Pairing<'_> {
+    /// The access at `at`, if it may take part.
+    fn plain(&self, at: usize) -> Option<Plain> {
+        Plain::of(self.words[at]).filter(|_| !self.is_fixed[at])
+    }
+
     /// Pairs the access `one` at `at` with the first that follows and can move there, or to which it can move.
-    fn pair(
-        &mut self,
-        at: usize,
-        one: Plain,
-        is_fixed: impl Fn(usize) -> bool,
-        is_target: impl Fn(usize) -> bool,
-    ) {
+    fn pair(&mut self, at: usize, one: Plain) {
         // What all that lies between touches. Of accesses that may trap no place is known.
         let (mut touched, mut written, mut written_general) = (0u32, 0u32, 0u32);
         let mut between: Vec<(bool, Option<Plain>)> = Vec::new();
         for later in at + 1..self.gone.len().min(at + 1 + WINDOW) {
-            if is_target(later) {
+            if self.is_target[later] {
                 return;
             }
             if self.gone[later] {
                 continue;
             }
-            let place = Plain::of(self.words[later]).filter(|_| !is_fixed(later));
+            let place = self.plain(later);
             if let Some(other) = place
                 && let Some(pair) = one.with(other)
             {
@@ -183,7 +191,7 @@ impl Pairing<'_> {
             }
             let registers = match effect(self.words[later]) {
                 Effect::Barrier => return,
-                Effect::Pure(registers) | Effect::Literal(registers) => registers,
+                Effect::Pure(registers) => registers,
                 Effect::Load(registers) => {
                     between.push((true, place));
                     registers

@@ -12,6 +12,7 @@ use cranelift_codegen::ir::{
 };
 use egraft_ir::machine::MachineOp;
 use egraft_lower::is_vector_bitcast;
+use std::sync::LazyLock;
 
 type Mask = [u8; 16];
 
@@ -77,8 +78,8 @@ impl Shuffle {
         let swapped = mask.map(|byte| byte ^ 16);
         let made = if let Some((from, bytes)) = alone {
             let same = |known: &Mask| (0..16).all(|at| known[at] % 16 == bytes[at]);
-            match instructions().find(same) {
-                Some(known) => shuffle(&mut cursor, from, from, known),
+            match INSTRUCTIONS.iter().find(|known| same(known)) {
+                Some(known) => shuffle(&mut cursor, from, from, *known),
                 None => {
                     let mask = constants.get(&mut cursor, block, u128::from_le_bytes(bytes));
                     cursor.ins().swizzle(from, mask)
@@ -134,11 +135,11 @@ fn is_zero(func: &Function, value: Value) -> bool {
 }
 
 fn has_instruction(mask: &Mask) -> bool {
-    instructions().any(|known| known == *mask)
+    INSTRUCTIONS.contains(mask)
 }
 
 /// Masks for which stock has one instruction. Source: shuffles in Cranelift's `isa/aarch64/lower.isle`.
-fn instructions() -> impl Iterator<Item = Mask> {
+static INSTRUCTIONS: LazyLock<Vec<Mask>> = LazyLock::new(|| {
     /// Lanes of `width` bytes by their numbers among those of both operands.
     fn lanes(width: u8, lane: impl Fn(u8) -> u8) -> Mask {
         std::array::from_fn(|at| lane(at as u8 / width) * width + at as u8 % width)
@@ -163,5 +164,5 @@ fn instructions() -> impl Iterator<Item = Mask> {
         let count = within / width;
         lanes(width, move |lane| lane / count * count + (count - 1 - lane % count))
     });
-    copies.chain(slides).chain(pairs).chain(reversals)
-}
+    copies.chain(slides).chain(pairs).chain(reversals).collect()
+});

@@ -4,12 +4,10 @@
 //! register, it does.
 
 /// What an instruction does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Effect {
-    /// Computes, in registers.
+    /// Computes, in registers, or reads what no code writes.
     Pure(Registers),
-    /// Reads what no code writes.
-    Literal(Registers),
     Load(Registers),
     Store(Registers),
     /// Nothing moves past it: branches, calls, traps, atomics, whatever is not known here.
@@ -17,7 +15,7 @@ pub(crate) enum Effect {
 }
 
 /// Registers that an instruction touches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Registers {
     /// Vector registers that are read or written.
     pub(crate) vectors: u32,
@@ -25,8 +23,6 @@ pub(crate) struct Registers {
     pub(crate) written_vectors: u32,
     /// General registers that are written.
     pub(crate) written: u32,
-    /// General registers that are read or written.
-    pub(crate) general: u32,
 }
 
 const fn field(word: u32, low: u32) -> u32 {
@@ -39,8 +35,7 @@ const fn set(word: u32, low: u32) -> u32 {
 
 /// What `word` does.
 pub(crate) fn effect(word: u32) -> Effect {
-    let four = set(word, 0) | set(word, 5) | set(word, 16) | set(word, 10);
-    let general = Registers { written: set(word, 0), general: four, ..Registers::default() };
+    let general = Registers { written: set(word, 0), ..Registers::default() };
     match word >> 25 & 15 {
         0b1000 | 0b1001 | 0b0101 | 0b1101 => Effect::Pure(general),
         0b0111 | 0b1111 => Effect::Pure(Registers {
@@ -76,52 +71,40 @@ fn vectors(word: u32) -> u32 {
 fn access(word: u32) -> Effect {
     let is_vector = word >> 26 & 1 == 1;
     let base = set(word, 5);
-    let (mut data, loads, moves_base, mut general) = match word >> 27 & 7 {
-        // Of a literal.
-        0b011 if word >> 24 & 3 == 0 => {
-            let (vectors, general) = if is_vector { (set(word, 0), 0) } else { (0, set(word, 0)) };
-            return Effect::Literal(Registers {
-                vectors,
-                written_vectors: vectors,
-                written: general,
-                general,
-            });
+    let (data, loads, moves_base) = match word >> 27 & 7 {
+        _ if is_literal(word) => {
+            let (vectors, written) = if is_vector { (set(word, 0), 0) } else { (0, set(word, 0)) };
+            return Effect::Pure(Registers { vectors, written_vectors: vectors, written });
         }
         // Pairs.
-        0b101 => {
-            let moves_base = word >> 23 & 3 != 0b10;
-            (set(word, 0) | set(word, 10), word >> 22 & 1 == 1, moves_base, 0)
-        }
+        0b101 => (set(word, 0) | set(word, 10), word >> 22 & 1 == 1, word >> 23 & 3 != 0b10),
         // One register, with an unsigned offset.
-        0b111 if word >> 24 & 3 == 1 => (set(word, 0), loads_one(word, is_vector), false, 0),
+        0b111 if word >> 24 & 3 == 1 => (set(word, 0), loads_one(word, is_vector), false),
         0b111 if word >> 24 & 3 == 0 => match (word >> 21 & 1, word >> 10 & 3) {
-            (0, 0) => (set(word, 0), loads_one(word, is_vector), false, 0),
-            (0, 1 | 3) => (set(word, 0), loads_one(word, is_vector), true, 0),
-            (1, 2) => (set(word, 0), loads_one(word, is_vector), false, set(word, 16)),
+            (0, 0) | (1, 2) => (set(word, 0), loads_one(word, is_vector), false),
+            (0, 1 | 3) => (set(word, 0), loads_one(word, is_vector), true),
             _ => return Effect::Barrier,
         },
         // One lane, or all lanes alike.
         0b001 if is_vector && word >> 24 & 1 == 1 => {
             let first = field(word, 0);
             let four = (0..4).fold(0, |all, more| all | 1 << ((first + more) % 32));
-            (four, word >> 22 & 1 == 1, word >> 23 & 1 == 1, set(word, 16))
+            (four, word >> 22 & 1 == 1, word >> 23 & 1 == 1)
         }
         _ => return Effect::Barrier,
     };
-    general |= base;
-    let mut written = if moves_base { base } else { 0 };
-    let mut vectors = 0;
-    if is_vector {
-        vectors = std::mem::take(&mut data);
-    }
-    general |= data;
+    let (vectors, general) = if is_vector { (data, 0) } else { (0, data) };
+    let moved = if moves_base { base } else { 0 };
     if loads {
-        written |= data;
-        let written_vectors = vectors;
-        Effect::Load(Registers { vectors, written_vectors, written, general })
+        Effect::Load(Registers { vectors, written_vectors: vectors, written: moved | general })
     } else {
-        Effect::Store(Registers { vectors, written_vectors: 0, written, general })
+        Effect::Store(Registers { vectors, written_vectors: 0, written: moved })
     }
+}
+
+/// Whether `word` loads a constant that stands near the code.
+pub(crate) const fn is_literal(word: u32) -> bool {
+    word & 0x3b00_0000 == 0x1800_0000
 }
 
 /// Whether an access of one register loads.
