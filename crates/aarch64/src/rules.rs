@@ -17,6 +17,7 @@ const SOURCES: &[(&str, &str)] = sources![
     "convert.isle",
     "dot.isle",
     "halving.isle",
+    "lanes.isle",
     "multiply.isle",
     "narrow.isle",
     "shifts.isle",

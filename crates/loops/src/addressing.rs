@@ -56,21 +56,29 @@ fn known(stream: &Stream) -> Option<i64> {
 
 impl Fast<'_> {
     pub(crate) fn advance(&mut self) -> Advance {
-        let moves = |stream: &Stream| known(stream).is_some_and(|stride| stride != 0);
-        match self.streams.all.iter().position(moves) {
-            Some(first) if self.pointers => self.by_pointers(first),
-            _ => self.by_counters(),
+        match self.pointers {
+            true => self.by_pointers(),
+            false => self.by_counters(),
         }
     }
 
-    /// Each stream has a pointer; that of the stream `first`, which moves by a constant, is the first of all.
-    fn by_pointers(&mut self, first: usize) -> Advance {
+    /// Each stream has a pointer. That of a stream that moves by a constant is the first of all; where there is none, turns are
+    /// counted.
+    fn by_pointers(&mut self) -> Advance {
         let Stage { copies, turns, before, body, .. } = self.stage;
         let mut moves = Vec::new();
         let mut places: Vec<Option<Addressing>> = self.streams.all.iter().map(|_| None).collect();
         let mut end = turns;
-        let others = (0..self.streams.all.len()).filter(|at| *at != first);
-        for at in std::iter::once(first).chain(others) {
+        let moving = |stream: &Stream| known(stream).is_some_and(|stride| stride != 0);
+        let first = self.streams.all.iter().position(moving);
+        if first.is_none() {
+            let now = self.func.dfg.append_block_param(body, types::I64);
+            let start = self.at(before).ins().iconst(types::I64, 0);
+            let step = self.at(body).ins().iconst(types::I64, copies);
+            moves.push(Moves { now, step, start });
+        }
+        let others = (0..self.streams.all.len()).filter(|at| Some(*at) != first);
+        for at in first.into_iter().chain(others) {
             let known = known(&self.streams.all[at]);
             let start = self.starts[at].address;
             let step = match (known, self.starts[at].stride) {
@@ -87,7 +95,7 @@ impl Fast<'_> {
                 now = self.func.dfg.append_block_param(body, types::I64);
                 moves.push(Moves { now, step, start });
             }
-            if at == first {
+            if Some(at) == first {
                 let stride = self.at(before).ins().iconst(types::I64, known.unwrap_or(0));
                 let length = self.at(before).ins().imul(turns, stride);
                 end = self.at(before).ins().iadd(start, length);
@@ -101,6 +109,7 @@ impl Fast<'_> {
             places[at] = Some(Addressing { addresses, index: None, scale: 0, exact });
         }
         let places = places.into_iter().flatten().collect();
+        // A proof has shown that there are turns, and they are a multiple of the copies.
         Advance { moves, places, end, more: IntCC::NotEqual }
     }
 
