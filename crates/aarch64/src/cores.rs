@@ -1,5 +1,6 @@
 //! Cores that code can be tuned for, and what instructions cost on them.
 
+use crate::words::Plain;
 use egraft_ir::machine::{MachineOp, Target};
 use egraft_lower::Costs;
 use std::collections::HashMap;
@@ -70,13 +71,15 @@ impl Core {
     }
 
     /// Whether one instruction for two accesses costs no more than both.
-    pub(crate) fn pairs(self, loads: bool, bytes: i32) -> bool {
-        let form = match bytes {
-            4 => "s",
-            8 => "d",
-            _ => "q",
+    pub(crate) fn pairs(self, access: Plain) -> bool {
+        let form = match (access.vector, access.bytes) {
+            (false, 4) => "w",
+            (false, _) => "x",
+            (true, 4) => "s",
+            (true, 8) => "d",
+            (true, _) => "q",
         };
-        let [one, two] = if loads { ["ldr", "ldp"] } else { ["str", "stp"] };
+        let [one, two] = if access.loads { ["ldr", "ldp"] } else { ["str", "stp"] };
         let [one, two] = [one, two].map(|name| self.known(name, form));
         one.zip(two).is_none_or(|(one, two)| two <= 2 * one)
     }

@@ -1,12 +1,13 @@
 //! Which second versions of loops pay, and from how many turns on they are entered.
 //!
-//! Judged by counting the CLIF instructions that become code; those that become part of an address, and repeated ones, do not.
+//! Judged by counting the CLIF instructions that become code; those that become part of an address, and repeated ones, do not, and
+//! two accesses of adjacent memory become one instruction.
 
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
     Block, Function, Inst, InstBuilder, InstructionData, Opcode, ValueDef, types,
 };
-use egraft_loops::Pair;
+use egraft_loops::{Access, Accesses, Pair};
 use rustc_hash::FxHashSet;
 
 /// What entering takes besides the proof: branches that are not foreseen.
@@ -24,11 +25,13 @@ struct Work {
 }
 
 impl Work {
-    fn of(func: &Function, pair: &Pair) -> Work {
+    /// `accesses` are those that may become pairs.
+    fn of(func: &Function, pair: &Pair, accesses: Option<&Accesses>) -> Work {
         let turns = u64::from(pair.turns);
+        let pairs = accesses.map_or(0, |accesses| pairs(func, pair.fast, accesses));
         Work {
             plain: instructions(func, pair.plain) * turns,
-            fast: instructions(func, pair.fast),
+            fast: instructions(func, pair.fast) - pairs,
             proof: instructions(func, pair.proof[1]),
         }
     }
@@ -45,14 +48,19 @@ impl Work {
 }
 
 /// Whether the fast version of a loop is worth having.
-pub(crate) fn pays(optimized: &Function, pair: &Pair) -> bool {
-    let work = Work::of(optimized, pair);
+pub(crate) fn pays(optimized: &Function, pair: &Pair, accesses: Option<&Accesses>) -> bool {
+    let work = Work::of(optimized, pair, accesses);
     work.saved() * SAVES_ONE_IN >= work.plain && work.least(pair.turns.into()) <= MOST_TURNS
 }
 
 /// Lets the fast version be entered where it saves what its proof takes, by the counts of `optimized`.
-pub(crate) fn settle(func: &mut Function, optimized: &Function, pair: &Pair) {
-    let least = Work::of(optimized, pair).least(pair.turns.into());
+pub(crate) fn settle(
+    func: &mut Function,
+    optimized: &Function,
+    pair: &Pair,
+    accesses: Option<&Accesses>,
+) {
+    let least = Work::of(optimized, pair, accesses).least(pair.turns.into());
     let least = i64::from(i32::try_from(least).unwrap_or(i32::MAX));
     let compares = |inst: &Inst| match func.dfg.insts[*inst] {
         InstructionData::IntCompare { opcode: Opcode::Icmp, args, .. } => {
@@ -94,6 +102,30 @@ fn instructions(func: &Function, block: Block) -> u64 {
         }
     };
     func.layout.block_insts(block).filter(is_code).count() as u64
+}
+
+/// How many accesses of vectors in a block become one instruction with another.
+fn pairs(func: &Function, block: Block, accesses: &Accesses) -> u64 {
+    let is_vector = |inst: &Inst| {
+        func.dfg
+            .inst_results(*inst)
+            .iter()
+            .chain(func.dfg.inst_args(*inst))
+            .any(|value| func.dfg.value_type(*value).is_vector())
+    };
+    let insts = func.layout.block_insts(block).filter(is_vector);
+    let mut all: Vec<(bool, Access)> = insts
+        .filter_map(|inst| Some((func.dfg.insts[inst].opcode().can_store(), accesses[inst]?)))
+        .collect();
+    all.sort_by_key(|(stores, access)| (*stores, access.group, access.copy, access.start));
+    let mut pairs = 0;
+    let mut rest = &all[..];
+    while let [(stores, low), (also, high), ..] = rest {
+        let adjoin = stores == also && low.bytes == high.bytes && low.precedes(high);
+        pairs += u64::from(adjoin);
+        rest = &rest[if adjoin { 2 } else { 1 }..];
+    }
+    pairs
 }
 
 /// Whether a sum has the form of an address of two registers, one of which is extended, as wasm's are.

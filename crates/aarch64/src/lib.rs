@@ -40,6 +40,7 @@ use standin::StandIns;
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 use weight::Prices;
+use words::Plain;
 
 /// How to compile.
 #[derive(Debug, Clone, Copy)]
@@ -196,9 +197,8 @@ impl Covered {
         from_zero.ensure_base_srcloc(SourceLoc::new(0));
         let stock = stencil.clone().apply_params(&from_zero).buffer;
         let may_move = options.pair && stencil.value_labels_ranges.is_empty();
-        let may_pair = |loads: bool, bytes: i32| {
-            may_move && options.core.is_none_or(|core| core.pairs(loads, bytes))
-        };
+        let may_pair =
+            |access: Plain| may_move && options.core.is_none_or(|core| core.pairs(access));
         let buffer = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
         stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
         stencil.buffer.unwind_info = stock.unwind_info;
@@ -245,12 +245,13 @@ fn versions(
             return Ok((func, versioned));
         }
         let counted = optimized(func.clone(), isa)?;
+        let accesses = options.pair.then_some(&versioned.accesses);
         let before = poor.len();
-        let others = versioned.loops.iter().filter(|pair| !entries::pays(&counted, pair));
+        let others = versioned.loops.iter().filter(|pair| !entries::pays(&counted, pair, accesses));
         poor.extend(others.map(|pair| pair.plain));
         if poor.len() == before {
             let loops = versioned.loops.iter();
-            loops.for_each(|pair| entries::settle(&mut func, &counted, pair));
+            loops.for_each(|pair| entries::settle(&mut func, &counted, pair, accesses));
             return Ok((func, versioned));
         }
     }

@@ -4,7 +4,7 @@
 //! words. Only accesses that cannot trap take part. Constants stay where they are: what is gained becomes padding before them.
 //! Invariant: each register and each byte of memory that code reads is what it was.
 
-use crate::words::{Effect, Plain, effect, is_literal};
+use crate::words::{Effect, Plain, Registers, effect, is_literal};
 
 /// How many words apart two accesses may be.
 const WINDOW: usize = 24;
@@ -58,14 +58,14 @@ impl Moved {
     }
 }
 
-/// Pairs accesses of `code` that `may_pair`: loads or stores, of how many bytes. `fixed` are offsets, in bytes, of words at
+/// Pairs accesses of `code` that `may_pair`. `fixed` are offsets, in bytes, of words at
 /// which something is noted, that do not take part.
 ///
 /// `None` if there are none to be paired, or the code has what cannot be moved.
 pub(crate) fn pair(
     code: &mut [u8],
     fixed: impl Iterator<Item = u32>,
-    may_pair: impl Fn(bool, i32) -> bool,
+    may_pair: impl Fn(Plain) -> bool,
 ) -> Option<Moved> {
     if !code.len().is_multiple_of(4) {
         return None;
@@ -103,7 +103,7 @@ pub(crate) fn pair(
     for at in 0..end {
         if let Some(one) = pairing.plain(at)
             && !pairing.gone[at]
-            && may_pair(one.loads, one.bytes)
+            && may_pair(one)
         {
             pairing.pair(at, one);
         }
@@ -161,7 +161,7 @@ impl Pairing<'_> {
     /// Pairs the access `one` at `at` with the first that follows and can move there, or to which it can move.
     fn pair(&mut self, at: usize, one: Plain) {
         // What all that lies between touches. Of accesses that may trap no place is known.
-        let (mut touched, mut written, mut written_general) = (0u32, 0u32, 0u32);
+        let mut all = Registers::default();
         let mut between: Vec<(bool, Option<Plain>)> = Vec::new();
         for later in at + 1..self.gone.len().min(at + 1 + WINDOW) {
             if self.is_target[later] {
@@ -174,7 +174,12 @@ impl Pairing<'_> {
             if let Some(other) = place
                 && let Some(pair) = one.with(other)
             {
-                let busy = if one.loads { touched } else { written };
+                let busy = match (one.vector, one.loads) {
+                    (true, true) => all.vectors,
+                    (true, false) => all.written_vectors,
+                    (false, true) => all.general,
+                    (false, false) => all.written,
+                };
                 let can_pass = |moved: Plain| {
                     let meets = |(loads, place): &(bool, Option<Plain>)| {
                         !(moved.loads && *loads) && place.is_none_or(|place| place.may_meet(moved))
@@ -201,10 +206,11 @@ impl Pairing<'_> {
                     registers
                 }
             };
-            touched |= registers.vectors;
-            written |= registers.written_vectors;
-            written_general |= registers.written;
-            if written_general >> one.base & 1 == 1 {
+            all.vectors |= registers.vectors;
+            all.written_vectors |= registers.written_vectors;
+            all.general |= registers.general;
+            all.written |= registers.written;
+            if all.written >> one.base & 1 == 1 {
                 return;
             }
         }
@@ -230,13 +236,21 @@ mod tests {
     /// `ldr q6, [x2]`, `str q6, [x2]`
     const LDR_Q6_X2: u32 = 0x3dc0_0046;
     const STR_Q6_X2: u32 = 0x3d80_0046;
+    /// `ldr w0, [x1]`, `ldr w2, [x1, #4]`, `ldr w1, [x1]`, `ldp w0, w2, [x1]`
+    const LDR_W0_X1: u32 = 0xb940_0020;
+    const LDR_W2_X1_4: u32 = 0xb940_0422;
+    const LDR_W1_X1: u32 = 0xb940_0021;
+    const LDP_W: u32 = 0x2940_0820;
+    /// `add w4, w2, w5`, `dup v2.4s, w0`
+    const ADD_W4_W2: u32 = 0x0b05_0044;
+    const DUP_V2_W0: u32 = 0x4e04_0c02;
     const NOP: u32 = 0xd503_201f;
     const RET: u32 = 0xd65f_03c0;
 
     /// The words after pairing, padding left out.
     fn paired(words: &[u32], fixed: &[u32]) -> Option<Vec<u32>> {
         let mut code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        pair(&mut code, fixed.iter().copied(), |_, _| true)?;
+        pair(&mut code, fixed.iter().copied(), |_| true)?;
         let words = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
         Some(words.filter(|word| *word != NOP).collect())
     }
@@ -256,6 +270,22 @@ mod tests {
             paired(&[STR_Q0_X1, ADD_V2, STR_Q2_X1_16, RET], &[]),
             Some(vec![ADD_V2, STP, RET])
         );
+    }
+
+    #[test]
+    fn general_registers_pair_as_vectors_do() {
+        assert_eq!(
+            paired(&[LDR_W0_X1, DUP_V2_W0, LDR_W2_X1_4, RET], &[]),
+            Some(vec![LDP_W, DUP_V2_W0, RET])
+        );
+        assert_eq!(
+            paired(&[LDR_W0_X1, ADD_W4_W2, LDR_W2_X1_4, RET], &[]),
+            Some(vec![ADD_W4_W2, LDP_W, RET]),
+            "what is loaded later is read before"
+        );
+        let both = [LDR_W0_X1, ADD_W4_W2, DUP_V2_W0, LDR_W2_X1_4, RET];
+        assert_eq!(paired(&both, &[]), None, "both are read between");
+        assert_eq!(paired(&[LDR_W1_X1, LDR_W2_X1_4, RET], &[]), None, "the first loads the base");
     }
 
     #[test]

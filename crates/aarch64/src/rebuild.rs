@@ -6,6 +6,7 @@
 use crate::error::Unsupported;
 use crate::pairs;
 use crate::standin::StandIns;
+use crate::words::Plain;
 use cranelift_codegen::ir::RelSourceLoc;
 use cranelift_codegen::isa::aarch64::inst::Inst;
 use cranelift_codegen::{Final, FinalizedRelocTarget, MachBuffer, MachBufferFinalized};
@@ -28,7 +29,7 @@ enum Event {
 pub(crate) fn rebuilt(
     old: &MachBufferFinalized<Final>,
     stand_ins: &StandIns,
-    may_pair: impl Fn(bool, i32) -> bool,
+    may_pair: impl Fn(Plain) -> bool,
 ) -> Result<MachBuffer<Inst>, Unsupported> {
     let refuse = |what: &str| Err(Unsupported::new("machine code", what));
     if !old.user_stack_maps().is_empty() {

@@ -21,7 +21,9 @@ pub(crate) struct Registers {
     pub(crate) vectors: u32,
     /// Of these, those that are written.
     pub(crate) written_vectors: u32,
-    /// General registers that are written.
+    /// General registers that are read or written.
+    pub(crate) general: u32,
+    /// Of these, those that are written.
     pub(crate) written: u32,
 }
 
@@ -35,17 +37,42 @@ const fn set(word: u32, low: u32) -> u32 {
 
 /// What `word` does.
 pub(crate) fn effect(word: u32) -> Effect {
-    let general = Registers { written: set(word, 0), ..Registers::default() };
+    let fields = set(word, 0) | set(word, 5);
+    let general = Registers { general: fields, written: set(word, 0), ..Registers::default() };
     match word >> 25 & 15 {
-        0b1000 | 0b1001 | 0b0101 | 0b1101 => Effect::Pure(general),
-        0b0111 | 0b1111 => Effect::Pure(Registers {
-            vectors: vectors(word),
-            written_vectors: set(word, 0),
-            ..general
-        }),
+        0b1000 | 0b1001 | 0b0101 | 0b1101 => {
+            Effect::Pure(Registers { general: fields | sources(word), ..general })
+        }
+        0b0111 | 0b1111 => {
+            let known = Registers {
+                vectors: vectors(word),
+                written_vectors: set(word, 0),
+                ..match makes_vector(word) {
+                    true => Registers { general: set(word, 5), ..Registers::default() },
+                    false => general,
+                }
+            };
+            Effect::Pure(known)
+        }
         0b0100 | 0b0110 | 0b1100 | 0b1110 => access(word),
         _ => Effect::Barrier,
     }
+}
+
+/// General registers that an instruction computes from besides those of the lowest two fields.
+fn sources(word: u32) -> u32 {
+    let is_immediate = word >> 26 & 7 == 0b100;
+    let is_extract = is_immediate && word >> 23 & 7 == 0b111;
+    let has_three = word >> 24 & 31 == 0b11011;
+    match is_immediate && !is_extract {
+        true => 0,
+        false => set(word, 16) | if has_three { set(word, 10) } else { 0 },
+    }
+}
+
+/// Whether a vector or floating-point instruction surely writes no general register: those of whole vectors but `smov` and `umov`.
+const fn makes_vector(word: u32) -> bool {
+    word & 0x9e00_0000 == 0x0e00_0000 && word & 0xbfe0_ec00 != 0x0e00_2c00
 }
 
 /// Vector registers of a vector or floating-point instruction.
@@ -73,8 +100,9 @@ fn access(word: u32) -> Effect {
     let base = set(word, 5);
     let (data, loads, moves_base) = match word >> 27 & 7 {
         _ if is_literal(word) => {
-            let (vectors, written) = if is_vector { (set(word, 0), 0) } else { (0, set(word, 0)) };
-            return Effect::Pure(Registers { vectors, written_vectors: vectors, written });
+            let (vectors, general) = if is_vector { (set(word, 0), 0) } else { (0, set(word, 0)) };
+            let (written_vectors, written) = (vectors, general);
+            return Effect::Pure(Registers { vectors, written_vectors, general, written });
         }
         // Pairs.
         0b101 => (set(word, 0) | set(word, 10), word >> 22 & 1 == 1, word >> 23 & 3 != 0b10),
@@ -93,12 +121,15 @@ fn access(word: u32) -> Effect {
         }
         _ => return Effect::Barrier,
     };
-    let (vectors, general) = if is_vector { (data, 0) } else { (0, data) };
+    let (vectors, data) = if is_vector { (data, 0) } else { (0, data) };
+    // Where there is no index, its field is a part of the offset.
+    let general = data | base | set(word, 16);
     let moved = if moves_base { base } else { 0 };
     if loads {
-        Effect::Load(Registers { vectors, written_vectors: vectors, written: moved | general })
+        let written = moved | data;
+        Effect::Load(Registers { vectors, written_vectors: vectors, general, written })
     } else {
-        Effect::Store(Registers { vectors, written_vectors: 0, written: moved })
+        Effect::Store(Registers { vectors, written_vectors: 0, general, written: moved })
     }
 }
 
@@ -112,13 +143,14 @@ const fn loads_one(word: u32, is_vector: bool) -> bool {
     if is_vector { word >> 22 & 1 == 1 } else { word >> 22 & 3 != 0 }
 }
 
-/// An access of one vector register at a register plus a constant.
+/// An access of one register at a register plus a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plain {
     pub(crate) loads: bool,
     /// In bytes: 4, 8 or 16.
     pub(crate) bytes: i32,
-    /// Vector register.
+    /// Whether what is loaded or stored is a vector register; otherwise it is a general one.
+    pub(crate) vector: bool,
     pub(crate) data: u32,
     /// General register, or the stack pointer.
     pub(crate) base: u32,
@@ -129,19 +161,20 @@ pub(crate) struct Plain {
 impl Plain {
     /// The access that `word` is.
     pub(crate) fn of(word: u32) -> Option<Plain> {
+        let vector = word >> 26 & 1 == 1;
         let bytes = match (word >> 30, word >> 23 & 1) {
-            (0, 1) => 16,
+            (0, 1) if vector => 16,
             (2, 0) => 4,
             (3, 0) => 8,
             _ => return None,
         };
-        let offset = match word & 0x3f20_0c00 {
-            _ if word & 0x3f00_0000 == 0x3d00_0000 => (word >> 10 & 0xfff) as i32 * bytes,
-            0x3c00_0000 => (word << 11) as i32 >> 23,
+        let offset = match word & 0x3b20_0c00 {
+            _ if word & 0x3b00_0000 == 0x3900_0000 => (word >> 10 & 0xfff) as i32 * bytes,
+            0x3800_0000 => (word << 11) as i32 >> 23,
             _ => return None,
         };
         let loads = word >> 22 & 1 == 1;
-        Some(Plain { loads, bytes, data: field(word, 0), base: field(word, 5), offset })
+        Some(Plain { loads, bytes, vector, data: field(word, 0), base: field(word, 5), offset })
     }
 
     /// Whether both may touch the same byte, while registers are what they are.
@@ -153,7 +186,11 @@ impl Plain {
     /// Both accesses as one; `None` if they do not adjoin, or have no form together.
     pub(crate) fn with(self, other: Plain) -> Option<u32> {
         let (low, high) = if self.offset < other.offset { (self, other) } else { (other, self) };
-        let is_pair = low.loads == high.loads
+        // The second could have another base then.
+        let moves_base = self.loads && !self.vector && self.data == self.base;
+        let is_pair = !moves_base
+            && low.loads == high.loads
+            && low.vector == high.vector
             && low.bytes == high.bytes
             && low.base == high.base
             && low.offset + low.bytes == high.offset
@@ -163,7 +200,8 @@ impl Plain {
             return None;
         }
         let size = low.bytes.ilog2() - 2;
-        let word = 0x2d00_0000 | size << 30 | u32::from(low.loads) << 22;
+        let form = if low.vector { 0x2d00_0000 | size << 30 } else { 0x2900_0000 | size << 31 };
+        let word = form | u32::from(low.loads) << 22;
         Some(word | (units as u32 & 127) << 15 | high.data << 10 | low.base << 5 | low.data)
     }
 }

@@ -14,22 +14,31 @@ pub(crate) struct Moves {
     pub(crate) start: Value,
 }
 
-/// Where a stream is: for each copy an address and what is added to it, and a counter, shifted.
+/// Where a stream is.
 pub(crate) struct Addressing {
-    pub(crate) addresses: Vec<(Value, i64)>,
-    pub(crate) index: Option<Value>,
-    pub(crate) scale: u8,
+    /// In each copy of the loop.
+    pub(crate) spots: Vec<Spot>,
     /// Whether the distance between copies is known.
     pub(crate) exact: bool,
+}
+
+/// An address, what is added to it, and a value, shifted, that is.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot {
+    pub(crate) base: Value,
+    pub(crate) apart: i64,
+    pub(crate) index: Option<Value>,
+    pub(crate) scale: u8,
 }
 
 impl Addressing {
     /// Reads `then` where it read `now`.
     pub(crate) fn rename(&mut self, now: Value, then: Value) {
-        let addresses = self.addresses.iter_mut().map(|(address, _)| address);
-        for value in addresses.chain(&mut self.index) {
-            if *value == now {
-                *value = then;
+        for spot in &mut self.spots {
+            for value in std::iter::once(&mut spot.base).chain(&mut spot.index) {
+                if *value == now {
+                    *value = then;
+                }
             }
         }
     }
@@ -100,13 +109,19 @@ impl Fast<'_> {
                 let length = self.at(before).ins().imul(turns, stride);
                 end = self.at(before).ins().iadd(start, length);
             }
-            debug_assert!(
-                known.is_some() || copies == 1,
-                "columns are not walked down side by side"
-            );
-            let addresses = (0..copies).map(|copy| (now, copy * known.unwrap_or(0))).collect();
-            let exact = known.is_some();
-            places[at] = Some(Addressing { addresses, index: None, scale: 0, exact });
+            let mut spots = Vec::new();
+            for copy in 0..copies {
+                let apart = copy * known.unwrap_or(0);
+                let index = match self.starts[at].stride {
+                    Some(stride) if known.is_none() && copy > 0 => {
+                        let copy = self.at(before).ins().iconst(types::I64, copy);
+                        Some(self.at(before).ins().imul(stride, copy))
+                    }
+                    _ => None,
+                };
+                spots.push(Spot { base: now, apart, index, scale: 0 });
+            }
+            places[at] = Some(Addressing { spots, exact: known.is_some() });
         }
         let places = places.into_iter().flatten().collect();
         // A proof has shown that there are turns, and they are a multiple of the copies.
@@ -171,7 +186,8 @@ impl Fast<'_> {
         let mut all = Vec::new();
         for (at, (index, scale, stride)) in places.into_iter().enumerate() {
             let mut base = self.starts[at].address;
-            let mut addresses = Vec::new();
+            let index = moves.get(index).map(|moves| moves.now);
+            let mut spots = Vec::new();
             for copy in 0..copies {
                 let apart = match (known(&self.streams.all[at]), stride) {
                     (Some(known), _) => copy * known,
@@ -181,10 +197,9 @@ impl Fast<'_> {
                     }
                     _ => 0,
                 };
-                addresses.push((base, apart));
+                spots.push(Spot { base, apart, index, scale });
             }
-            let index = moves.get(index).map(|moves| moves.now);
-            all.push(Addressing { addresses, index, scale, exact: stride.is_none() });
+            all.push(Addressing { spots, exact: stride.is_none() });
         }
         let end = match unit {
             1 => turns,

@@ -1,7 +1,7 @@
 //! Writes the loop anew, several turns at a time, with pointers instead of indices: say, a loop of four
 //! turns at once, and straight code for two of those that remain.
 
-use crate::addressing::{Addressing, Advance};
+use crate::addressing::{Addressing, Advance, Spot};
 use crate::affine::{Affine, affine, is_outside, is_param, made_in};
 use crate::counted::Counted;
 use crate::guard::{Start, Turns};
@@ -455,13 +455,13 @@ impl Fast<'_> {
             return;
         };
         let place = &addressing[stream];
-        let (base, apart) = place.addresses[copy];
+        let Spot { base, apart, index, scale } = place.spots[copy];
         let body = self.stage.body;
-        let address = match place.index {
+        let address = match index {
             None => base,
             Some(index) => {
                 let mut cursor = self.at(body);
-                let index = match place.scale {
+                let index = match scale {
                     0 => index,
                     scale => {
                         let scale = cursor.ins().iconst(types::I64, i64::from(scale));

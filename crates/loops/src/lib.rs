@@ -51,8 +51,10 @@ const LEAST_GROWTH: usize = 1000;
 const LEAST_TURNS: i64 = 4;
 /// A fast turn saves about one in so many of its instructions.
 const SAVES_ONE_IN: usize = 2;
-/// Instructions that a turn of a fast loop should have for its counting not to matter.
+/// Instructions that a turn of a fast loop should have for its counting not to matter, and for each counter.
 const ENOUGH: usize = 24;
+const ENOUGH_EACH: usize = 10;
+const MOST_FOR_COUNTERS: usize = 48;
 /// Turns that a fast loop makes at once, at most.
 const MAX_COPIES: i64 = 4;
 
@@ -407,9 +409,18 @@ impl Plan {
         if columns && stores && !pairs && !any {
             return Err(Declined::Columns);
         }
-        let copies = match columns || !gains.copies {
+        let stays = !gains.copies || (columns && (stores || !gains.pointers));
+        let copies = match stays {
             true => 1,
-            false => copies(func, &needed, i64::from(gains.vectors) / if pairs { 2 } else { 1 }),
+            false => {
+                let least = match (columns, pairs) {
+                    (true, _) => 1,
+                    (false, true) => i64::from(gains.vectors) / 2,
+                    (false, false) => i64::from(gains.vectors),
+                };
+                let counting = if gains.pointers { streams.all.len() } else { 1 };
+                copies(func, &needed, counting, least)
+            }
         };
         let rest = copies / 2;
         let rest = (rest > 1 || (rest == 1 && pairs)).then_some(rest);
@@ -573,12 +584,13 @@ fn redirect(func: &mut Function, inst: Inst, from: Block, to: Block) {
 }
 
 /// How many turns the fast loop makes at once: as many as there are to be side by side, more if it is
-/// short.
-fn copies(func: &Function, needed: &Needed, least: i64) -> i64 {
+/// short, having so many counters.
+fn copies(func: &Function, needed: &Needed, counters: usize, least: i64) -> i64 {
     let renames = |inst: &Inst| is_renaming(func.dfg.insts[*inst].opcode());
     let work = needed.insts.iter().filter(|inst| !renames(inst)).count();
+    let enough = ENOUGH.max((counters * ENOUGH_EACH).min(MOST_FOR_COUNTERS));
     let mut copies = least;
-    while copies < MAX_COPIES && work * (copies as usize) < ENOUGH {
+    while copies < MAX_COPIES && work * (copies as usize) < enough {
         copies *= 2;
     }
     copies
