@@ -150,6 +150,10 @@ impl Covered {
         }
         if options.optimize {
             egraft_lower::interleave_columns(&mut context.func);
+            if std::env::var("DBG").is_ok() { eprintln!("{}", context.func); }
+            if egraft_lower::add_before_extracting(&mut context.func) {
+                context.func = optimized(context.func, isa)?;
+            }
         }
         let (mut func, versioned) = versions(&context.func, isa, options)?;
         if !versioned.loops.is_empty() {

@@ -10,6 +10,7 @@ mod cost;
 mod elaborate;
 mod exact;
 mod extract;
+mod gather;
 mod optimize;
 mod pressure;
 mod price;
@@ -20,6 +21,7 @@ mod shape;
 
 pub use columns::interleave_columns;
 pub use cost::{CostModel, Costs};
+pub use gather::add_before_extracting;
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
     egraph, optimize,
