@@ -13,6 +13,7 @@ mod cover;
 pub mod encode;
 mod entries;
 mod error;
+mod lanes;
 mod names;
 mod pairs;
 mod rebuild;
@@ -150,7 +151,6 @@ impl Covered {
         }
         if options.optimize {
             egraft_lower::interleave_columns(&mut context.func);
-            if std::env::var("DBG").is_ok() { eprintln!("{}", context.func); }
             if egraft_lower::add_before_extracting(&mut context.func) {
                 context.func = optimized(context.func, isa)?;
             }
@@ -158,6 +158,10 @@ impl Covered {
         let (mut func, versioned) = versions(&context.func, isa, options)?;
         if !versioned.loops.is_empty() {
             func = optimized(func, isa)?;
+        }
+        if options.optimize {
+            func.dfg.resolve_all_aliases();
+            lanes::join(&mut func);
         }
         let (stand_ins, prices) = match options.cover {
             true => cover::cover(&mut func, isa, options.core),
