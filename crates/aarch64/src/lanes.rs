@@ -11,7 +11,6 @@ use cranelift_codegen::ir::{
     Block, Function, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types,
 };
 use egraft_lower::{is_vector_bitcast, retype};
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// Lanes from which on it pays.
@@ -34,7 +33,7 @@ pub(crate) fn join(func: &mut Function) {
         let users = Users::new(func);
         for top in chains {
             if let Some(built) = Built::new(func, &users, block, top) {
-                built.write(func, block, top);
+                built.write(func, top);
             }
         }
     }
@@ -147,9 +146,9 @@ impl Built {
         if !matches!(ty, types::I8X16 | types::I16X8 | types::I32X4) {
             return None;
         }
-        let goes_on = users.0[result].iter().any(|user| {
-            insertion(func, *user).is_some_and(|(vector, ..)| vector == result)
-        });
+        let goes_on = users.0[result]
+            .iter()
+            .any(|user| insertion(func, *user).is_some_and(|(vector, ..)| vector == result));
         if goes_on {
             return None;
         }
@@ -207,12 +206,10 @@ impl Built {
         enough.then_some(Built { lanes: loads, chain })
     }
 
-    fn write(self, func: &mut Function, block: Block, top: Inst) {
+    fn write(self, func: &mut Function, top: Inst) {
         let Built { lanes, chain } = self;
         let result = func.dfg.first_result(top);
         let ty = func.dfg.value_type(result);
-        let mut places: FxHashMap<Inst, usize> = FxHashMap::default();
-        places.extend(func.layout.block_insts(block).enumerate().map(|(at, inst)| (inst, at)));
         let place = func.srcloc(top);
         let mut cursor = FuncCursor::new(func).at_inst(top).with_srcloc(place);
         for inst in chain.iter().skip(1) {
@@ -220,11 +217,7 @@ impl Built {
         }
         let mut wide = Vec::new();
         for load in lanes {
-            wide.push(load.map(|load| Joined {
-                value: widen(cursor.func, load),
-                place: places[&load],
-                made: load,
-            }));
+            wide.push(load.map(|load| Joined { value: widen(cursor.func, load), made: load }));
         }
         let (low, high) = wide.split_at(wide.len() / 2);
         let [low, high] = [low, high].map(|half| joined(cursor.func, half, ty.lane_bits()));
@@ -290,9 +283,6 @@ fn widen(func: &mut Function, load: Inst) -> Value {
 #[derive(Clone, Copy)]
 struct Joined {
     value: Value,
-    /// Where in the block the last of them is loaded.
-    place: usize,
-    /// What made it, behind that.
     made: Inst,
 }
 
@@ -305,7 +295,8 @@ fn joined(func: &mut Function, lanes: &[Option<Joined>], bits: u32) -> Option<Jo
     let shift = i64::from(bits) * low.len() as i64;
     let [low, high] = [low, high].map(|half| joined(func, half, bits));
     let Some(high) = high else { return low };
-    let later = low.filter(|low| low.place > high.place).unwrap_or(high);
+    let is_later = |low: &Joined| func.layout.pp_cmp(low.made, high.made).is_gt();
+    let later = low.filter(is_later).unwrap_or(high);
     let srcloc = func.srcloc(later.made);
     let mut cursor = FuncCursor::new(func).after_inst(later.made).with_srcloc(srcloc);
     let mut value = cursor.ins().ishl_imm_u(high.value, shift);
@@ -313,5 +304,5 @@ fn joined(func: &mut Function, lanes: &[Option<Joined>], bits: u32) -> Option<Jo
         value = cursor.ins().bor(low.value, value);
     }
     let made = func.dfg.value_def(value).unwrap_inst();
-    Some(Joined { value, place: later.place, made })
+    Some(Joined { value, made })
 }

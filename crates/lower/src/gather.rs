@@ -52,7 +52,9 @@ pub fn add_before_extracting(func: &mut Function) -> bool {
             let mut lanes: Vec<u8> = like.iter().map(|(_, sum)| sum.lane).collect();
             lanes.sort_unstable();
             lanes.dedup();
-            let alone = like.iter().all(|(_, sum)| sum.read.iter().flatten().all(|value| uses.once(*value)));
+            let alone = like
+                .iter()
+                .all(|(_, sum)| sum.read.iter().flatten().all(|value| uses.once(*value)));
             if seen || !alone || lanes.len() < LANES || like.len() != lanes.len() {
                 continue;
             }

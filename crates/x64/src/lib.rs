@@ -192,6 +192,11 @@ fn prepared(
     }
     if options.optimize {
         egraft_lower::interleave_columns(&mut context.func);
+        if egraft_lower::add_before_extracting(&mut context.func) {
+            context
+                .optimize(isa, &mut Default::default())
+                .map_err(|error| Unsupported::new("optimisation", error))?;
+        }
     }
     Ok((context, fault_places))
 }

@@ -24,7 +24,12 @@ pub(crate) fn compiled(wasm: &[u8], cpu: &str, effort: Effort) -> egraft::Compil
     config.egraft_target(Some("aarch64"), cpu).expect("a known target");
     let mut options = egraft::Options::default().effort(effort);
     options.core = egraft::Core::by_name(cpu);
-    egraft::compile(&config, &options, wasm).expect("the module compiles")
+    let compiled = egraft::compile(&config, &options, wasm).expect("the module compiles");
+    for function in &compiled.report.functions {
+        let reason = function.reason.as_deref().unwrap_or_default();
+        assert!(!reason.contains("panicked"), "{}: {reason}", function.symbol);
+    }
+    compiled
 }
 
 /// Bytes that memory may grow by.

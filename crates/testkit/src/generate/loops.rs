@@ -251,7 +251,7 @@ fn store(choices: &mut Choices<'_>, text: &mut String) {
 fn statement(choices: &mut Choices<'_>, text: &mut String) {
     let to = choices.below(VECTORS);
     let vector = |choices: &mut Choices<'_>| format!("(local.get $v{})", choices.below(VECTORS));
-    let value = match choices.below(16) {
+    let value = match choices.below(18) {
         0..=3 => {
             let op = choices.pick(&[
                 "v128.load",
@@ -288,7 +288,87 @@ fn statement(choices: &mut Choices<'_>, text: &mut String) {
             );
             return;
         }
+        15 => {
+            let (values, amounts) = (vector(choices), vector(choices));
+            shifted_lanes(choices, &values, &amounts)
+        }
+        16 => {
+            let (indices, onto) = (vector(choices), vector(choices));
+            gathered(choices, &indices, &onto)
+        }
         _ => format!("(i32x4.add {} (i32x4.splat (local.get $i)))", vector(choices)),
     };
     let _ = writeln!(text, "(local.set $v{to} {value})");
+}
+
+/// Lanes of `values`, each shifted by the same lane of `amounts`.
+fn shifted_lanes(choices: &mut Choices<'_>, values: &str, amounts: &str) -> String {
+    let (shape, scalar, lanes) = *choices.pick(&[("i32x4", "i32", 4), ("i64x2", "i64", 2)]);
+    let op = choices.pick(&["shl", "shr_u", "shr_s"]);
+    let amounts = match choices.one_in(2) {
+        true => format!("(v128.and {amounts} ({shape}.splat ({scalar}.const 15)))"),
+        false => amounts.to_owned(),
+    };
+    let mut made = String::new();
+    for lane in 0..lanes {
+        let [value, amount] =
+            [values, &amounts].map(|vector| format!("({shape}.extract_lane {lane} {vector})"));
+        let shifted = format!("({scalar}.{op} {value} {amount})");
+        made = match lane {
+            0 => format!("({shape}.splat {shifted})"),
+            _ => format!("({shape}.replace_lane {lane} {made} {shifted})"),
+        };
+    }
+    made
+}
+
+/// Lanes loaded from where `indices` say, put into `onto`, or into a vector of their own.
+fn gathered(choices: &mut Choices<'_>, indices: &str, onto: &str) -> String {
+    let (bits, all) = *choices.pick(&[(8, 16), (16, 8), (32, 4)]);
+    let few = [3, 4, 4, all / 2, all, all];
+    let count = *choices.pick(&few);
+    let near = |bits: i32| format!("(v128.and {indices} (i32x4.splat (i32.const {bits})))");
+    let mut indices = match choices.below(8) {
+        0 => indices.to_owned(),
+        1 => near(0xffff),
+        _ => near(0xfff),
+    };
+    for _ in 0..choices.below(3) {
+        let more = choices.pick(&["(i32.const 5)", "(local.get $s)", "(local.get $i)"]);
+        indices = format!("(i32x4.add (i32x4.splat {more}) {indices})");
+    }
+    let (offset, base) = (offset(choices), address(choices));
+    let scale = choices.below(3);
+    let loaded_at = |lane: i32| {
+        let index = format!("(i32x4.extract_lane {} {indices})", lane % 4);
+        let index = match scale {
+            0 => index,
+            _ => format!("(i32.shl {index} (i32.const {scale}))"),
+        };
+        format!("{offset}(i32.add {base} {index})")
+    };
+    let shape = ["i8x16", "i16x8", "i32x4"][bits as usize / 16];
+    let load = ["i32.load8_u", "i32.load16_u", "i32.load"][bits as usize / 16];
+    let is_scalar = choices.one_in(2);
+    let mut made = match choices.below(3) {
+        0 => onto.to_owned(),
+        1 => format!("(v128.load{bits}_splat {})", loaded_at(0)),
+        _ => "(v128.const i64x2 0 0)".to_owned(),
+    };
+    for lane in 0..count {
+        let at = loaded_at(lane);
+        made = match is_scalar {
+            true => format!("({shape}.replace_lane {lane} {made} ({load} {at}))"),
+            false => {
+                let (offset, address) = at.split_at(at.find('(').expect("an address"));
+                format!("(v128.load{bits}_lane {offset}{lane} {address} {made})")
+            }
+        };
+    }
+    match (bits, choices.below(3)) {
+        (8, 0) => format!("(i16x8.extend_low_i8x16_u {made})"),
+        (8, 1) => format!("(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_u {made}))"),
+        (16, 0) => format!("(i32x4.extend_low_i16x8_u {made})"),
+        _ => made,
+    }
 }
