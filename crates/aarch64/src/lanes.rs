@@ -306,3 +306,77 @@ fn joined(func: &mut Function, lanes: &[Option<Joined>], bits: u32) -> Option<Jo
     let made = func.dfg.value_def(value).unwrap_inst();
     Some(Joined { value, made })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `join` of a block that loads bytes from `v0` and puts them together by `text`.
+    fn joined_in(text: &str) -> String {
+        let text = format!(
+            "function %lanes(i64, i8x16) {{\nblock0(v0: i64, v1: i8x16):\n{text}\nreturn\n}}"
+        );
+        let mut func = cranelift_reader::parse_functions(&text).expect("it is CLIF").remove(0);
+        join(&mut func);
+        cranelift_codegen::verify_function(
+            &func,
+            &cranelift_codegen::settings::Flags::new(cranelift_codegen::settings::builder()),
+        )
+        .expect("it is valid");
+        func.to_string()
+    }
+
+    /// Loads of bytes 0 to 4, and their insertion into `onto`.
+    fn four(onto: &str) -> String {
+        let loads: String = (0..4).map(|at| format!("v1{at} = load.i8 v0+{at}\n")).collect();
+        let inserted = (0..4).map(|at| {
+            let from = if at == 0 { onto.to_owned() } else { format!("v2{}", at - 1) };
+            format!("v2{at} = insertlane {from}, v1{at}, {at}\n")
+        });
+        loads + &inserted.collect::<String>()
+    }
+
+    #[test]
+    fn lanes_that_are_read_go_over_at_once() {
+        // The widenings read only the lanes that are loaded.
+        let text = joined_in(&format!(
+            "{}v30 = uwiden_low v23\nv31 = uwiden_low v30\nstore v31, v0+32",
+            four("v1")
+        ));
+        assert!(!text.contains("insertlane"), "{text}");
+        assert_eq!(text.matches("uload8.i64").count(), 4, "{text}");
+        assert_eq!(text.matches("bor").count(), 3, "{text}");
+        assert_eq!(text.matches("scalar_to_vector").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn lanes_of_another_vector_that_are_read_keep_it() {
+        let text = joined_in(&format!("{}store v23, v0+32", four("v1")));
+        assert_eq!(text.matches("insertlane").count(), 4, "{text}");
+        let text = joined_in(&format!("{}v30 = uwiden_low v23\nstore v30, v0+32", four("v1")));
+        assert_eq!(text.matches("insertlane").count(), 4, "{text}");
+    }
+
+    #[test]
+    fn zeros_around_lanes_need_no_insertion() {
+        let text = format!("v2 = iconst.i8 0\nv3 = scalar_to_vector.i8x16 v2\n{}", four("v3"));
+        let text = joined_in(&format!("{text}store v23, v0+32"));
+        assert!(!text.contains("insertlane"), "{text}");
+    }
+
+    #[test]
+    fn one_load_may_be_in_several_lanes() {
+        let text = joined_in(
+            "v10 = load.i8 v0
+             v11 = load.i8 v0+1
+             v20 = insertlane v1, v10, 0
+             v21 = insertlane v20, v11, 1
+             v22 = insertlane v21, v10, 2
+             v23 = insertlane v22, v10, 3
+             v30 = uwiden_low v23
+             v31 = uwiden_low v30
+             store v31, v0+32",
+        );
+        assert!(!text.contains("insertlane"), "{text}");
+    }
+}

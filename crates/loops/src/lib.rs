@@ -53,7 +53,7 @@ const LEAST_TURNS: i64 = 4;
 const SAVES_ONE_IN: usize = 2;
 /// Instructions that a turn of a fast loop should have for its counting not to matter, and for each counter.
 const ENOUGH: usize = 24;
-const ENOUGH_EACH: usize = 10;
+const ENOUGH_EACH: usize = 8;
 const MOST_FOR_COUNTERS: usize = 48;
 /// Turns that a fast loop makes at once, at most.
 const MAX_COPIES: i64 = 4;

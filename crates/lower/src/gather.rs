@@ -281,3 +281,73 @@ fn sum_of(func: &Function, value: Value) -> Option<[Value; 2]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A loop that loads four lanes of a vector of indices, which `index` makes of `v5`; `v1` is the base.
+    fn gathering(index: &str, last: &str) -> Function {
+        let lanes: String = (0..4)
+            .map(|lane| {
+                let base = if lane == 3 { last } else { "v1" };
+                format!(
+                    "v{}0 = extractlane v6, {lane}\nv{}1 = iadd {base}, v{}0\nv{}2 = uextend.i64 v{}1\n\
+                     v{}3 = load.i32 v{}2\n",
+                    lane + 1, lane + 1, lane + 1, lane + 1, lane + 1, lane + 1, lane + 1
+                )
+            })
+            .collect();
+        let text = format!(
+            "function %gathering(i32, i32, i32x4) {{
+             block0(v0: i32, v1: i32, v2: i32x4):
+                jump block1(v0)
+             block1(v4: i32):
+                v5 = splat.i32x4 v4
+                {index}
+                {lanes}
+                v7 = isub v4, v1
+                brif v7, block1(v7), block2
+             block2:
+                return
+             }}"
+        );
+        cranelift_reader::parse_functions(&text).expect("it is CLIF").remove(0)
+    }
+
+    /// The vector instructions of the loop.
+    fn vectors(func: &Function) -> Vec<String> {
+        let loops = func.layout.blocks().nth(1).expect("a loop");
+        let is_vector = |inst: &Inst| {
+            func.dfg.inst_results(*inst).iter().any(|value| func.dfg.value_type(*value).is_vector())
+        };
+        let insts = func.layout.block_insts(loops).filter(is_vector);
+        insts.map(|inst| func.dfg.display_inst(inst).to_string()).collect()
+    }
+
+    #[test]
+    fn a_base_joins_what_the_loop_does_not_change() {
+        let mut func = gathering("v3 = imul v5, v5\nv6 = iadd v3, v2", "v1");
+        assert!(add_before_extracting(&mut func));
+        assert_eq!(
+            vectors(&func),
+            [
+                "v5 = splat.i32x4 v4",
+                "v3 = imul.i32x4 v5, v5",
+                "v6 = iadd.i32x4 v3, v2",
+                "v44 = splat.i32x4 v1",
+                "v45 = iadd.i32x4 v2, v44",
+                "v46 = iadd.i32x4 v3, v45",
+            ]
+        );
+        let text = func.to_string();
+        assert!(!text.contains("iadd.i32 v1"), "no lane is added to:\n{text}");
+        assert_eq!(text.matches("extractlane v46").count(), 4, "{text}");
+    }
+
+    #[test]
+    fn all_lanes_have_one_base_or_none_is_added() {
+        let mut func = gathering("v6 = iadd v5, v2", "v0");
+        assert!(!add_before_extracting(&mut func));
+    }
+}
