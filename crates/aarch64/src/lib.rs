@@ -36,8 +36,9 @@ use cranelift_codegen::ir::function::FunctionParameters;
 use cranelift_codegen::ir::{Function, SourceLoc};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{Context, VCodeConstants};
+use egraft_listing::{Listing, MarkedVersion, Marks};
 use egraft_loops::{Versioned, Which};
-use standin::StandIns;
+use standin::{Seen, StandIns};
 use std::collections::BTreeMap;
 use target_lexicon::{Aarch64Architecture, Architecture};
 use weight::Prices;
@@ -62,6 +63,8 @@ pub struct Options {
     pub unroll: bool,
     /// What second versions gain.
     pub gains: Gains,
+    /// Whether to list the code with the machine op behind each instruction.
+    pub listing: bool,
 }
 
 impl Default for Options {
@@ -75,6 +78,7 @@ impl Default for Options {
             version: Version::Paying,
             unroll: true,
             gains: Gains { vectors: WIDTH, pointers: true, ..Gains::default() },
+            listing: false,
         }
     }
 }
@@ -91,6 +95,10 @@ pub struct Compiled {
     pub code: Vec<u8>,
     /// How often each instruction beyond stock's stands in it, by its name in rules.
     pub chosen: BTreeMap<&'static str, usize>,
+    /// Which of the forms it was compiled from, by position.
+    pub form: usize,
+    /// Instructions with their machine ops, if [`Options::listing`] asked for it.
+    pub listing: Option<Listing>,
     /// Loops that have a second version.
     pub versions: usize,
     /// Why other loops of one block have none.
@@ -117,12 +125,13 @@ pub fn compile(
         return Err(Unsupported::new("target", isa.triple()));
     }
     let covered = forms.iter().map(|form| Covered::new(form, isa, options));
-    let mut covered = covered.collect::<Result<Vec<Covered>, Unsupported>>()?;
+    let covered = covered.collect::<Result<Vec<Covered>, Unsupported>>()?;
     let best = match covered.len() {
-        0 | 1 => covered.pop(),
-        _ => covered.into_iter().min_by_key(Covered::weight),
+        0 | 1 => covered.into_iter().enumerate().next(),
+        _ => covered.into_iter().enumerate().min_by_key(|(_, one)| one.weight()),
     };
-    best.ok_or_else(|| Unsupported::new("function", "it has no form"))?.compile(isa, options)
+    let (form, best) = best.ok_or_else(|| Unsupported::new("function", "it has no form"))?;
+    Ok(Compiled { form, ..best.compile(isa, options)? })
 }
 
 /// A function with stand-ins.
@@ -186,7 +195,17 @@ impl Covered {
 
     /// Has stock Cranelift compile it, and patches what comes of it.
     fn compile(self, isa: &dyn TargetIsa, options: &Options) -> Result<Compiled, Unsupported> {
-        let Covered { func, versioned, stand_ins, .. } = self;
+        let Covered { mut func, versioned, mut stand_ins, .. } = self;
+        let loops = versioned.loops.iter().filter(|_| options.listing);
+        let latches: Vec<_> = loops
+            .filter_map(|pair| {
+                let [plain, fast] = [pair.plain, pair.fast].map(|block| {
+                    let latch = func.layout.last_inst(block)?;
+                    Some(stand_ins.find(&mut func, latch))
+                });
+                Some((plain?, fast?, pair.turns))
+            })
+            .collect();
         debug_assert!(
             cranelift_codegen::verify_function(&func, isa).is_ok(),
             "a covered function is valid:\n{func}"
@@ -207,21 +226,57 @@ impl Covered {
         let may_move = options.pair && stencil.value_labels_ranges.is_empty();
         let may_pair =
             |access: Plain| may_move && options.core.is_none_or(|core| core.pairs(access));
-        let buffer = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
+        let (buffer, seen) = rebuild::rebuilt(&stock, &stand_ins, may_pair)?;
         stencil.buffer = buffer.finish(&VCodeConstants::default(), &mut Default::default());
         stencil.buffer.unwind_info = stock.unwind_info;
         stencil.buffer.alignment = stock.alignment;
         stencil.buffer.nop_units = stock.nop_units;
         let code = stencil.buffer.data().to_vec();
-        let (_, blob) = serialize_compiled(stencil);
+        let (stencil, blob) = serialize_compiled(stencil);
         let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
+        let listing = match options.listing {
+            true => {
+                let code = stencil.apply_params(&func.params);
+                let listing =
+                    Listing::of(&code, &func.params, isa, |line| price(line, options.core));
+                listing.map(|listing| listing.marked(&marks(&seen, &latches)))
+            }
+            false => None,
+        };
         let mut chosen = BTreeMap::new();
         for op in stand_ins.ops() {
             *chosen.entry(op.name()).or_default() += 1;
         }
         let (versions, declined) = (versioned.loops.len(), versioned.declined);
-        Ok(Compiled { blob, code, chosen, versions, declined })
+        Ok(Compiled { blob, code, chosen, form: 0, listing, versions, declined })
     }
+}
+
+/// What a line of assembly costs on `core`, or on none in particular, in 1/16 cycle of reciprocal throughput.
+pub fn price(line: &str, core: Option<Core>) -> u32 {
+    let arch = Architecture::Aarch64(Aarch64Architecture::Aarch64);
+    core.and_then(|core| core.cost(line)).unwrap_or_else(|| egraft_lower::price(arch, line))
+}
+
+/// Marks of code in which this was `seen`; `latches` are numbers of the branches back of loops as they were and of fast
+/// ones, and the turns that these make at once.
+fn marks(seen: &[(u32, Seen)], latches: &[(usize, usize, u32)]) -> Marks {
+    let mut tiles: Vec<(u32, &'static str)> = Vec::new();
+    let mut found = BTreeMap::new();
+    for (offset, seen) in seen {
+        match seen {
+            Seen::Op(op) => tiles.push((*offset, op.name())),
+            Seen::Found(number) => {
+                found.entry(*number).or_insert(*offset);
+            }
+        }
+    }
+    tiles.sort_unstable();
+    let versions = latches.iter().filter_map(|(plain, fast, turns)| {
+        let (plain, fast) = (*found.get(plain)?, *found.get(fast)?);
+        Some(MarkedVersion { plain, fast, turns: *turns })
+    });
+    Marks { tiles, versions: versions.collect() }
 }
 
 /// `func` as Cranelift's mid-end leaves it.

@@ -5,7 +5,7 @@
 
 use crate::error::Unsupported;
 use crate::pairs;
-use crate::standin::StandIns;
+use crate::standin::{Seen, StandIns};
 use crate::words::Plain;
 use cranelift_codegen::ir::RelSourceLoc;
 use cranelift_codegen::isa::aarch64::inst::Inst;
@@ -22,7 +22,7 @@ enum Event {
 }
 
 /// `old` with the words of `stand_ins` patched and their source locations replaced, and accesses in pairs that `may_pair`.
-/// Source locations of `old` count from 0.
+/// Source locations of `old` count from 0. Also where stand-ins are, and what was to be found, by offset.
 ///
 /// # Errors
 /// [`Unsupported`] if a stand-in became something else, or if the code has what cannot be written anew.
@@ -30,7 +30,7 @@ pub(crate) fn rebuilt(
     old: &MachBufferFinalized<Final>,
     stand_ins: &StandIns,
     may_pair: impl Fn(Plain) -> bool,
-) -> Result<MachBuffer<Inst>, Unsupported> {
+) -> Result<(MachBuffer<Inst>, Vec<(u32, Seen)>), Unsupported> {
     let refuse = |what: &str| Err(Unsupported::new("machine code", what));
     if !old.user_stack_maps().is_empty() {
         return refuse("it has stack maps");
@@ -41,7 +41,7 @@ pub(crate) fn rebuilt(
     let places: Vec<(u32, u32, u32)> =
         old.get_srclocs_sorted().iter().map(|one| (one.start, one.end, one.loc.bits())).collect();
     let mut code = old.data().to_vec();
-    stand_ins.patch(&mut code, &places)?;
+    let mut seen = stand_ins.patch(&mut code, &places)?;
     let noted = old.traps().iter().map(|trap| trap.offset);
     let noted = noted.chain(old.relocs().iter().map(|reloc| reloc.offset));
     let moved = pairs::pair(&mut code, noted, may_pair);
@@ -86,5 +86,6 @@ pub(crate) fn rebuilt(
     if let Some(layout) = old.frame_layout() {
         buffer.set_frame_layout(layout.clone());
     }
-    Ok(buffer)
+    seen.iter_mut().for_each(|(offset, _)| *offset = now(*offset));
+    Ok((buffer, seen))
 }

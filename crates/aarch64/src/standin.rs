@@ -12,8 +12,10 @@ use cranelift_codegen::ir::{Function, Inst, InstBuilder, RelSourceLoc, SourceLoc
 use egraft_ir::machine::MachineOp;
 use egraft_lower::retype;
 
-/// The first source location of stand-ins: a gigabyte into a function.
+/// The first source location of stand-ins: a gigabyte into a function. That of what is only to be found again is
+/// half a gigabyte further.
 const FIRST: u32 = 0x4000_0000;
+const FIRST_FOUND: u32 = 0x6000_0000;
 
 /// Whether a function has source locations that would be taken for stand-ins'.
 pub(crate) fn is_too_far(func: &Function) -> bool {
@@ -43,6 +45,16 @@ const fn registers(form: Form) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct StandIns {
     all: Vec<StandIn>,
+    /// The source locations that instructions had which are to be found again in machine code.
+    found: Vec<u32>,
+}
+
+/// What a stand-in has become, or which of what was to be found again starts here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Op(MachineOp),
+    /// By its number.
+    Found(usize),
 }
 
 #[derive(Debug)]
@@ -95,18 +107,35 @@ impl StandIns {
         Some(value)
     }
 
+    /// Has `inst` found again in machine code, under the number that is returned.
+    pub(crate) fn find(&mut self, func: &mut Function, inst: Inst) -> usize {
+        let number = self.found.len();
+        let place = func.stencil.srclocs[inst].expand(SourceLoc::new(0)).bits();
+        func.stencil.srclocs[inst] = RelSourceLoc::new(FIRST_FOUND + number as u32);
+        self.found.push(place);
+        number
+    }
+
     /// Which stand-in a source location belongs to.
     fn of(&self, place: u32) -> Option<usize> {
         let at = place.checked_sub(FIRST)? as usize;
         (at < self.all.len()).then_some(at)
     }
 
-    /// The source location that code at `place` should have.
-    pub(crate) fn place(&self, place: u32) -> u32 {
-        self.of(place).map_or(place, |at| self.all[at].place)
+    /// Which of what is to be found again a source location belongs to.
+    fn found(&self, place: u32) -> Option<usize> {
+        let at = place.checked_sub(FIRST_FOUND)? as usize;
+        (at < self.found.len()).then_some(at)
     }
 
-    /// Patches the words of stand-ins. `places`: from where to where in `code` which source location holds.
+    /// The source location that code at `place` should have.
+    pub(crate) fn place(&self, place: u32) -> u32 {
+        let stand_in = self.of(place).map(|at| self.all[at].place);
+        stand_in.or_else(|| self.found(place).map(|at| self.found[at])).unwrap_or(place)
+    }
+
+    /// Patches the words of stand-ins. `places`: from where to where in `code` which source location holds. Returns
+    /// where they are, and what was to be found, by offset.
     ///
     /// # Errors
     /// [`Unsupported`] if a stand-in has become something else.
@@ -114,20 +143,24 @@ impl StandIns {
         &self,
         code: &mut [u8],
         places: &[(u32, u32, u32)],
-    ) -> Result<(), Unsupported> {
+    ) -> Result<Vec<(u32, Seen)>, Unsupported> {
+        let mut seen = Vec::new();
         let mut patched = vec![0u32; self.all.len()];
         let mut is_there = vec![false; self.all.len()];
         for (start, end, place) in places {
+            seen.extend(self.found(*place).map(|number| (*start, Seen::Found(number))));
             let Some(at) = self.of(*place) else { continue };
             is_there[at] = true;
             let one = &self.all[at];
             let (bits, mask) = pattern(one.form);
-            for word in code[*start as usize..*end as usize].chunks_exact_mut(4) {
+            let words = code[*start as usize..*end as usize].chunks_exact_mut(4);
+            for (word, offset) in words.zip((*start..).step_by(4)) {
                 let old = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
                 if old & mask == bits {
                     let new = one.word | old & registers(one.form);
                     word.copy_from_slice(&new.to_le_bytes());
                     patched[at] += 1;
+                    seen.push((offset, Seen::Op(one.op)));
                 }
             }
         }
@@ -137,7 +170,7 @@ impl StandIns {
                 let found = format!("{} words of `{}`", patched[at], self.all[at].op);
                 Err(Unsupported::new("a stand-in", found))
             }
-            None => Ok(()),
+            None => Ok(seen),
         }
     }
 }

@@ -20,8 +20,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<ExitCode> {
 
     if !args.emit.is_empty() {
         let folder = args.emit_dir.clone().unwrap_or_else(|| destination.with_extension("emit"));
-        let chosen = (options.effort, options.backend);
-        emit::write(&folder, &args.emit, &config, chosen, &wasm, &compiled.report)
+        emit::write(&folder, &args.emit, &config, &options, &wasm, &compiled.report)
             .map_err(|error| error.context(args.input.display().to_string()))?;
     }
     output::write_file(&destination, &compiled.cwasm)?;

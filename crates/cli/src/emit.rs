@@ -8,7 +8,7 @@ use crate::output::write_file;
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
-use egraft::{Backend, Effort, Format, Optimized};
+use egraft::{Format, Optimized};
 use std::path::Path;
 use wasmtime::Config;
 
@@ -16,7 +16,7 @@ pub(crate) fn write(
     folder: &Path,
     what: &[Emit],
     config: &Config,
-    (effort, backend): (Effort, Backend),
+    options: &egraft::Options,
     wasm: &[u8],
     report: &egraft::Report,
 ) -> Result<()> {
@@ -30,12 +30,13 @@ pub(crate) fn write(
     let captured = egraft::capture(config, wasm)?;
     let isa = &captured.isa;
     for function in &captured.functions {
-        let optimized = egraft::optimize_function(&function.func, &**isa, effort);
-        let (after, note) = match &optimized {
-            Optimized::Improved(func) => (&**func, String::new()),
-            Optimized::Unchanged(reason) => (&function.func, format!("; stock: {reason}\n")),
+        let (optimized, _) = egraft::explain_function(&function.func, &**isa, options);
+        let (better, note) = match &optimized {
+            Optimized::Improved(func) => (Some(&**func), String::new()),
+            Optimized::Unchanged(reason) => (None, format!("; stock: {reason}\n")),
             _ => continue,
         };
+        let after = better.unwrap_or(&function.func);
         let file = |ending: &str| folder.join(format!("{}.{ending}", function.index));
         for emit in what {
             match emit {
@@ -44,8 +45,9 @@ pub(crate) fn write(
                     write_file(&file("after.clif"), format!("{note}{after}").as_bytes())?;
                 }
                 Emit::Asm => {
-                    let listing = egraft::listing(after, &**isa, backend)
-                        .or_else(|| egraft::stock_listing(after, &**isa));
+                    let listing = egraft::listing(&function.func, better, &**isa, options)
+                        .map(|listed| listed.listing)
+                        .or_else(|| egraft::stock_listing(after, &**isa, options.core));
                     let text = match listing {
                         Some(listing) => listing.to_string(),
                         None => asm(after, &**isa)
@@ -58,7 +60,7 @@ pub(crate) fn write(
                         Emit::Dot => ("dot", Format::Dot),
                         _ => ("egraph.json", Format::Json),
                     };
-                    let text = egraft::dump_egraph(&function.func, &**isa, effort, format);
+                    let text = egraft::dump_egraph(&function.func, &**isa, options.effort, format);
                     write_file(&file(ending), text.as_bytes())?;
                 }
                 Emit::Json => {}

@@ -68,15 +68,15 @@ mod target;
 
 pub use egraft_aarch64::Core;
 pub use egraft_egraph::Rules;
+pub use egraft_listing::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 pub use egraft_lower::{Format, Rewrite};
 pub use egraft_seam::{Captured, CapturedFunction, StockReason, capture, tap_writes};
-pub use egraft_x64::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
 pub use matcher::Matcher;
 pub use optimizer::{
-    Optimized, dump_egraph, egraph, explain_function, listing, optimize_function, price, selection,
-    stock_listing,
+    Listed, Optimized, dump_egraph, egraph, explain_function, listing, optimize_function,
+    selection, stock_listing,
 };
 pub use options::{Backend, Effort, Options, Stage};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};

@@ -9,16 +9,16 @@ use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
 use egraft_egraph::{EGraph, RULES, Rules, StopReason};
 use egraft_ir::ClassId;
-use egraft_lower::{Format, LowerOptions, Outcome, Rewrite, Stats, x64_price};
+use egraft_listing::Listing;
+use egraft_lower::{Format, LowerOptions, Outcome, Rewrite, Stats};
 use egraft_seam::{
     BodySummary, CapturedFunction, CodeStore, Decision, Fingerprint, FunctionCompiler, SeamReport,
     StockReason, StoreStats,
 };
+use egraft_x64::Declined;
 use egraft_x64::observe::Selection;
-use egraft_x64::{Declined, ListedInst, Listing};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use target_lexicon::Architecture;
 
 /// What Egraft made of one function.
 #[derive(Debug, Clone)]
@@ -58,13 +58,14 @@ pub fn optimize_function(func: &Function, isa: &dyn TargetIsa, effort: Effort) -
     run(func, isa, &lower_options(effort)).0
 }
 
-/// As [`optimize_function`], with the rules behind each instruction that was replaced.
+/// As [`optimize_function`], with the options that modules are compiled with and the rules behind each
+/// instruction that was replaced.
 pub fn explain_function(
     func: &Function,
     isa: &dyn TargetIsa,
-    effort: Effort,
+    options: &Options,
 ) -> (Optimized, Vec<Rewrite>) {
-    let options = LowerOptions { explain: true, ..lower_options(effort) };
+    let options = LowerOptions { explain: true, ..Optimizer::new(options).lower_options() };
     let (optimized, _, rewrites) = run(func, isa, &options);
     (optimized, rewrites)
 }
@@ -178,6 +179,10 @@ impl Optimizer {
             costs: self.core.map(Core::costs).unwrap_or_default(),
             ..lower_options(self.effort)
         }
+    }
+
+    fn aarch64_options(&self) -> egraft_aarch64::Options {
+        egraft_aarch64::Options { core: self.core, ..self.stage.aarch64_options() }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -299,10 +304,8 @@ impl Optimizer {
             }
         }
         if !refused && uses_aarch64(self.backend, isa, shape) {
-            let forms: Vec<&Function> = better.as_deref().into_iter().chain([func]).collect();
-            let options =
-                egraft_aarch64::Options { core: self.core, ..self.stage.aarch64_options() };
-            match egraft_aarch64::compile(&forms, isa, &options) {
+            let forms = forms(func, better.as_deref());
+            match egraft_aarch64::compile(&forms, isa, &self.aarch64_options()) {
                 Ok(compiled) => {
                     note.fast_loops = compiled.versions;
                     note.plain_loops = plain_loops(&compiled.declined);
@@ -352,14 +355,43 @@ fn plain_loops(declined: &[Declined]) -> Vec<String> {
     declined.iter().filter(vectors).map(ToString::to_string).collect()
 }
 
-/// What Egraft's own backend makes of `func`, as rewritten or not, with the tile behind each
-/// instruction; `None` where another compiles such functions.
-pub fn listing(func: &Function, isa: &dyn TargetIsa, backend: Backend) -> Option<Listing> {
-    if !uses_x64(backend, isa, Shape::of(func)) {
-        return None;
+/// Code that Egraft's own backend makes of a function.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Listed {
+    /// It, with the tile or machine op behind each instruction.
+    pub listing: Listing,
+    /// Whether it was made of the function as rewritten.
+    pub rewritten: bool,
+}
+
+/// What Egraft's own backend makes of `func`, which rewriting made `better` of, if anything; `None` where
+/// another compiles such functions.
+pub fn listing(
+    func: &Function,
+    better: Option<&Function>,
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Option<Listed> {
+    let optimizer = Optimizer::new(options);
+    let shape = Shape::of(func);
+    if uses_x64(optimizer.backend, isa, shape) {
+        let options = egraft_x64::Options { listing: true, ..optimizer.stage.x64_options() };
+        let listing = egraft_x64::compile(better.unwrap_or(func), isa, &options).ok()?.listing?;
+        return Some(Listed { listing, rewritten: better.is_some() });
     }
-    let options = egraft_x64::Options { listing: true, ..Default::default() };
-    egraft_x64::compile(func, isa, &options).ok()?.listing
+    if uses_aarch64(optimizer.backend, isa, shape) {
+        let options = egraft_aarch64::Options { listing: true, ..optimizer.aarch64_options() };
+        let compiled = egraft_aarch64::compile(&forms(func, better), isa, &options).ok()?;
+        let rewritten = better.is_some() && compiled.form == 0;
+        return Some(Listed { listing: compiled.listing?, rewritten });
+    }
+    None
+}
+
+/// What AArch64's backend may choose from: the function as rewritten, then as it was.
+fn forms<'a>(func: &'a Function, better: Option<&'a Function>) -> Vec<&'a Function> {
+    better.into_iter().chain([func]).collect()
 }
 
 /// What Egraft's own backend selects for `func`, as rewritten or not, for validation; `None` where
@@ -379,21 +411,16 @@ pub fn selection(
     egraft_x64::observe::select(func, isa, &egraft_x64::Options::default()).ok()
 }
 
-/// What stock Cranelift makes of `func`; `None` for targets other than x86-64, and where it does not
-/// compile.
-pub fn stock_listing(func: &Function, isa: &dyn TargetIsa) -> Option<Listing> {
-    if isa.triple().architecture != Architecture::X86_64 {
-        return None;
-    }
+/// What stock Cranelift makes of `func`, with prices for `core`; `None` for targets other than x86-64 and
+/// AArch64, and where it does not compile.
+pub fn stock_listing(func: &Function, isa: &dyn TargetIsa, core: Option<Core>) -> Option<Listing> {
     let mut context = Context::for_function(func.clone());
     let compiled = context.compile(isa, &mut Default::default()).ok()?;
-    Some(Listing::of(compiled, &func.params))
-}
-
-/// What an instruction costs in 1/16 cycle of reciprocal throughput, by the table that extraction
-/// counts with. The sum over a loop is what it would take if nothing waited for anything.
-pub fn price(inst: &ListedInst) -> u32 {
-    x64_price(&inst.att)
+    let price = |line: &str| match egraft_aarch64::supports(isa) {
+        true => egraft_aarch64::price(line, core),
+        false => egraft_lower::price(isa.triple().architecture, line),
+    };
+    Listing::of(compiled, &func.params, isa, price)
 }
 
 /// Bytes of machine code that stock Cranelift makes of `func`.

@@ -26,7 +26,7 @@ pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
     egraph, optimize,
 };
-pub use price::x64_price;
+pub use price::price;
 pub use probe::{emit_const, emit_op, retype};
 pub use seed::{Seeded, is_division, is_pure, is_vector_bitcast, node_of, seed};
 #[doc(hidden)]

@@ -141,6 +141,8 @@ const OTHER: &[(&str, Cost)] = &[
     ("ins", 12),
     ("dup", 10),
     ("ldr", 8),
+    ("ldp", 16),
+    ("stp", 16),
     ("add", 5),
     ("sub", 5),
     ("sdiv", 100),
@@ -160,26 +162,20 @@ const OTHER: &[(&str, Cost)] = &[
     ("call", 480),
 ];
 
-/// The price of one x86-64 instruction in 1/16 cycle of reciprocal throughput, from its text in AT&T
-/// syntax: what extraction counts with.
+/// What a line of disassembly of `arch` costs, in 1/16 cycle of reciprocal throughput: what extraction counts with.
+/// On x86-64 it is in AT&T's syntax.
 ///
-/// Jumps that always go, returns, pushes and pops have none.
-pub fn x64_price(line: &str) -> u32 {
-    price(Architecture::X86_64, line)
-}
-
-/// The cost of one line of disassembly of `arch`; 0 for labels, directives and frame code.
-pub(crate) fn price(arch: Architecture, line: &str) -> Cost {
+/// Labels, directives, returns, what a frame needs and, on x86-64, jumps that always go cost nothing.
+pub fn price(arch: Architecture, line: &str) -> u32 {
     let line = line.trim();
     let mnemonic = line.split_whitespace().next().unwrap_or("");
     if mnemonic.is_empty() || mnemonic.ends_with(':') || mnemonic.starts_with(';') {
         return 0;
     }
     let no_code = matches!(mnemonic, "uninit" | "args" | "rets" | "unwind" | "dummy_use" | "jmp");
-    let frame = matches!(
-        mnemonic,
-        "pushq" | "popq" | "ret" | "retq" | "stp" | "ldp" | "sd" | "ld" | "jr" | "br"
-    );
+    let is_pair = matches!(mnemonic, "stp" | "ldp");
+    let frame = matches!(mnemonic, "pushq" | "popq" | "ret" | "retq" | "sd" | "ld" | "jr" | "br")
+        || is_pair && line.contains("[sp");
     if no_code || frame {
         return 0;
     }

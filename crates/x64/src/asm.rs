@@ -5,7 +5,7 @@
 
 use crate::error::Unsupported;
 use crate::evex;
-use crate::listing::Marks;
+use crate::marks::Marks;
 use crate::regs::AVX_VECTORS;
 use crate::vcode::{BlockId, Cc};
 use cranelift_codegen::ir::{ExternalName, TrapCode};

@@ -4,7 +4,7 @@
 use crate::asm::{Addr, Arg, Assembler};
 use crate::error::Unsupported;
 use crate::frame::{Frame, adjust};
-use crate::listing::{Marks, Version};
+use crate::marks::{Marks, Version};
 use crate::regalloc::{Allocated, Step};
 use crate::regs::{gpr64, mask_register, part};
 use crate::vcode::{BlockId, Call, Callee, Cc, Cond, Inst, Kind, Mem, Opnd, VCode, WASM_VECTOR};

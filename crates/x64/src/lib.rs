@@ -17,7 +17,7 @@ mod evex;
 mod faults;
 mod features;
 mod frame;
-mod listing;
+mod marks;
 #[doc(hidden)]
 pub mod observe;
 mod pack;
@@ -30,19 +30,20 @@ mod vcode;
 mod work;
 
 pub use error::Unsupported;
-pub use listing::{ListedInst, ListedLoop, ListedVersion, Listing, Width};
 
 use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::incremental_cache::serialize_compiled;
 use cranelift_codegen::ir::{Block, Function, InstBuilder, TrapCode};
 use cranelift_codegen::isa::TargetIsa;
+use egraft_listing::Listing;
 pub use egraft_loops::{Declined, Gains, Version};
 use egraft_loops::{Pair, Versioned, Which};
 use faults::FaultPlaces;
 use pack::Level;
 use regalloc::Allocated;
 use select::Selected;
+use target_lexicon::Architecture;
 use vcode::WASM_VECTOR;
 use work::Work;
 
@@ -164,8 +165,11 @@ pub fn compile(
     let code_bytes = stencil.buffer.data().len();
     let (stencil, blob) = serialize_compiled(stencil);
     let blob = blob.map_err(|error| Unsupported::new("serialisation", error))?;
-    let listing = marks
-        .map(|marks| Listing::marked(&stencil.apply_params(&func.params), &func.params, &marks));
+    let listing = marks.and_then(|marks| {
+        let code = stencil.apply_params(&func.params);
+        let price = |line: &str| egraft_lower::price(Architecture::X86_64, line);
+        Some(Listing::of(&code, &func.params, isa, price)?.marked(&marks.into()))
+    });
     let (versions, declined) = (versioned.loops.len(), versioned.declined);
     Ok(Compiled { blob, code_bytes, listing, versions, declined })
 }
@@ -290,11 +294,11 @@ impl Ready<'_> {
 
 impl Allocation {
     /// The blocks of loops that have a second version.
-    fn versions(&self) -> Vec<listing::Version> {
+    fn versions(&self) -> Vec<marks::Version> {
         let version = |pair: &Pair| {
             let (plain, fast) = (self.selected.block(pair.plain)?, self.selected.block(pair.fast)?);
             let rest = pair.rest.and_then(|rest| self.selected.block(rest));
-            Some(listing::Version { plain, fast, turns: pair.turns, rest })
+            Some(marks::Version { plain, fast, turns: pair.turns, rest })
         };
         self.versioned.loops.iter().filter_map(version).collect()
     }

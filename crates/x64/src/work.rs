@@ -1,6 +1,6 @@
 //! How much work machine code does: instructions, weighted by loops, in halves of one.
 
-use crate::listing::Version;
+use crate::marks::Version;
 use crate::pack;
 use crate::regalloc::{Allocated, Step};
 use crate::vcode::{Inst, Kind, Opnd, VCode};

@@ -8,7 +8,7 @@ use super::mca::{Cycles, Mca};
 use super::view;
 use super::wasm::WasmFunction;
 use crate::args::{CodeArgs, ExplainArgs};
-use crate::output;
+use crate::{input, output};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::Function;
 use egraft::{FunctionReport, ListedInst, ListedLoop, Listing, Optimized, Rewrite, Width};
@@ -135,7 +135,8 @@ pub(super) fn explain(
         egraft::capture(config, wasm).with_context(|| args.module.display().to_string())?;
     let default = if args.target.is_some() { "baseline" } else { "native" };
     let cpu = args.code.cpu.as_deref().unwrap_or(default);
-    let mca = Mca::find(std::env::var_os("PATH").as_deref(), cpu);
+    let arch = captured.isa.triple().architecture;
+    let mca = Mca::find(std::env::var_os("PATH").as_deref(), arch, cpu);
     let binary = wat::parse_bytes(wasm)?;
     let subject =
         Subject { captured: &captured, binary: &binary, code: &args.code, mca: mca.as_ref() };
@@ -172,23 +173,28 @@ impl Subject<'_> {
         let found = function.index.and_then(|index| self.captured.by_index(index));
         let Some(found) = found else { bail!("`{}` has no CLIF to show", function.label()) };
         let (isa, func) = (&*self.captured.isa, &found.func);
-        let Some(stock) = egraft::stock_listing(func, isa) else {
+        let options = input::options(self.code)?;
+        let Some(stock) = egraft::stock_listing(func, isa, options.core) else {
             bail!(
-                "--asm reads x86-64 code only, and the target is {}; `egraft compile --emit asm` \
-                 writes code of any",
+                "--asm reads code of x86-64 and AArch64, and the target is {}; `egraft compile --emit \
+                 asm` writes code of any",
                 isa.triple()
             );
         };
         let (mut after, mut rewrites, mut egraft) = (None, Vec::new(), None);
         if function.taken {
-            let effort = egraft::Effort::from_level(self.code.effort)?;
-            let (optimized, why) = egraft::explain_function(func, isa, effort);
+            let (optimized, why) = egraft::explain_function(func, isa, &options);
             if let Optimized::Improved(better) = optimized {
                 (after, rewrites) = (Some(better), why);
             }
-            let func = after.as_deref().unwrap_or(func);
-            egraft = egraft::listing(func, isa, self.code.backend)
-                .or_else(|| egraft::stock_listing(func, isa));
+            let own = egraft::listing(func, after.as_deref(), isa, &options);
+            if own.as_ref().is_some_and(|own| !own.rewritten) {
+                // Its code is of the function as it was.
+                (after, rewrites) = (None, Vec::new());
+            }
+            egraft = own.map(|own| own.listing).or_else(|| {
+                egraft::stock_listing(after.as_deref().unwrap_or(func), isa, options.core)
+            });
         }
         let gathered = Gathered {
             wasm: WasmFunction::read(self.binary, found.index),
@@ -435,7 +441,7 @@ fn row(rows: &mut BTreeMap<Option<u32>, Row>, offset: Option<u32>) -> &mut Row {
 }
 
 fn cycles(inst: &ListedInst) -> f64 {
-    f64::from(egraft::price(inst)) / 16.0
+    f64::from(inst.cost) / 16.0
 }
 
 impl Counts {

@@ -2,12 +2,15 @@
 //!
 //! It is a guest: whatever goes wrong with it is a note beside the rest, never a failure.
 
+use egraft::Core;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use target_lexicon::Architecture;
 
 /// It takes milliseconds; more than this is a program that hangs.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -18,7 +21,17 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 11..=30;
 /// The program and the CPU that it is to speak of.
 pub(super) struct Mca {
     program: PathBuf,
+    syntax: Syntax,
     cpu: String,
+    /// Micro-operations that the CPU dispatches in a cycle, where the program does not know better.
+    dispatch: Option<u32>,
+}
+
+/// How instructions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Intel,
+    Arm,
 }
 
 /// What it says of one iteration of a loop that runs for long.
@@ -31,21 +44,27 @@ pub(super) struct Cycles {
 }
 
 impl Mca {
-    /// The program on this search path, for code of a CPU as `--cpu` names it.
-    pub(super) fn find(path: Option<&OsStr>, cpu: &str) -> Option<Mca> {
-        let names: Vec<String> = std::iter::once("llvm-mca".to_owned())
-            .chain(VERSIONS.rev().map(|version| format!("llvm-mca-{version}")))
-            .collect();
+    /// The program on this search path, for code of a CPU of `arch` as `--cpu` names it.
+    pub(super) fn find(path: Option<&OsStr>, arch: Architecture, cpu: &str) -> Option<Mca> {
+        // The newest knows most CPUs.
+        let versioned = VERSIONS.rev().map(|version| format!("llvm-mca-{version}"));
+        let names: Vec<String> = versioned.chain(["llvm-mca".to_owned()]).collect();
         let folders: Vec<PathBuf> = std::env::split_paths(path?).collect();
         let files = names.iter().flat_map(|name| folders.iter().map(move |at| at.join(name)));
         let program = files.into_iter().find(|file| file.is_file())?;
+        if let Architecture::Aarch64(_) = arch {
+            // There is no model of what all have in common.
+            let core = Core::by_name(cpu).unwrap_or(Core::NeoverseN1);
+            let (cpu, dispatch) = (core.name().to_owned(), Some(core.dispatch()));
+            return Some(Mca { program, syntax: Syntax::Arm, cpu, dispatch });
+        }
         let cpu = match cpu {
             "baseline" => "x86-64",
             "avx2" => "haswell",
             "avx512" => "skylake-avx512",
             other => other,
         };
-        Some(Mca { program, cpu: cpu.to_owned() })
+        Some(Mca { program, syntax: Syntax::Intel, cpu: cpu.to_owned(), dispatch: None })
     }
 
     pub(super) fn program(&self) -> &Path {
@@ -56,15 +75,17 @@ impl Mca {
         &self.cpu
     }
 
-    /// Runs it on instructions in Intel's syntax, or says why there is no answer.
+    /// Runs it on instructions as they are listed, or says why there is no answer.
     pub(super) fn cycles<'a>(
         &self,
         insts: impl Iterator<Item = &'a str>,
     ) -> Result<Cycles, String> {
-        let mut input = ".intel_syntax noprefix\n".to_owned();
+        let mut input = match self.syntax {
+            Syntax::Intel => ".intel_syntax noprefix\n".to_owned(),
+            Syntax::Arm => String::new(),
+        };
         for inst in insts {
-            // Functions have no names that an assembler takes.
-            input.push_str(if inst.starts_with("call ") { "call 0" } else { inst });
+            input.push_str(&assembled(inst));
             input.push('\n');
         }
         let output = self.run(input)?;
@@ -81,9 +102,14 @@ impl Mca {
     }
 
     fn run(&self, input: String) -> Result<String, String> {
+        let target: &[&str] = match self.syntax {
+            Syntax::Intel => &["-mtriple=x86_64-unknown-linux-gnu"],
+            Syntax::Arm => &["-mtriple=aarch64-unknown-linux-gnu", "-mattr=+all"],
+        };
         let mut child = Command::new(&self.program)
-            .arg("-mtriple=x86_64-unknown-linux-gnu")
+            .args(target)
             .arg(format!("-mcpu={}", self.cpu))
+            .args(self.dispatch.map(|width| format!("-dispatch={width}")))
             .arg(format!("-iterations={ITERATIONS}"))
             .args(["-instruction-info=0", "-resource-pressure=0"])
             .stdin(Stdio::piped())
@@ -122,6 +148,24 @@ impl Mca {
     }
 }
 
+/// `inst` as an assembler takes it. Functions have no names that it knows, and offsets in a function can be too far from the
+/// loop's start for a branch.
+fn assembled(inst: &str) -> Cow<'_, str> {
+    let name = inst.split(' ').next().unwrap_or_default();
+    match name {
+        "call" => "call 0".into(),
+        "b" | "bl" | "cbz" | "cbnz" | "tbz" | "tbnz" => to_itself(inst).into(),
+        _ if name.starts_with("b.") => to_itself(inst).into(),
+        _ => inst.into(),
+    }
+}
+
+/// A branch of AArch64 to itself.
+fn to_itself(inst: &str) -> String {
+    let operands = inst.rsplit_once(' ').map_or(inst, |(operands, _)| operands);
+    format!("{operands} 0")
+}
+
 /// Reads a pipe to its end. A grandchild may keep it open, so nobody joins the thread.
 fn drain(mut pipe: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<String> {
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -149,7 +193,7 @@ mod tests {
     }
 
     fn cycles(folder: &tempfile::TempDir) -> Result<Cycles, String> {
-        let mca = Mca::find(Some(folder.path().as_os_str()), "avx2").unwrap();
+        let mca = Mca::find(Some(folder.path().as_os_str()), Architecture::X86_64, "avx2").unwrap();
         assert_eq!(mca.cpu(), "haswell");
         mca.cycles(["vpaddw ymm0,ymm1,ymm2"].into_iter())
     }
@@ -166,9 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn branches_are_within_reach() {
+        assert_eq!(assembled("tbz w9, #0, #0x12a8"), "tbz w9, #0, 0");
+        assert_eq!(assembled("b.ne #0x40"), "b.ne 0");
+        assert_eq!(assembled("bl u0:12"), "bl 0");
+        assert_eq!(assembled("bic v0.16b, v1.16b, v2.16b"), "bic v0.16b, v1.16b, v2.16b");
+        assert_eq!(assembled("call u0:12"), "call 0");
+    }
+
+    #[test]
     fn it_is_looked_for_on_the_path_alone() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Mca::find(Some(folder.path().as_os_str()), "native").is_none());
-        assert!(Mca::find(None, "native").is_none());
+        let find = |path| Mca::find(path, Architecture::X86_64, "native");
+        assert!(find(Some(folder.path().as_os_str())).is_none());
+        assert!(find(None).is_none());
     }
 }

@@ -1,8 +1,7 @@
 //! Loops of decoded code: edges to a block that dominates them, and what lies between.
 
-use super::ListedLoop;
-use super::walk::Walked;
-use iced_x86::FlowControl;
+use crate::ListedLoop;
+use crate::walk::{Flow, Walked};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stretch of instructions with one way in and one way out.
@@ -50,7 +49,7 @@ fn blocks(walked: &Walked) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut of_offset = BTreeMap::new();
     let mut ended = true;
-    for (at, (offset, inst)) in walked.insts.iter().enumerate() {
+    for (at, (offset, step)) in walked.steps.iter().enumerate() {
         if ended || walked.starts.contains(offset) {
             of_offset.insert(*offset, blocks.len());
             blocks.push(Block { insts: at..at, succs: Vec::new(), preds: Vec::new() });
@@ -58,27 +57,11 @@ fn blocks(walked: &Walked) -> Vec<Block> {
         if let Some(block) = blocks.last_mut() {
             block.insts.end = at + 1;
         }
-        let goes_on = matches!(
-            inst.flow_control(),
-            FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall
-        );
-        ended = !goes_on;
+        ended = step.flow != Flow::Next;
     }
-    let insts: Vec<_> = walked.insts.iter().collect();
+    let offsets: Vec<u32> = walked.steps.keys().copied().collect();
     for at in 0..blocks.len() {
-        let (offset, last) = insts[blocks[at].insts.end - 1];
-        let mut to: Vec<u32> = walked.targets.get(offset).cloned().unwrap_or_default();
-        let leaves = matches!(
-            last.flow_control(),
-            FlowControl::UnconditionalBranch
-                | FlowControl::IndirectBranch
-                | FlowControl::Return
-                | FlowControl::Exception
-                | FlowControl::Interrupt
-        );
-        if !leaves {
-            to.push(last.next_ip() as u32);
-        }
+        let to = walked.successors(offsets[blocks[at].insts.end - 1]);
         let succs: BTreeSet<usize> =
             to.iter().filter_map(|offset| of_offset.get(offset).copied()).collect();
         for &succ in &succs {
