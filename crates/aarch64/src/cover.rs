@@ -120,7 +120,7 @@ pub(crate) fn cover(
     let Writer { mut constants, mut stand_ins } = writer;
     shuffles::replace(func, &mut constants, &mut stand_ins);
     let mut prices = cover.prices;
-    for (inst, op) in stand_ins.insts() {
+    for (inst, op, _) in stand_ins.insts() {
         prices[inst] = Some(op_cost(core, op));
     }
     (stand_ins, prices)

@@ -15,6 +15,8 @@ mod entries;
 mod error;
 mod lanes;
 mod names;
+#[doc(hidden)]
+pub mod observe;
 mod pairs;
 mod rebuild;
 mod rules;
@@ -121,17 +123,35 @@ pub fn compile(
     isa: &dyn TargetIsa,
     options: &Options,
 ) -> Result<Compiled, Unsupported> {
+    let (form, best) = cheapest(forms, isa, options)?;
+    Ok(Compiled { form, ..best.compile(isa, options)? })
+}
+
+/// The form that is expected to cost least, by position, and covered.
+fn cheapest(
+    forms: &[&Function],
+    isa: &dyn TargetIsa,
+    options: &Options,
+) -> Result<(usize, Covered), Unsupported> {
     if !supports(isa) {
         return Err(Unsupported::new("target", isa.triple()));
     }
-    let covered = forms.iter().map(|form| Covered::new(form, isa, options));
+    let covered = forms.iter().map(|form| {
+        let prepared = Prepared::new(form, isa, options)?;
+        Ok(prepared.covered(isa, options).scheduled(options))
+    });
     let covered = covered.collect::<Result<Vec<Covered>, Unsupported>>()?;
     let best = match covered.len() {
         0 | 1 => covered.into_iter().enumerate().next(),
         _ => covered.into_iter().enumerate().min_by_key(|(_, one)| one.weight()),
     };
-    let (form, best) = best.ok_or_else(|| Unsupported::new("function", "it has no form"))?;
-    Ok(Compiled { form, ..best.compile(isa, options)? })
+    best.ok_or_else(|| Unsupported::new("function", "it has no form"))
+}
+
+/// A function as it is covered.
+struct Prepared {
+    func: Function,
+    versioned: Versioned,
 }
 
 /// A function with stand-ins.
@@ -142,12 +162,12 @@ struct Covered {
     prices: Prices,
 }
 
-impl Covered {
+impl Prepared {
     fn new(
         func: &Function,
         isa: &dyn TargetIsa,
         options: &Options,
-    ) -> Result<Covered, Unsupported> {
+    ) -> Result<Prepared, Unsupported> {
         if standin::is_too_far(func) {
             return Err(Unsupported::new("source locations", "beyond a gigabyte"));
         }
@@ -172,20 +192,34 @@ impl Covered {
             func.dfg.resolve_all_aliases();
             lanes::join(&mut func);
         }
+        Ok(Prepared { func, versioned })
+    }
+
+    /// Puts stand-ins where lowering rules apply.
+    fn covered(self, isa: &dyn TargetIsa, options: &Options) -> Covered {
+        let Prepared { mut func, versioned } = self;
         let (stand_ins, prices) = match options.cover {
             true => cover::cover(&mut func, isa, options.core),
             false => Default::default(),
         };
         func.dfg.resolve_all_aliases();
+        Covered { func, versioned, stand_ins, prices }
+    }
+}
+
+impl Covered {
+    /// With instructions of fast loops in a better order.
+    fn scheduled(mut self, options: &Options) -> Covered {
         if options.schedule {
-            for pair in &versioned.loops {
-                names::rename_behind(&mut func, pair.fast);
+            for pair in &self.versioned.loops {
+                names::rename_behind(&mut self.func, pair.fast);
                 for block in [Some(pair.fast), pair.rest].into_iter().flatten() {
-                    schedule::schedule(&mut func, block, &versioned.accesses, &stand_ins);
+                    let accesses = &self.versioned.accesses;
+                    schedule::schedule(&mut self.func, block, accesses, &self.stand_ins);
                 }
             }
         }
-        Ok(Covered { func, versioned, stand_ins, prices })
+        self
     }
 
     /// What it costs, to be compared with other forms.

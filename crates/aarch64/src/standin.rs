@@ -61,6 +61,7 @@ pub(crate) enum Seen {
 struct StandIn {
     inst: Inst,
     op: MachineOp,
+    imm: u32,
     form: Form,
     word: u32,
     /// The source location of what it was made for.
@@ -73,9 +74,9 @@ impl StandIns {
         self.all.iter().map(|one| one.op)
     }
 
-    /// The instructions of the function that stand for ops.
-    pub(crate) fn insts(&self) -> impl Iterator<Item = (Inst, MachineOp)> {
-        self.all.iter().map(|one| (one.inst, one.op))
+    /// The instructions of the function that stand for ops, with these and their immediates.
+    pub(crate) fn insts(&self) -> impl Iterator<Item = (Inst, MachineOp, u32)> {
+        self.all.iter().map(|one| (one.inst, one.op, one.imm))
     }
 
     /// Inserts a stand-in for `op`, which has a form and can have the immediate; the result is an `i8x16`.
@@ -103,7 +104,7 @@ impl StandIns {
         cursor.func.stencil.srclocs[inst] = RelSourceLoc::new(own);
         // Locations count from 0 here, where none is the greatest number.
         let place = place.expand(SourceLoc::new(0)).bits();
-        self.all.push(StandIn { inst, op, form, word, place });
+        self.all.push(StandIn { inst, op, imm, form, word, place });
         Some(value)
     }
 

@@ -462,6 +462,7 @@ pub(crate) struct DeriveArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   egraft verify filter.wasm
+  egraft verify filter.wasm --target aarch64
   egraft verify bench/kernels --json")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct VerifyArgs {
@@ -470,6 +471,9 @@ pub(crate) struct VerifyArgs {
     /// Modules in binary or text form, or folders of .wasm files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Target triple, or an architecture: x86_64 or aarch64
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
     #[command(flatten)]
     pub(crate) code: CodeArgs,
     /// Milliseconds that one operand may take

@@ -5,7 +5,7 @@ use crate::input::{self};
 use crate::inspect::shorten;
 use crate::output::{self, Table, line};
 use anyhow::{Context, Result, bail};
-use egraft::{Effort, Optimized};
+use egraft::{Observed, Optimized};
 use egraft_validate::{Checked, Failed, Options, Validator};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -17,12 +17,15 @@ use std::time::Instant;
 /// Failures, and reasons for not knowing, that are listed.
 const LISTED: usize = 20;
 
-/// Steps of Egraft's own backend that nothing looks at here.
-const UNSEEN: [&str; 3] = [
-    "Cranelift's mid-end, unrolling and interleaving of columns",
-    "packing to wider vectors",
-    "register allocation and emission",
+/// Steps of Egraft's own backends that nothing looks at here: of both, of that for x86-64, of that for AArch64.
+const MID_END: &str = "Cranelift's mid-end, unrolling, interleaving of columns, bases of gathers";
+const OF_X64: [&str; 2] = ["packing to wider vectors", "register allocation and emission"];
+const OF_AARCH64: [&str; 3] = [
+    "joining of loaded lanes",
+    "order of fast loops",
+    "stock's register allocation and emission, words of machine ops, pairs of accesses",
 ];
+const VERSIONS: &str = "second versions of loops";
 
 /// One step of compiling a function.
 #[derive(Debug, Serialize)]
@@ -112,8 +115,8 @@ fn modules(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
 fn module(args: &VerifyArgs, file: &Path, validator: &mut Validator) -> Result<Vec<Validated>> {
     let mut functions = Vec::new();
     let wasm = input::read_module(file)?;
-    let config = input::config(None, &args.code)?;
-    let effort = Effort::from_level(args.code.effort)?;
+    let config = input::config(args.target.as_deref(), &args.code)?;
+    let options = input::options(&args.code)?;
     let captured = egraft::capture(&config, &wasm).with_context(|| file.display().to_string())?;
     for function in &captured.functions {
         let isa = &*captured.isa;
@@ -124,21 +127,30 @@ fn module(args: &VerifyArgs, file: &Path, validator: &mut Validator) -> Result<V
             steps.push(Step { name, seconds: start.elapsed().as_secs_f64(), checked });
             Ok(())
         };
-        let better = match egraft::optimize_function(&function.func, isa, effort) {
-            Optimized::Improved(better) => Some(better),
+        let better = match egraft::explain_function(&function.func, isa, &options) {
+            (Optimized::Improved(better), _) => Some(better),
             _ => None,
         };
         if let Some(better) = &better {
             step("rewriting", &mut || Ok(validator.rewriting(&function.func, better)?))?;
         }
-        let func = better.as_deref().unwrap_or(&function.func);
         let mut not_validated = Vec::new();
-        if let Some(selection) = egraft::selection(func, isa, effort, args.code.backend) {
-            step("selection", &mut || Ok(validator.selection(&selection)?))?;
-            not_validated.extend(UNSEEN.map(str::to_owned));
-            if selection.versions > 0 {
-                not_validated.push(format!("second versions of loops ({})", selection.versions));
+        let mut unseen = |others: &[&str], versions: usize| {
+            not_validated.extend([MID_END].iter().chain(others).map(|what| (*what).to_owned()));
+            if versions > 0 {
+                not_validated.push(format!("{VERSIONS} ({versions})"));
             }
+        };
+        match egraft::observe(&function.func, better.as_deref(), isa, &options) {
+            Some(Observed::Selection(selection)) => {
+                step("selection", &mut || Ok(validator.selection(&selection)?))?;
+                unseen(&OF_X64, selection.versions);
+            }
+            Some(Observed::Covering(covering)) => {
+                step("covering", &mut || Ok(validator.covering(&covering)?))?;
+                unseen(&OF_AARCH64, covering.versions);
+            }
+            _ => {}
         }
         if !steps.is_empty() {
             functions.push(Validated {
@@ -182,13 +194,16 @@ fn print(report: &Report) -> Result<()> {
     findings(report)?;
     let total = &report.total;
     line("")?;
-    for name in ["rewriting", "selection"] {
+    for name in ["rewriting", "selection", "covering"] {
         let mut checked = Checked::default();
         let mut seconds = 0.0;
         let steps = report.functions.iter().flat_map(|function| &function.steps);
         for step in steps.filter(|step| step.name == name) {
             checked.add(step.checked.clone());
             seconds += step.seconds;
+        }
+        if checked.effects() == 0 {
+            continue;
         }
         line(format_args!("{name}: {}, {seconds:.1} s", summary(&checked)))?;
     }
@@ -198,7 +213,8 @@ fn print(report: &Report) -> Result<()> {
         let unseen = report.functions.iter().flat_map(|function| &function.not_validated);
         unseen.filter(|text| text.starts_with(what)).count()
     };
-    for what in UNSEEN.into_iter().chain(["second versions of loops"]) {
+    let others = OF_X64.into_iter().chain(OF_AARCH64).chain([VERSIONS]);
+    for what in [MID_END].into_iter().chain(others) {
         if with(what) > 0 {
             line(format_args!("not validated: {what}, in {} functions", with(what)))?;
         }

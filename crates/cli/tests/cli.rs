@@ -86,6 +86,23 @@ fn modules_compile_for_other_targets() {
 }
 
 #[test]
+fn functions_are_verified_for_both_targets() {
+    let folder = folder();
+    let kernel = kernels().join("unsharp_u8.wasm");
+    let kernel = kernel.to_str().unwrap();
+    for (target, step, another) in
+        [("aarch64", "covering", "order of fast loops"), ("x86_64", "selection", "packing")]
+    {
+        let cpu = if target == "x86_64" { "avx2" } else { "baseline" };
+        let text = run(folder.path(), &["verify", kernel, "--target", target, "--cpu", cpu]);
+        let line = text.lines().find(|line| line.starts_with(&format!("{step}: ")));
+        let line = line.unwrap_or_else(|| panic!("no {step} in {text}"));
+        assert!(line.contains("0 unknown") && line.contains(", 0 failed"), "{line}");
+        assert!(text.contains(&format!("not validated: {another}")), "{text}");
+    }
+}
+
+#[test]
 fn emit_writes_one_set_of_files_per_function() {
     let folder = folder();
     let what = "clif,egraph,asm,dot,json";

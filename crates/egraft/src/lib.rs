@@ -75,8 +75,8 @@ pub use engine::{Compiled, ConfigExt, Handle, compile};
 pub use error::Error;
 pub use matcher::Matcher;
 pub use optimizer::{
-    Listed, Optimized, dump_egraph, egraph, explain_function, listing, optimize_function,
-    selection, stock_listing,
+    Listed, Observed, Optimized, dump_egraph, egraph, explain_function, listing, observe,
+    optimize_function, stock_listing,
 };
 pub use options::{Backend, Effort, Options, Stage};
 pub use report::{Cache, Cost, FunctionReport, Report, RuleReport, Times};

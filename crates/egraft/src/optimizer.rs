@@ -7,6 +7,7 @@ use crate::{Core, Matcher};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetIsa;
+use egraft_aarch64::observe::Covering;
 use egraft_egraph::{EGraph, RULES, Rules, StopReason};
 use egraft_ir::ClassId;
 use egraft_listing::Listing;
@@ -394,21 +395,42 @@ fn forms<'a>(func: &'a Function, better: Option<&'a Function>) -> Vec<&'a Functi
     better.into_iter().chain([func]).collect()
 }
 
-/// What Egraft's own backend selects for `func`, as rewritten or not, for validation; `None` where
-/// another compiles such functions.
+/// What Egraft's own backend chose for a function, for validation.
 #[doc(hidden)]
-pub fn selection(
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Observed {
+    /// Instructions of x86-64.
+    Selection(Box<Selection>),
+    /// Machine ops of AArch64.
+    Covering(Box<Covering>),
+}
+
+/// What Egraft's own backend chooses for `func`, which rewriting made `better` of, if anything; `None` where another
+/// compiles such functions.
+#[doc(hidden)]
+pub fn observe(
     func: &Function,
+    better: Option<&Function>,
     isa: &dyn TargetIsa,
-    effort: Effort,
-    backend: Backend,
-) -> Option<Selection> {
+    options: &Options,
+) -> Option<Observed> {
+    let optimizer = Optimizer::new(options);
     let shape = Shape::of(func);
-    if refuses(effort, shape.loops, shape.vector_loops).is_some() || !uses_x64(backend, isa, shape)
-    {
+    if refuses(optimizer.effort, shape.loops, shape.vector_loops).is_some() {
         return None;
     }
-    egraft_x64::observe::select(func, isa, &egraft_x64::Options::default()).ok()
+    if uses_x64(optimizer.backend, isa, shape) {
+        let options = optimizer.stage.x64_options();
+        let selection = egraft_x64::observe::select(better.unwrap_or(func), isa, &options).ok()?;
+        return Some(Observed::Selection(Box::new(selection)));
+    }
+    if uses_aarch64(optimizer.backend, isa, shape) {
+        let options = optimizer.aarch64_options();
+        let covering = egraft_aarch64::observe::cover(&forms(func, better), isa, &options).ok()?;
+        return Some(Observed::Covering(Box::new(covering)));
+    }
+    None
 }
 
 /// What stock Cranelift makes of `func`, with prices for `core`; `None` for targets other than x86-64 and

@@ -94,7 +94,7 @@ fn flow(word: u32, offset: u32, before: Option<u32>) -> Flow {
     let is_call_by_register = is_by_register && word >> 21 & 7 == 1;
     let is_plain_jump = word & 0xffff_fc1f == 0xd61f_0000;
     // `UDF` and `BRK`.
-    let is_trap = word >> 16 == 0 || word >> 21 == 0xd42_0_0000 >> 21;
+    let is_trap = word >> 16 == 0 || word >> 21 == 0xd420_0000_u32 >> 21;
     match word {
         _ if is_branch(word) => Flow::Jump(target(0, 26)),
         _ if is_conditional || is_zero_test => Flow::Branch(target(5, 19)),

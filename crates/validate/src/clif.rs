@@ -10,8 +10,10 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
 use egraft_ir::clif::from_type;
+use egraft_ir::machine::MachineOp;
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_lower::{is_division, is_pure, is_vector_bitcast, node_of};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// What is known of a CLIF value.
@@ -31,6 +33,8 @@ pub(crate) struct Clif<'f> {
     known: SecondaryMap<Value, Option<Known>>,
     /// Where each explicit stack slot starts in the frame, once that is fixed.
     pub(crate) stack_slots: Option<Vec<u32>>,
+    /// Instructions that stand for machine ops with an immediate.
+    pub(crate) stand_ins: FxHashMap<Inst, (MachineOp, u32)>,
 }
 
 impl<'f> Clif<'f> {
@@ -39,7 +43,13 @@ impl<'f> Clif<'f> {
         let cfg = ControlFlowGraph::with_function(func);
         let domtree = DominatorTree::with_function(func, &cfg);
         let order = domtree.cfg_rpo().copied().collect();
-        Clif { func, order, known: SecondaryMap::new(), stack_slots: None }
+        Clif {
+            func,
+            order,
+            known: SecondaryMap::new(),
+            stack_slots: None,
+            stand_ins: FxHashMap::default(),
+        }
     }
 
     /// Says what a parameter or the result of an effect is.
@@ -101,6 +111,14 @@ impl<'f> Clif<'f> {
         }
         if is_vector_bitcast(dfg, inst) {
             return Known::Is(args[0]);
+        }
+        if let Some((op, imm)) = self.stand_ins.get(&inst) {
+            // Some have an operand twice, so as to be of the right form.
+            args.truncate(op.args().len());
+            return match values.machine(*op, *imm, &args) {
+                Ok(id) => Known::Is(id),
+                Err(error) => Known::Nothing(error.to_string()),
+            };
         }
         if let Some(node) = node_of(dfg, inst) {
             return match values.op(node, &args) {

@@ -19,6 +19,7 @@ pub use report::{Checked, Failed, Unproven};
 pub use solve::Counterexample;
 
 use cranelift_codegen::ir::Function;
+use egraft_aarch64::observe::Covering;
 use egraft_verify::smt::SolverError;
 use egraft_x64::observe::Selection;
 use solve::Prover;
@@ -62,7 +63,21 @@ impl Validator {
     ) -> Result<Checked, SolverError> {
         let queries = self.prover.queries;
         self.prover.begin();
-        let mut checked = rewriting::check(before, after, &mut self.prover)?;
+        let mut checked = rewriting::check(before, after, [], &mut self.prover)?;
+        checked.queries = self.prover.queries - queries;
+        Ok(checked)
+    }
+
+    /// Checks that the machine ops of `covering`, which lowering rules chose, do what its CLIF does.
+    ///
+    /// # Errors
+    /// [`SolverError`] if the solver does not start.
+    pub fn covering(&mut self, covering: &Covering) -> Result<Checked, SolverError> {
+        let queries = self.prover.queries;
+        self.prover.begin();
+        let Covering { before, after, stand_ins, .. } = covering;
+        let stand_ins = stand_ins.iter().copied();
+        let mut checked = rewriting::check(before, after, stand_ins, &mut self.prover)?;
         checked.queries = self.prover.queries - queries;
         Ok(checked)
     }

@@ -1,4 +1,5 @@
-//! Rewriting: CLIF as captured against CLIF after elaboration.
+//! Rewriting: CLIF as captured against CLIF after elaboration, and covering: CLIF against CLIF in which instructions
+//! stand for machine ops.
 //!
 //! Blocks and effects correspond one to one. Parameters of blocks are the same symbols on both
 //! sides, and so is what an effect gives once its operands are proven equal; branches pass their
@@ -13,6 +14,7 @@ use crate::report::Checked;
 use crate::solve::{Equality, Prover};
 use crate::values::Values;
 use cranelift_codegen::ir::{Block, DataFlowGraph, Function, Inst};
+use egraft_ir::machine::MachineOp;
 use egraft_verify::smt::SolverError;
 use rustc_hash::FxHashSet;
 
@@ -23,14 +25,17 @@ const CALLS: &str = "a call gives what the one in its place gave";
 /// A read-only load may be done anywhere.
 const READ_ONLY: &str = "read-only memory stays as it is";
 
-/// Checks that `after` does what `before` did.
+/// Checks that `after`, in which `stand_ins` are machine ops with immediates, does what `before` did.
 pub(crate) fn check(
     before: &Function,
     after: &Function,
+    stand_ins: impl IntoIterator<Item = (Inst, MachineOp, u32)>,
     prover: &mut Prover,
 ) -> Result<Checked, SolverError> {
+    let mut sides = [Clif::new(before), Clif::new(after)];
+    sides[1].stand_ins = stand_ins.into_iter().map(|(inst, op, imm)| (inst, (op, imm))).collect();
     let mut pair = Pair {
-        sides: [Clif::new(before), Clif::new(after)],
+        sides,
         values: Values::default(),
         prover,
         checked: Checked::default(),

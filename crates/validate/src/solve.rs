@@ -8,7 +8,7 @@
 //! Invariant: what is joined was proven; a counterexample was replayed by the evaluator.
 
 use crate::values::{Def, Id, SAMPLES, Values};
-use egraft_ir::{Op, semantics};
+use egraft_ir::{Op, machine, semantics};
 use egraft_verify::smt::{
     Answer, FloatMode, Kind, Query, Solver, SolverError, SolverKind, Term, Terms, VarId,
 };
@@ -315,7 +315,7 @@ impl Question {
             }
             wanted.extend(&layer);
             if level < opened {
-                let ops = layer.drain(..).filter(|id| matches!(values.def(*id), Def::Op(_)));
+                let ops = layer.drain(..).filter(|id| values.def(*id).is_op());
                 let ops: Vec<Id> = ops.filter(|id| open.insert(*id)).collect();
                 layer =
                     ops.iter().flat_map(|id| values.args(*id)).map(|id| values.find(*id)).collect();
@@ -336,16 +336,20 @@ impl Question {
         let mut made: FxHashMap<Id, Term> = FxHashMap::default();
         for id in order {
             let term = match values.def(id) {
-                Def::Op(node) if open.contains(&id) => {
+                def if def.is_op() && open.contains(&id) => {
                     let args: SmallVec<[Term; 3]> =
                         values.args(id).iter().map(|arg| made[&values.find(*arg)]).collect();
-                    match node.op {
-                        Op::Shuffle => picked(&mut terms, node.imm, &args),
-                        _ => semantics::apply(&mut terms, &node, &args).ok()?,
+                    match def {
+                        Def::Op(node) if node.op == Op::Shuffle => {
+                            picked(&mut terms, node.imm, &args)
+                        }
+                        Def::Op(node) => semantics::apply(&mut terms, &node, &args).ok()?,
+                        Def::Machine(op, imm) => machine::apply(&mut terms, op, imm, &args).ok()?,
+                        Def::Symbol | Def::Function(_) => return None,
                     }
                 }
                 def => {
-                    whole &= !matches!(def, Def::Op(_));
+                    whole &= !def.is_op();
                     vars.push(id);
                     terms.var("x", values.width(id))
                 }
@@ -439,7 +443,7 @@ fn told_apart(values: &Values, before: Id, after: Id, at: usize) -> Equality {
         let name = values.name(*id).unwrap_or_default();
         return Equality::Unknown(format!("made with `{name}`, of which nothing is known"));
     }
-    let leaf = |id: &Id| !matches!(values.def(*id), Def::Op(_));
+    let leaf = |id: &Id| !values.def(*id).is_op();
     let mut leaves: Vec<Id> = cones.iter().flatten().copied().filter(leaf).collect();
     leaves.sort_unstable();
     leaves.dedup();
@@ -471,7 +475,7 @@ fn searched(values: &Values, before: Id, after: Id) -> Option<Counterexample> {
         if numbers[&before] == numbers[&after] {
             return None;
         }
-        let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+        let leaves = order.iter().filter(|id| !values.def(**id).is_op());
         let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
         Some(Counterexample {
             inputs: leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect(),
@@ -494,7 +498,7 @@ fn replay(
     order.dedup();
     let numbers = values.evaluated(&order, |id| model.get(&id).copied().unwrap_or(0))?;
     let (before, after) = (numbers[&values.find(before)], numbers[&values.find(after)]);
-    let leaves = order.iter().filter(|id| !matches!(values.def(**id), Def::Op(_)));
+    let leaves = order.iter().filter(|id| !values.def(**id).is_op());
     let name = |id: &Id| values.name(*id).unwrap_or_default().to_owned();
     let inputs = leaves.take(MAX_LISTED).map(|id| (name(id), hex(numbers[id]))).collect();
     let example = Counterexample { inputs, before: hex(before), after: hex(after) };

@@ -8,6 +8,7 @@
 //! Proves nothing itself. Invariants: the operands of a value are older than the value; samples
 //! are what the evaluator gives; joined values are equal for every assignment.
 
+use egraft_ir::machine::{self, MachineError, MachineOp};
 use egraft_ir::{ClassId, IntCc, Node, Op, Ty, eval, fold};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
@@ -37,8 +38,17 @@ pub(crate) enum Def {
     Symbol,
     /// What the op computes; operand slots of the node say nothing.
     Op(Node),
+    /// What the machine op with its immediate computes; it makes no NaN of its own.
+    Machine(MachineOp, u32),
     /// An unknown function of its operands, by name: see [`Values::name`].
     Function(u32),
+}
+
+impl Def {
+    /// Whether it is known what the value is, once its operands are.
+    pub(crate) const fn is_op(self) -> bool {
+        matches!(self, Def::Op(_) | Def::Machine(..))
+    }
 }
 
 /// A name of a symbol or an unknown function.
@@ -165,13 +175,44 @@ impl Values {
         self.made(node, args)
     }
 
+    /// What a machine op that makes no NaN of its own computes from `args`.
+    ///
+    /// # Errors
+    /// What its definition has against operands or immediate.
+    pub(crate) fn machine(
+        &mut self,
+        op: MachineOp,
+        imm: u32,
+        args: &[Id],
+    ) -> Result<Id, MachineError> {
+        let args: Args = args.iter().map(|arg| self.find(*arg)).collect();
+        let width = op.result().bits();
+        let constants: SmallVec<[u128; 3]> =
+            args.iter().filter_map(|arg| self.constant(*arg)).collect();
+        if constants.len() == args.len() {
+            let bits = machine::eval(op, imm, &constants)?;
+            return Ok(self.constant_of(width, bits));
+        }
+        let key = (Def::Machine(op, imm), args, width);
+        self.entered(key, |args| Ok((machine::eval(op, imm, args)?, false)))
+    }
+
     /// The value of an op as it stands.
     fn made(&mut self, node: Node, mut args: Args) -> Result<Id, egraft_ir::EvalError> {
         if node.op.is_commutative() && args[0] > args[1] {
             args.swap(0, 1);
         }
-        let width = node.result_type().bits();
-        let key = (Def::Op(node), args, width);
+        let key = (Def::Op(node), args, node.result_type().bits());
+        self.entered(key, |args| Ok((eval(&node, args)?, fold(&node, args).is_none())))
+    }
+
+    /// The value of this definition, operands and width; `eval` gives its number for numbers, and whether that is a NaN
+    /// that arithmetic chose.
+    fn entered<E>(
+        &mut self,
+        key: (Def, Args, u32),
+        eval: impl Fn(&[u128]) -> Result<(u128, bool), E>,
+    ) -> Result<Id, E> {
         if let Some(id) = self.ids.get(&key) {
             return Ok(self.find(*id));
         }
@@ -180,11 +221,12 @@ impl Values {
         for (at, slot) in samples.iter_mut().enumerate() {
             let args: SmallVec<[u128; 3]> =
                 key.1.iter().map(|arg| self.entries[arg.index()].samples[at]).collect();
-            *slot = eval(&node, &args)?;
-            chosen |= u64::from(fold(&node, &args).is_none()) << at;
+            let (bits, is_chosen) = eval(&args)?;
+            *slot = bits;
+            chosen |= u64::from(is_chosen) << at;
         }
-        let args = key.1.clone();
-        let id = self.push(Entry { def: key.0, args, width, samples, chosen, name: None });
+        let (def, args, width) = key.clone();
+        let id = self.push(Entry { def, args, width, samples, chosen, name: None });
         self.ids.insert(key, id);
         Ok(id)
     }
@@ -483,15 +525,13 @@ impl Values {
         let mut numbers: FxHashMap<Id, u128> = FxHashMap::default();
         for id in order {
             let entry = &self.entries[id.index()];
+            let args = || -> SmallVec<[u128; 3]> {
+                entry.args.iter().map(|arg| numbers[&self.find(*arg)]).collect()
+            };
             let number = match entry.def {
-                Def::Op(node) => {
-                    let args: SmallVec<[u128; 3]> =
-                        entry.args.iter().map(|arg| numbers[&self.find(*arg)]).collect();
-                    match node.op {
-                        Op::Const => node.imm,
-                        _ => fold(&node, &args)?,
-                    }
-                }
+                Def::Op(node) if node.op == Op::Const => node.imm,
+                Def::Op(node) => fold(&node, &args())?,
+                Def::Machine(op, imm) => machine::eval(op, imm, &args()).ok()?,
                 _ => leaf(*id),
             };
             numbers.insert(*id, number);
