@@ -5,7 +5,7 @@
 
 use crate::error::Unsupported;
 use crate::pairs;
-use crate::standin::{Seen, StandIns};
+use crate::standin::{Places, StandIns};
 use crate::words::Plain;
 use cranelift_codegen::ir::RelSourceLoc;
 use cranelift_codegen::isa::aarch64::inst::Inst;
@@ -30,7 +30,7 @@ pub(crate) fn rebuilt(
     old: &MachBufferFinalized<Final>,
     stand_ins: &StandIns,
     may_pair: impl Fn(Plain) -> bool,
-) -> Result<(MachBuffer<Inst>, Vec<(u32, Seen)>), Unsupported> {
+) -> Result<(MachBuffer<Inst>, Places), Unsupported> {
     let refuse = |what: &str| Err(Unsupported::new("machine code", what));
     if !old.user_stack_maps().is_empty() {
         return refuse("it has stack maps");

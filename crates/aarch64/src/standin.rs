@@ -57,6 +57,9 @@ pub(crate) enum Seen {
     Found(usize),
 }
 
+/// What is at which offset of machine code.
+pub(crate) type Places = Vec<(u32, Seen)>;
+
 #[derive(Debug)]
 struct StandIn {
     inst: Inst,
@@ -144,7 +147,7 @@ impl StandIns {
         &self,
         code: &mut [u8],
         places: &[(u32, u32, u32)],
-    ) -> Result<Vec<(u32, Seen)>, Unsupported> {
+    ) -> Result<Places, Unsupported> {
         let mut seen = Vec::new();
         let mut patched = vec![0u32; self.all.len()];
         let mut is_there = vec![false; self.all.len()];
