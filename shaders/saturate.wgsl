@@ -58,9 +58,13 @@ struct Knobs {
 // By union: the class that went and the one that stayed.
 @group(0) @binding(19) var<storage, read_write> merged: array<u32>;
 // By class, two words: a bit for each op that its nodes have; ops may share one.
+@group(0) @binding(20) var<storage, read_write> class_ops: array<atomic<u32>>;
 // By class: how many of its users were put into `order`.
 @group(0) @binding(21) var<storage, read_write> user_counts: array<atomic<u32>>;
-@group(0) @binding(20) var<storage, read_write> class_ops: array<atomic<u32>>;
+// By class: what its cheapest term costs, NONE where none is known.
+@group(0) @binding(22) var<storage, read_write> costs: array<atomic<u32>>;
+// By op and type: what a node costs without its operands.
+@group(0) @binding(23) var<storage, read> prices: array<u32>;
 
 // Counters.
 const IDS: u32 = 0u;
@@ -600,4 +604,28 @@ fn turn() {
 @compute @workgroup_size(1)
 fn flip() {
     atomicStore(&counters[ITEMS], count(NEXT));
+}
+
+// ---- Costs: min-plus steps, until nothing changes. Whatever the order, the least fixpoint is reached.
+
+fn plus_cost(cost: u32, operand: u32) -> u32 {
+    if operand == NONE {
+        return cost;
+    }
+    let more = atomicLoad(&costs[find(operand)]);
+    return select(cost + more, NONE, more > NONE - cost);
+}
+
+@compute @workgroup_size(256)
+fn relax(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let id = thread(group, groups, local);
+    if id >= count(IDS) || rows[8u * id + 5u] == DEAD {
+        return;
+    }
+    let words = words_of(id);
+    let price = prices[(words.head & 0xffu) * TYPES + ((words.head >> 8u) & 0xffu)];
+    let cost = plus_cost(plus_cost(plus_cost(price, words.a), words.b), words.c);
+    if cost < atomicMin(&costs[find(id)], cost) {
+        atomicAdd(&counters[PENDING], 1u);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Bounds, End, Outcome, PeerError, PlainRule, Symbols, Term, Workload, plain_rules};
 use egg::{
-    EGraph, ENodeOrVar, Id, Language, Pattern, PatternAst, RecExpr, Rewrite, Runner,
+    AstSize, EGraph, ENodeOrVar, Extractor, Id, Language, Pattern, PatternAst, RecExpr, Rewrite, Runner,
     SimpleScheduler, StopReason, Var,
 };
 use egraft_ir::{ClassId, Node};
@@ -65,6 +65,12 @@ impl EggGraph {
             node
         };
         self.graph.classes().map(|class| class.nodes.iter().map(node).collect()).collect()
+    }
+
+    /// How many nodes the smallest term of each class has, in the order of [`EggGraph::classes`].
+    pub fn smallest(&self) -> Vec<usize> {
+        let extractor = Extractor::new(&self.graph, AstSize);
+        self.graph.classes().map(|class| extractor.find_best_cost(class.id)).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The engines agree: Egraft's breadth-first saturation and egg's end at the same classes, after as many iterations.
 
-use egraft_egraph::bulk::{Analysis, BulkGraph, BulkLimits, Shape};
+use egraft_egraph::bulk::{Analysis, BulkGraph, BulkLimits, Prices, Shape};
 use egraft_egraph::{EGraph, Limits, Rules, STANDARD_SET, Saturation, Saturator, saturate};
 use egraft_ir::{ClassId, Node};
 use egraft_rules::MatchGraph;
@@ -34,6 +34,51 @@ fn sums_have_as_many_nodes_as_there_are_ways_to_split() {
     let (own, _, _) = run_own(&Workload::sums(1, 7), Bounds::default());
     assert_eq!(own.nodes, (3usize.pow(7) - 2usize.pow(8)).div_ceil(2) + 7);
     assert_eq!(own.classes, 2usize.pow(7) - 1);
+}
+
+#[test]
+fn smallest_terms_are_as_small_as_eggs() {
+    let prices = Prices::new(|_, _| 1);
+    for workload in [Workload::sums(2, 6), Workload::forest(120, 3)] {
+        let (_, graph, _) = run_own(&workload, Bounds::default());
+        let (_, peer) = run_egg(&workload, Bounds::default()).unwrap();
+        let costs = graph.costs(&prices);
+        let classes = (0..costs.len() as u32).map(ClassId).filter(|id| graph.find(*id) == *id);
+        let mut own: Vec<u32> = classes.map(|id| costs[id.index()]).collect();
+        let mut eggs: Vec<u32> = peer.smallest().iter().map(|size| *size as u32).collect();
+        own.sort_unstable();
+        eggs.sort_unstable();
+        assert_eq!(own, eggs, "{}", workload.name);
+    }
+}
+
+#[test]
+fn extracted_terms_cost_what_their_classes_do() {
+    let prices = Prices::new(|op, ty| 1 + (op as u32 * 7 + ty as u32 * 3) % 13);
+    let workload = Workload::forest(120, 3);
+    let (_, graph, _) = run_own(&workload, Bounds::default());
+    let costs = graph.costs(&prices);
+    let roots: Vec<ClassId> = (0..workload.nodes.len() as u32).map(ClassId).collect();
+    let (nodes, places) = graph.extract(&roots, &prices, &costs);
+    let mut cost: Vec<u32> = Vec::new();
+    for node in &nodes {
+        let (op, ty) = (node.op as u32, node.ty as u32);
+        let args: u32 = node.args().iter().map(|arg| cost[arg.index()]).sum();
+        cost.push(1 + (op * 7 + ty * 3) % 13 + args);
+    }
+    for (root, place) in roots.iter().zip(places) {
+        let place = place.expect("terms that were added have a term");
+        assert_eq!(cost[place.index()], costs[graph.find(*root).index()]);
+    }
+    // The terms are of those classes: with them added, no class is new.
+    let mut with = graph.clone();
+    let mut classes: Vec<ClassId> = Vec::new();
+    for node in &nodes {
+        let mut node = *node;
+        node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+        classes.push(with.add(node));
+    }
+    assert_eq!(with.node_count(), graph.node_count());
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod asked;
 mod chains;
 mod exchange;
+mod extract;
 mod facts;
 mod index;
 mod mirror;
@@ -27,6 +28,7 @@ mod threads;
 pub use asked::Asked;
 pub use chains::{CHAIN_WIDTH, Flattened, saturate_flattened, without_rearranging};
 pub use exchange::Exported;
+pub use extract::{MOST_COSTLY, Prices};
 pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};
 pub use shape::Shape;

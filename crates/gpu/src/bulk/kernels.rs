@@ -37,11 +37,13 @@ pub(super) enum Buf {
     Merged,
     ClassOps,
     UserCounts,
+    Costs,
+    Prices,
 }
 
 impl Buf {
     /// How many there are.
-    pub(super) const COUNT: usize = Buf::UserCounts as usize + 1;
+    pub(super) const COUNT: usize = Buf::Prices as usize + 1;
 }
 
 macro_rules! kernels {
@@ -86,6 +88,7 @@ kernels! {
     Insert "insert" [Knobs Counters Rows Parent Slots Pending Merged];
     Fill "fill" [Knobs Counters Rows Parent Slots Merged];
     Check "check" [Knobs Counters Rows Parent Slots];
+    Relax "relax" [Counters Rows Parent Costs Prices];
     CheckSlots "check_slots" [Knobs Counters Rows Slots];
 }
 

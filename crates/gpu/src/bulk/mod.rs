@@ -9,7 +9,8 @@ mod kernels;
 mod tables;
 
 use crate::{Gpu, GpuError};
-use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported};
+use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported, MOST_COSTLY, Prices};
+use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 use host::Host;
 use kernels::{Buf, GROUP, Kernel, Kernels};
@@ -36,6 +37,9 @@ enum Counter {
     Done = 12,
     Guarded = 13,
 }
+
+/// Steps of relaxing costs between two looks at whether anything changed.
+const RELAXED: usize = 16;
 
 const COUNTERS: usize = Counter::Guarded as usize + 1;
 
@@ -180,17 +184,62 @@ impl<'g> GpuSaturation<'g> {
     ///
     /// # Errors
     /// [`GpuError`] if the device fails or has not the memory.
-    pub fn saturate(mut self, limits: BulkLimits) -> Result<GpuRun, GpuError> {
+    pub fn saturate(self, limits: BulkLimits) -> Result<GpuRun, GpuError> {
+        Ok(self.saturate_for(limits, None)?.0)
+    }
+
+    /// As [`GpuSaturation::saturate`]; gives also what [`BulkGraph::costs`] says of the graph then.
+    ///
+    /// # Errors
+    /// As [`GpuSaturation::saturate`].
+    pub fn saturate_and_price(
+        self,
+        limits: BulkLimits,
+        prices: &Prices,
+    ) -> Result<(GpuRun, Vec<u32>), GpuError> {
+        self.saturate_for(limits, Some(prices))
+    }
+
+    fn saturate_for(
+        mut self,
+        limits: BulkLimits,
+        prices: Option<&Prices>,
+    ) -> Result<(GpuRun, Vec<u32>), GpuError> {
         self.host.set_threads(limits.threads);
         let exported = self.host.mirror.export();
         let gpu = self.gpu;
-        let exported = gpu.guarded(|| {
+        let (exported, costs) = gpu.guarded(|| {
             self.load(&exported)?;
             self.iterate(limits)?;
-            self.unload()
+            let costs = match prices {
+                Some(prices) => self.relax(prices)?,
+                None => Vec::new(),
+            };
+            Ok((self.unload()?, costs))
         })?;
         self.host.mirror.finish(&exported, self.graph);
-        Ok(self.run)
+        Ok((self.run, costs))
+    }
+
+    /// What the cheapest term of each class costs. The classes are closed.
+    fn relax(&mut self, prices: &Prices) -> Result<Vec<u32>, GpuError> {
+        self.write(Buf::Prices, prices.words());
+        self.resize(&[Buf::Costs], false)?;
+        self.write(Buf::Costs, &vec![MOST_COSTLY; self.ids]);
+        // A step that changes something settles a cost, or brings one nearer; terms are no deeper than there are ids.
+        for _ in 0..=self.ids.div_ceil(RELAXED) {
+            self.submit(|encoder| {
+                for _ in 0..RELAXED {
+                    self.clear(encoder, &[Counter::Pending]);
+                    self.go(encoder, Kernel::Relax, self.ids);
+                }
+            });
+            if self.counters()?[Counter::Pending as usize] == 0 {
+                self.run.readbacks += 1;
+                return self.gpu.read(self.buffer(Buf::Costs), self.ids);
+            }
+        }
+        Err(GpuError::Breach)
     }
 
     fn buffer(&self, buf: Buf) -> &Buffer {
@@ -205,7 +254,8 @@ impl<'g> GpuSaturation<'g> {
             Buf::Counters => COUNTERS,
             Buf::Tables => self.tables.words.len().next_power_of_two(),
             Buf::Rows => 8 * nodes,
-            Buf::Parent | Buf::Pending | Buf::Constants | Buf::UserCounts => nodes,
+            Buf::Parent | Buf::Pending | Buf::Constants | Buf::UserCounts | Buf::Costs => nodes,
+            Buf::Prices => Op::ALL.len() * Ty::ALL.len(),
             Buf::Slots => self.slots,
             Buf::Starts => 3 * nodes + 1,
             Buf::Order => 4 * nodes,
@@ -278,6 +328,8 @@ impl<'g> GpuSaturation<'g> {
             Buf::Merged,
             Buf::ClassOps,
             Buf::UserCounts,
+            Buf::Costs,
+            Buf::Prices,
         ];
         self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
         let rows: Vec<u32> = graph
