@@ -54,6 +54,7 @@ struct Knobs {
 @group(0) @binding(16) var<storage, read_write> pending: array<u32>;
 // By class: the place of the number that it is, plus 1; the top bit is set if that is news.
 @group(0) @binding(17) var<storage, read_write> constants: array<u32>;
+// Workgroups of dispatches to come, three words each.
 @group(0) @binding(18) var<storage, read_write> launches: array<u32>;
 // By union: the class that went and the one that stayed.
 @group(0) @binding(19) var<storage, read_write> merged: array<u32>;
@@ -595,10 +596,16 @@ fn turn() {
         atomicMax(&counters[OVERFLOW], wanted);
         atomicStore(&counters[NEXT], 0u);
     }
-    let groups = (count(NEXT) + GROUP - 1u) / GROUP;
-    launches[0] = min(groups, 32768u);
-    launches[1] = (groups + 32767u) / 32768u;
-    launches[2] = 1u;
+    // For each of what comes, for each block of a scan over it, for each block of those.
+    launch(0u, (count(NEXT) + GROUP - 1u) / GROUP);
+    launch(1u, (count(NEXT) + 1023u) / 1024u);
+    launch(2u, (count(NEXT) + 0xfffffu) / 0x100000u);
+}
+
+fn launch(which: u32, groups: u32) {
+    launches[3u * which] = min(groups, 32768u);
+    launches[3u * which + 1u] = (groups + 32767u) / 32768u;
+    launches[3u * which + 2u] = 1u;
 }
 
 @compute @workgroup_size(1)

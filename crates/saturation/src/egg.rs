@@ -2,8 +2,8 @@
 
 use crate::{Bounds, End, Outcome, PeerError, PlainRule, Symbols, Term, Workload, plain_rules};
 use egg::{
-    AstSize, EGraph, ENodeOrVar, Extractor, Id, Language, Pattern, PatternAst, RecExpr, Rewrite, Runner,
-    SimpleScheduler, StopReason, Var,
+    AstSize, EGraph, ENodeOrVar, Extractor, Id, Language, Pattern, PatternAst, RecExpr, Rewrite,
+    Runner, SimpleScheduler, StopReason, Var,
 };
 use egraft_ir::{ClassId, Node};
 use rustc_hash::FxHashMap;

@@ -92,6 +92,31 @@ kernels! {
     CheckSlots "check_slots" [Knobs Counters Rows Slots];
 }
 
+/// How large a dispatch is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Size {
+    /// So many invocations.
+    Threads(usize),
+    /// As the device said last.
+    Launch(Launch),
+}
+
+/// What the device says about partial matches that are to come, by its place in [`Buf::Launches`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Launch {
+    /// An invocation for each.
+    Each,
+    /// A workgroup for each block of a scan over them.
+    Blocks,
+    /// A workgroup for each block of those.
+    BlocksOfBlocks,
+}
+
+impl Launch {
+    /// How many there are.
+    pub(super) const COUNT: usize = Launch::BlocksOfBlocks as usize + 1;
+}
+
 /// The entry points, compiled.
 #[derive(Debug)]
 pub(super) struct Kernels(Vec<ComputePipeline>);
@@ -181,25 +206,28 @@ impl Kernels {
         })
     }
 
-    /// Records a dispatch of so many invocations; `None`: as many as [`Buf::Launches`] says.
+    /// Records a dispatch.
     pub(super) fn record(
         &self,
         gpu: &Gpu,
         encoder: &mut CommandEncoder,
         kernel: Kernel,
         buffers: &[Buffer],
-        threads: Option<usize>,
+        size: Size,
     ) {
         let group = self.bind(gpu, kernel, buffers);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.set_pipeline(&self.0[kernel as usize]);
         pass.set_bind_group(0, &group, &[]);
-        match threads {
-            Some(threads) => {
+        match size {
+            Size::Threads(threads) => {
                 let groups = (threads as u32).div_ceil(GROUP).max(1);
                 pass.dispatch_workgroups(groups.min(ROW), groups.div_ceil(ROW), 1);
             }
-            None => pass.dispatch_workgroups_indirect(&buffers[Buf::Launches as usize], 0),
+            Size::Launch(launch) => {
+                let offset = 4 * 3 * launch as u64;
+                pass.dispatch_workgroups_indirect(&buffers[Buf::Launches as usize], offset);
+            }
         }
     }
 }

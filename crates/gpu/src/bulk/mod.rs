@@ -13,7 +13,7 @@ use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported, MOST_COSTLY,
 use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 use host::Host;
-use kernels::{Buf, GROUP, Kernel, Kernels};
+use kernels::{Buf, GROUP, Kernel, Kernels, Launch, Size};
 use std::time::Instant;
 use tables::Tables;
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
@@ -265,7 +265,7 @@ impl<'g> GpuSaturation<'g> {
             Buf::Matches => item * matches,
             Buf::Parts => self.tables.parts * batch,
             Buf::Candidates => 8 * batch,
-            Buf::Launches => 3,
+            Buf::Launches => 3 * Launch::COUNT,
             Buf::Merged | Buf::ClassOps => 2 * nodes,
         }
     }
@@ -401,7 +401,8 @@ impl<'g> GpuSaturation<'g> {
     }
 
     fn go(&self, encoder: &mut CommandEncoder, kernel: Kernel, threads: usize) {
-        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, Some(threads));
+        let size = Size::Threads(threads);
+        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, size);
     }
 
     fn clear(&self, encoder: &mut CommandEncoder, counters: &[Counter]) {
@@ -503,7 +504,8 @@ impl<'g> GpuSaturation<'g> {
                 self.go(encoder, Kernel::Tell, told);
             }
             self.go(encoder, Kernel::Classify, ids);
-            self.scan(encoder, Kernel::ScanStarts, 3 * ids + 1);
+            let steps = [Kernel::ScanStarts, Kernel::ScanBlocksStarts, Kernel::ScanEndStarts];
+            self.scan(encoder, steps, 3 * ids + 1);
             self.go(encoder, Kernel::Scatter, ids);
         });
         let counters = self.counters()?;
@@ -514,15 +516,11 @@ impl<'g> GpuSaturation<'g> {
         Ok(counters)
     }
 
-    /// The three steps of a scan, of which `first` is the first.
-    fn scan(&self, encoder: &mut CommandEncoder, first: Kernel, values: usize) {
-        let (blocks, end) = match first {
-            Kernel::ScanStarts => (Kernel::ScanBlocksStarts, Kernel::ScanEndStarts),
-            Kernel::ScanRoots => (Kernel::ScanBlocksRoots, Kernel::ScanEndRoots),
-            _ => (Kernel::ScanBlocksItems, Kernel::ScanEndItems),
-        };
+    /// The three steps of a scan over so many values.
+    fn scan(&self, encoder: &mut CommandEncoder, steps: [Kernel; 3], values: usize) {
+        let [within, blocks, end] = steps;
         let group = GROUP as usize;
-        self.go(encoder, first, values.div_ceil(1024) * group);
+        self.go(encoder, within, values.div_ceil(1024) * group);
         self.go(encoder, blocks, values.div_ceil(1 << 20) * group);
         self.go(encoder, end, 1);
     }
@@ -584,26 +582,30 @@ impl<'g> GpuSaturation<'g> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         self.clear(&mut encoder, &[Counter::Overflow, Counter::Guarded]);
         self.go(&mut encoder, Kernel::RootFan, self.ids);
-        self.scan(&mut encoder, Kernel::ScanRoots, self.ids);
+        let steps = [Kernel::ScanRoots, Kernel::ScanBlocksRoots, Kernel::ScanEndRoots];
+        self.scan(&mut encoder, steps, self.ids);
         self.go(&mut encoder, Kernel::Turn, 1);
-        self.launch(&mut encoder, Kernel::ExpandRoots);
+        self.launch(&mut encoder, Kernel::ExpandRoots, Launch::Each);
         self.go(&mut encoder, Kernel::Flip, 1);
         for level in 0..=self.tables.levels {
             // What was written last is read next.
             self.buffers.swap(Buf::Items as usize, Buf::NextItems as usize);
-            self.launch(&mut encoder, Kernel::Advance);
+            self.launch(&mut encoder, Kernel::Advance, Launch::Each);
             if level < self.tables.levels {
-                self.scan(&mut encoder, Kernel::ScanItems, self.room.items);
+                self.launch(&mut encoder, Kernel::ScanItems, Launch::Blocks);
+                self.launch(&mut encoder, Kernel::ScanBlocksItems, Launch::BlocksOfBlocks);
+                self.go(&mut encoder, Kernel::ScanEndItems, 1);
                 self.go(&mut encoder, Kernel::Turn, 1);
-                self.launch(&mut encoder, Kernel::Expand);
+                self.launch(&mut encoder, Kernel::Expand, Launch::Each);
                 self.go(&mut encoder, Kernel::Flip, 1);
             }
         }
         self.gpu.queue.submit([encoder.finish()]);
     }
 
-    fn launch(&self, encoder: &mut CommandEncoder, kernel: Kernel) {
-        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, None);
+    fn launch(&self, encoder: &mut CommandEncoder, kernel: Kernel, launch: Launch) {
+        let size = Size::Launch(launch);
+        self.kernels.record(self.gpu, encoder, kernel, &self.buffers, size);
     }
 
     /// Applies matches whose right sides have at most so many parts.
