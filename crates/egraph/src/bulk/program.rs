@@ -243,6 +243,9 @@ pub struct Program<'r> {
     pub operands: [u64; 3],
     /// Whether the root's operands are tried in both orders.
     pub swaps_root: bool,
+    /// Whether the right side has at most two nodes, and these of fixed types, so that it can be told cheaply whether two
+    /// matches add the same.
+    pub makes_little: bool,
 }
 
 /// All rules.
@@ -366,6 +369,11 @@ impl<'r> Program<'r> {
         let mut makes = Vec::new();
         compiler.make(&rule.rhs, &mut makes);
         compiler.fix(&mut makes);
+        let is_fixed = |make: &&Make| matches!(make, Make::Fixed { .. });
+        let others = makes.iter().filter(|make| !matches!(make, Make::Class(_))).count();
+        let makes_little = makes.last().as_ref().is_some_and(is_fixed)
+            && others <= 2
+            && makes.iter().filter(is_fixed).count() == others;
         let mut operands = [0; 3];
         for (bits, op) in operands.iter_mut().zip(&plan.operands) {
             *bits = op.map_or(0, |op| op_bit(op as u8));
@@ -387,6 +395,7 @@ impl<'r> Program<'r> {
             depth: depth.into_iter().max().unwrap_or(0),
             operands,
             swaps_root: plan.swaps_root,
+            makes_little,
         }
     }
 }

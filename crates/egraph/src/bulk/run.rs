@@ -62,7 +62,10 @@ pub struct BulkRun {
     pub close: Duration,
 }
 
-/// Nodes at which one task searches.
+/// Words of matches for a node that they add, about.
+const WORDS_PER_NODE: usize = 5;
+
+/// Nodes at which one task searches; threads are woken for two.
 const CHUNK: usize = 2048;
 
 impl BulkGraph {
@@ -103,15 +106,22 @@ impl BulkGraph {
                 let find = |range| search(self, &index, &programs, range);
                 let chunks = chunks(index.rows.len());
                 match &pool {
-                    Some(pool) => pool.install(|| chunks.into_par_iter().map(find).collect()),
-                    None => chunks.into_iter().map(find).collect(),
+                    Some(pool) if index.fresh > CHUNK => {
+                        pool.install(|| chunks.into_par_iter().map(find).collect())
+                    }
+                    _ => chunks.into_iter().map(find).collect(),
                 }
             });
             run.matches += matches.iter().map(|matches| matches.found).sum::<u64>();
             timed(&mut run.apply, || {
+                let words: usize = matches.iter().map(|matches| matches.words.len()).sum();
+                self.reserve(words / WORDS_PER_NODE);
                 matches.iter_mut().for_each(|matches| self.apply(&programs, matches));
             });
-            timed(&mut run.close, || self.close());
+            timed(&mut run.close, || {
+                self.close();
+                self.tidy();
+            });
         }
         run
     }

@@ -3,6 +3,7 @@
 use super::index::{FAR, Index};
 use super::numbers::LocalNumbers;
 use super::program::{Head, Inst, Join, Make, NODE_REGS, Programs, Value, operand_types};
+use super::slots::hash;
 use super::steps::Steps;
 use super::table::{BulkGraph, Row, Words};
 use super::{Analysis, NONE};
@@ -38,6 +39,9 @@ pub(super) struct Search<'a> {
     wanted: Vec<Words>,
     classes: Vec<u32>,
     types: Vec<u8>,
+    /// Of the matches of one rule: words of the part before the last.
+    before: Vec<Words>,
+    recent: Recent,
 }
 
 /// How many matches of a rule have their right sides looked for at once.
@@ -64,6 +68,8 @@ pub(super) fn search(
         wanted: Vec::new(),
         classes: Vec::new(),
         types: Vec::new(),
+        before: Vec::new(),
+        recent: Recent::default(),
     };
     for at in range {
         search.at_node(at);
@@ -233,10 +239,16 @@ impl Search<'_> {
             match *make {
                 Make::Class(var) => {
                     self.classes.extend(vars.clone().map(|vars| vars[var as usize]));
-                    let ty = |class: &u32| self.graph.ty[*class as usize];
-                    self.types.extend(self.classes[at * count..].iter().map(ty));
+                    if !program.makes_little {
+                        let ty = |class: &u32| self.graph.ty[*class as usize];
+                        self.types.extend(self.classes[at * count..].iter().map(ty));
+                    }
                 }
                 Make::Fixed { head, imm, args, arity, result } => {
+                    if program.makes_little && at > 0 {
+                        std::mem::swap(&mut self.before, &mut self.wanted);
+                        self.before.resize(count, NOWHERE);
+                    }
                     fixed(
                         head,
                         imm,
@@ -246,6 +258,7 @@ impl Search<'_> {
                         &mut self.wanted,
                     );
                     self.graph.lookup(&self.wanted, &mut self.classes);
+                    // Types of others do not matter where all is fixed.
                     self.types.resize((at + 1) * count, result);
                 }
                 _ => {
@@ -267,12 +280,20 @@ impl Search<'_> {
         }
         let last = (program.makes.len() - 1) * count;
         let made = self.classes[last..].iter().zip(&self.types[last..]);
-        for ((found, misfit), (made, ty)) in pending.chunks_exact(width).zip(misfits).zip(made) {
+        let founds = pending.chunks_exact(width).zip(misfits).zip(made);
+        for (at, ((found, misfit), (made, ty))) in founds.enumerate() {
             let class = found[0];
             if misfit || *made == class {
                 continue;
             }
             if *made == NONE {
+                if program.makes_little {
+                    let last = self.wanted[at];
+                    let before = if last.imm == NONE { self.before[at] } else { NOWHERE };
+                    if !self.recent.is_first(Made { class, last, before }) {
+                        continue;
+                    }
+                }
                 self.out.words.push(u32::from(rule));
                 self.out.words.extend_from_slice(found);
             } else if *ty == self.graph.ty[class as usize]
@@ -283,6 +304,44 @@ impl Search<'_> {
         }
         pending.clear();
         self.pending[rule as usize] = pending;
+    }
+}
+
+/// What a match adds: the last part of a right side, to a class, and the part before it, [`NOWHERE`] where the last part
+/// says all. The order of operands in what was matched often leads to the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Made {
+    class: u32,
+    last: Words,
+    before: Words,
+}
+
+/// What matches written out lately add: one that adds the same is not needed.
+#[derive(Default)]
+struct Recent {
+    /// By hash, one more than a place in `made`.
+    places: Vec<u16>,
+    made: Vec<Made>,
+}
+
+impl Recent {
+    /// How much is kept in mind.
+    const COUNT: usize = 1 << 12;
+
+    /// Whether nothing that was written out lately adds the same.
+    fn is_first(&mut self, made: Made) -> bool {
+        self.places.resize(Recent::COUNT, 0);
+        let hash = hash(&made.last) ^ hash(&made.before).rotate_left(21);
+        let place = &mut self.places[hash as usize % Recent::COUNT];
+        match self.made.get_mut(usize::from(*place).wrapping_sub(1)) {
+            Some(known) if *known == made => return false,
+            Some(known) => *known = made,
+            None => {
+                self.made.push(made);
+                *place = self.made.len() as u16;
+            }
+        }
+        true
     }
 }
 

@@ -17,14 +17,14 @@ pub(super) struct Slots {
     live: usize,
 }
 
+/// One wide product: what is equal is compared in full, so that all it has to do is to spread.
 pub(super) fn hash(words: &Words) -> u64 {
-    let [a, b, c] = words.args.map(u64::from);
-    let low = (u64::from(words.head) | a << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let high = (b | c << 32).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
-    let number = u64::from(words.imm).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let mixed = low ^ high.rotate_left(31) ^ number.rotate_left(17);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    mixed ^ mixed >> 29
+    let [a, b, c] = words.args;
+    let low = u64::from(a) | u64::from(b) << 32;
+    let high = u64::from(words.head) | u64::from(c ^ words.imm.rotate_left(16)) << 32;
+    let product =
+        u128::from(low ^ 0x9e37_79b9_7f4a_7c15) * u128::from(high ^ 0xc2b2_ae3d_27d4_eb4f);
+    product as u64 ^ (product >> 64) as u64
 }
 
 const fn entry(hash: u64, id: u32) -> u64 {
@@ -75,7 +75,8 @@ impl Slots {
             }
             for ((words, hash), entry) in words.iter().zip(hashes).zip(entries) {
                 let first = (entry as u32).wrapping_sub(FIRST as u32);
-                ids.push(match rows.get(first as usize) {
+                let is_like = (entry ^ hash) >> 32 == 0;
+                ids.push(match rows.get(first as usize).filter(|_| is_like) {
                     Some(row) if row.words == *words => first,
                     _ if entry == EMPTY => NONE,
                     _ => self.find(rows, words, hash).unwrap_or(NONE),
@@ -86,7 +87,8 @@ impl Slots {
 
     /// Adds an id whose words no other id has.
     pub(super) fn insert(&mut self, nodes: &[Row], id: u32, hash: u64) {
-        if (self.used + 1) * 2 > self.entries.len() {
+        // Beyond two thirds, looking for what is not there takes many steps.
+        if (self.used + 1) * 3 > self.entries.len() * 2 {
             self.grow(nodes);
         }
         self.live += 1;
@@ -115,9 +117,16 @@ impl Slots {
         self.live -= 1;
     }
 
-    /// Room for twice the ids, and no tombstones.
+    /// Drops tombstones where most entries are such.
+    pub(super) fn tidy(&mut self, nodes: &[Row]) {
+        if self.used > 2 * self.live {
+            self.grow(nodes);
+        }
+    }
+
+    /// Room for half as many ids more at least, and no tombstones.
     fn grow(&mut self, nodes: &[Row]) {
-        let room = (self.live * 4).next_power_of_two().max(64);
+        let room = (self.live * 9 / 4).next_power_of_two().max(64);
         let old = std::mem::replace(&mut self.entries, vec![EMPTY; room]);
         self.used = 0;
         for entry in old.into_iter().filter(|entry| *entry > TOMBSTONE) {

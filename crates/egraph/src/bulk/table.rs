@@ -198,6 +198,10 @@ impl BulkGraph {
 
     pub(super) fn insert(&mut self, words: Words) -> u32 {
         let words = self.canonical(words);
+        self.insert_canonical(words)
+    }
+
+    fn insert_canonical(&mut self, words: Words) -> u32 {
         let hash = hash(&words);
         match self.slots.find(&self.rows, &words, hash) {
             Some(id) => self.shorten(id),
@@ -224,13 +228,30 @@ impl BulkGraph {
         }
         let first = classes.len();
         self.slots.find_all(&self.rows, words, classes);
+        let folds = self.analysis != Analysis::None;
         for (words, class) in words.iter().zip(first..) {
             classes[class] = match classes[class] {
-                // One before it may have been the same.
-                NONE => self.insert(*words),
+                // Where constants are folded, those before it may have changed its operands.
+                NONE if folds => self.insert(*words),
+                NONE => self.insert_canonical(*words),
                 id => self.shorten(id),
             };
         }
+    }
+
+    /// Makes looking nodes up quick again after many of them became copies.
+    pub(super) fn tidy(&mut self) {
+        self.slots.tidy(&self.rows);
+    }
+
+    /// Makes room for so many nodes.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.rows.reserve(more);
+        self.parent.reserve(more);
+        self.ty.reserve(more);
+        self.constant.reserve(more);
+        self.users.reserve(more);
+        self.next.reserve(more);
     }
 
     fn add_new(&mut self, words: Words, hash: u64) -> u32 {
