@@ -5,8 +5,8 @@ use crate::output::{self, Table, line};
 use anyhow::Result;
 use egraft_egraph::{EGraph, Root};
 use egraft_gpu::GpuInference;
-use egraft_infer::{Engine, Options, Progress, Report, Schedule, Term, Workload};
-use egraft_ir::{Fingerprint, Node};
+use egraft_infer::{Engine, Options, Progress, Report, Schedule, Workload};
+use egraft_ir::{Fingerprint, Node, Term};
 use egraft_rules::{Interpreter, Match};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,9 +23,7 @@ impl Engine for OnGpu {
         samples: usize,
         terms: &[Term],
     ) -> Vec<Option<Option<Fingerprint>>> {
-        let term = |term: &Term| egraft_gpu::Term { op: term.op, args: term.args };
-        let terms: Vec<_> = terms.iter().map(term).collect();
-        self.0.fingerprints(ops, values, samples, &terms)
+        self.0.fingerprints(ops, values, samples, terms)
     }
 
     fn matches(

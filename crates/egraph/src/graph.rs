@@ -138,10 +138,7 @@ impl EGraph {
         for arg in node.args_mut() {
             *arg = self.find(*arg);
         }
-        if node.op.is_commutative() && node.args[0] > node.args[1] {
-            node.args.swap(0, 1);
-        }
-        node
+        node.sorted()
     }
 
     /// The class of `node` if the graph has it.

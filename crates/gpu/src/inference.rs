@@ -2,9 +2,9 @@
 //!
 //! Invariant: whatever fails, nothing is answered, the reason is told once, and the CPU goes on.
 
-use crate::{Gpu, GpuError, GpuMatcher, GpuTerms, Part, Term};
+use crate::{Gpu, GpuError, GpuMatcher, GpuTerms, Part};
 use egraft_egraph::{EGraph, Root};
-use egraft_ir::{Fingerprint, Node};
+use egraft_ir::{Fingerprint, Node, Term};
 use egraft_rules::{Interpreter, Match};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

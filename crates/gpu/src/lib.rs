@@ -21,4 +21,4 @@ pub use inference::{GpuInference, GpuShare};
 pub use matcher::{Found, GpuMatcher};
 pub use programs::Part;
 pub use shared::{GPU, Status, status};
-pub use terms::{GpuTerms, Term};
+pub use terms::GpuTerms;

@@ -4,7 +4,7 @@
 
 use crate::meaning::function;
 use crate::{Gpu, GpuError};
-use egraft_ir::{Fingerprint, Node, Op};
+use egraft_ir::{Fingerprint, Node, Op, Term};
 use std::fmt::Write as _;
 use wgpu::ComputePipeline;
 
@@ -13,15 +13,6 @@ const SHADER: &str = include_str!("../../../shaders/terms.wgsl");
 const GROUP: u32 = 64;
 /// Workgroups in a row of a dispatch.
 const ROW: u32 = 32_768;
-
-/// A term: one op over terms whose values are known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Term {
-    /// Which of the ops.
-    pub op: u32,
-    /// The places of its operands; any where it has fewer.
-    pub args: [u32; 3],
-}
 
 /// Ops made ready for a GPU.
 #[derive(Debug)]

@@ -5,8 +5,8 @@
 mod common;
 
 use common::open;
-use egraft_gpu::{GpuTerms, Term};
-use egraft_ir::{FloatCc, ImmKind, IntCc, Node, Op, Ty, eval, fingerprint};
+use egraft_gpu::GpuTerms;
+use egraft_ir::{FloatCc, ImmKind, IntCc, Node, Op, Term, Ty, eval, fingerprint};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -3,17 +3,8 @@
 //! Invariant: what is not answered is computed here, so that the rules found do not depend on the engine.
 
 use egraft_egraph::{EGraph, Root};
-use egraft_ir::{Fingerprint, Node};
+use egraft_ir::{Fingerprint, Node, Term};
 use egraft_rules::{Interpreter, Match};
-
-/// A term: an op, by its place, over terms whose values are known, by theirs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Term {
-    /// Which of the ops.
-    pub op: u32,
-    /// Its operands; any where it has fewer.
-    pub args: [u32; 3],
-}
 
 /// Another engine.
 pub trait Engine: std::fmt::Debug + Send + Sync {

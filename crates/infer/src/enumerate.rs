@@ -4,7 +4,7 @@
 //! built upon, so every equality between larger terms follows from pairs and congruence.
 //! Invariant: the result depends on the workload alone, not on threads.
 
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::premise::Premise;
 use crate::sample::Samples;
 use crate::space::{Expr, Head, Kind, Space, View};
@@ -267,7 +267,7 @@ impl Search<'_> {
         let of_head: FxHashMap<Head, u32> = self.space.heads.iter().copied().zip(0..).collect();
         let mut places: FxHashMap<u32, u32> = FxHashMap::default();
         let mut values: Vec<u128> = Vec::new();
-        let asked: Vec<engine::Term> = terms
+        let asked: Vec<egraft_ir::Term> = terms
             .iter()
             .filter_map(|term| {
                 let op = *of_head.get(&term.head?)?;
@@ -279,7 +279,7 @@ impl Search<'_> {
                         (values.len() / count) as u32 - 1
                     });
                 }
-                Some(engine::Term { op, args })
+                Some(egraft_ir::Term { op, args })
             })
             .collect();
         if asked.len() < terms.len() {

@@ -27,7 +27,7 @@ pub mod upstream;
 mod workload;
 
 pub use derive::{Derivability, DeriveOptions, Deriver, Stop, Underived};
-pub use engine::{Engine, Term};
+pub use engine::Engine;
 pub use error::InferError;
 pub use goals::{GoalResult, Share, derive_all, shares};
 pub use phase::{Phase, Schedule, Takes};

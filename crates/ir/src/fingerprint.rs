@@ -5,6 +5,15 @@
 /// Equal for equal lists; for others but by chance in 2^128.
 pub type Fingerprint = [u32; 4];
 
+/// A term whose fingerprint is wanted: an op, by its place in a list, over terms whose values are known, by theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Term {
+    /// Which of the ops.
+    pub op: u32,
+    /// Its operands; any where it has fewer.
+    pub args: [u32; 3],
+}
+
 const FACTORS: [u32; 4] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f];
 
 fn stirred(hash: Fingerprint, value: u128) -> Fingerprint {

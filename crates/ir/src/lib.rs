@@ -19,7 +19,7 @@ mod ty;
 
 pub use eval::{Concrete, EvalError, eval, fold};
 pub use facts::{Facts, KnownBits, SignCopies, known_bits, sign_copies, signed_range};
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::{Fingerprint, Term, fingerprint};
 pub use node::{ClassId, Node};
 pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};
 pub use ty::{Ty, UnknownType};

@@ -94,6 +94,15 @@ impl Node {
         &mut self.args[..used]
     }
 
+    /// The same with the operands of commutative ops in ascending order.
+    #[must_use]
+    pub fn sorted(mut self) -> Node {
+        if self.op.is_commutative() && self.args[0] > self.args[1] {
+            self.args.swap(0, 1);
+        }
+        self
+    }
+
     /// The type of the result as the op gives it (lanes kept).
     ///
     /// # Panics

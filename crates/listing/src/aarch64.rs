@@ -64,7 +64,7 @@ impl<T: Fn(&[u8], u32) -> Option<(String, String)>> Reader for Code<'_, T> {
         Some((listed, text))
     }
 
-    fn goes_elsewhere(&mut self, offset: u32) -> bool {
+    fn is_jump_or_call(&mut self, offset: u32) -> bool {
         self.word(offset).is_some_and(|word| is_branch(word) || is_call(word))
     }
 }

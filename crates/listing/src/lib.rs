@@ -130,8 +130,8 @@ trait Reader {
     /// The text of the instruction at `offset`, what it accesses, and the line that prices are found by.
     fn written(&mut self, offset: u32) -> Option<(ListedInst, String)>;
 
-    /// Whether the instruction at `offset` goes to a function whose name is not in the code.
-    fn goes_elsewhere(&mut self, offset: u32) -> bool;
+    /// Whether the instruction at `offset` is a call or a jump that may be to a function with a name.
+    fn is_jump_or_call(&mut self, offset: u32) -> bool;
 }
 
 impl Listing {
@@ -182,7 +182,7 @@ impl Listing {
                 source.map(|range| range.loc).filter(|loc| !loc.is_default()).map(|loc| loc.bits());
             listed.starts_block = walked.starts.contains(&offset);
             listed.cost = price(&line);
-            if reader.goes_elsewhere(offset) {
+            if reader.is_jump_or_call(offset) {
                 let name = named.range(offset..offset + listed.length).next();
                 listed.name_target(name.map(|(_, name)| name.as_str()));
             }

@@ -92,7 +92,7 @@ impl Reader for Code<'_> {
         Some((listed, att))
     }
 
-    fn goes_elsewhere(&mut self, offset: u32) -> bool {
+    fn is_jump_or_call(&mut self, offset: u32) -> bool {
         self.decoded(offset).is_some_and(|inst| inst.is_call_near() || inst.is_jmp_near())
     }
 }

@@ -80,10 +80,7 @@ impl BulkGraph {
             for arg in node.args_mut() {
                 *arg = ClassId(numbers[self.root(arg.0) as usize]);
             }
-            if node.op.is_commutative() && node.args[0] > node.args[1] {
-                node.args.swap(0, 1);
-            }
-            node
+            node.sorted()
         };
         let mut best: Vec<Option<(Node, u32)>> = vec![None; self.rows.len()];
         for (id, row) in (0..).zip(&self.rows) {

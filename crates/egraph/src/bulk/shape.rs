@@ -87,10 +87,7 @@ fn renamed(node: &Node, number: &[u32]) -> Option<Node> {
             return None;
         }
     }
-    if node.op.is_commutative() && node.args[0] > node.args[1] {
-        node.args.swap(0, 1);
-    }
-    Some(node)
+    Some(node.sorted())
 }
 
 impl BulkGraph {
