@@ -299,6 +299,8 @@ pub(crate) enum EgraphShowFormat {
     Dot,
     /// The JSON of egraph-serialize
     Json,
+    /// The smallest term of each root
+    Terms,
 }
 
 #[derive(Debug, Args)]

@@ -6,8 +6,10 @@ use crate::args::{
 use crate::input::{self, InFile};
 use crate::output::{self, line, write_file};
 use anyhow::{Context, Result};
+use egraft_egraph::bulk::{Analysis, BulkGraph, Prices};
 use egraft_egraph::file::{Saved, load, save};
 use egraft_egraph::{EGraph, Limits, Rules, StopReason, diff, saturate, to_dot, to_json};
+use egraft_ir::ClassId;
 use egraft_rules::MatchGraph;
 use serde_json::json;
 use std::path::Path;
@@ -82,6 +84,7 @@ fn show(args: &EgraphShowArgs) -> Result<ExitCode> {
     match args.format {
         Some(EgraphShowFormat::Dot) => line(to_dot(&graph, &roots).trim_end())?,
         Some(EgraphShowFormat::Json) => output::json(&to_json(&graph, &roots, |_| 1.0))?,
+        Some(EgraphShowFormat::Terms) => smallest(&graph, &roots)?,
         None => {
             let own = rules == Rules::default().digest_of_all();
             let whose =
@@ -98,12 +101,36 @@ fn show(args: &EgraphShowArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The smallest terms of roots: each node once, behind its operands.
+fn smallest(graph: &EGraph, roots: &[ClassId]) -> Result<()> {
+    let (bulk, classes) = BulkGraph::of(graph, Analysis::None);
+    let prices = Prices::new(|_, _| 1);
+    let costs = bulk.costs(&prices);
+    let with_terms: Vec<ClassId> = roots.iter().filter_map(|root| classes[root.index()]).collect();
+    let (nodes, places) = bulk.extract(&with_terms, &prices, &costs);
+    for (place, node) in (0..).map(ClassId).zip(&nodes) {
+        line(format_args!("{place} = {node}"))?;
+    }
+    let mut found = with_terms.iter().zip(places);
+    for root in roots {
+        let term = classes[root.index()].and_then(|_| found.next());
+        match term {
+            Some((class, Some(place))) => {
+                let size = costs[bulk.find(*class).index()];
+                line(format_args!("root {root}: {place}, a term of size {size}"))?;
+            }
+            _ => line(format_args!("root {root}: no term that can be counted"))?,
+        }
+    }
+    Ok(())
+}
+
 fn compare(one: &Path, other: &Path, json: bool) -> Result<ExitCode> {
     let graphs = [read(one)?.graph, read(other)?.graph];
     let found = diff(&graphs[0], &graphs[1]);
     let equal = found.only.iter().all(Vec::is_empty);
     let texts = |at: usize| -> Vec<String> {
-        let class = |class: &egraft_ir::ClassId| {
+        let class = |class: &ClassId| {
             let nodes: Vec<String> =
                 graphs[at].nodes(*class).iter().map(ToString::to_string).collect();
             format!("{class}: {}", nodes.join(" | "))

@@ -157,6 +157,9 @@ fn egraphs_are_saved_shown_gone_on_with_and_compared() {
     assert!(run(&["egraph", "show", "a.egraph", "--format", "dot"]).starts_with("digraph"));
     let graph = json(folder.path(), &["egraph", "show", "a.egraph", "--format", "json"]);
     assert!(!graph["nodes"].as_object().unwrap().is_empty());
+    let terms = run(&["egraph", "show", "a.egraph", "--format", "terms"]);
+    assert!(terms.starts_with("c0 = ") && terms.contains("a term of size "), "{terms}");
+    assert!(!terms.contains("no term"), "{terms}");
     let checked = run(&["egraph", "load", "a.egraph", "--iterations", "0", "-o", "b.egraph"]);
     assert!(checked.contains("after 0 iterations"), "{checked}");
     let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();

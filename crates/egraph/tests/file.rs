@@ -1,5 +1,6 @@
 //! E-graphs as bytes: what is written is read as it was, and no change to the bytes is taken for a graph.
 
+use egraft_egraph::bulk::{Analysis, BulkGraph, Prices};
 use egraft_egraph::file::{FileError, load, save};
 use egraft_egraph::{EGraph, Limits, Rewriter, StandardRules, saturate};
 use egraft_ir::{ClassId, Node, Op, Ty};
@@ -35,6 +36,8 @@ fn what_is_read_is_what_was_written() {
         assert_eq!(read.graph.class_count(), graph.class_count());
         assert_eq!(read.graph.node_count(), graph.node_count());
         assert_eq!((read.roots.len(), read.rules), (roots.len(), seed));
+        let shape = |graph: &EGraph| BulkGraph::of(graph, Analysis::None).0.shape();
+        assert!(shape(&read.graph) == shape(&graph), "seed {seed}");
         for (mine, other) in read.graph.classes().zip(graph.classes()) {
             assert_eq!(read.graph.class_type(mine), graph.class_type(other));
             assert_eq!(read.graph.known_bits(mine), graph.known_bits(other));
@@ -141,6 +144,8 @@ fn changed_bytes_with_a_right_checksum_do_no_harm() {
                     taken += 1;
                     let again = save(&read.graph, &read.roots, read.rules);
                     assert_eq!(save(&load(&again).unwrap().graph, &[], 0), again);
+                    let (bulk, _) = BulkGraph::of(&read.graph, Analysis::None);
+                    bulk.costs(&Prices::new(|_, _| 1));
                     saturate(&mut read.graph, &StandardRules, LIMITS);
                 }
             }

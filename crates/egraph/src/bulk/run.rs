@@ -65,7 +65,7 @@ pub struct BulkRun {
 /// Words of matches for a node that they add, about.
 const WORDS_PER_NODE: usize = 5;
 
-/// Nodes at which one task searches; threads are woken for two.
+/// Nodes at which one task searches; fewer new ones wake no thread.
 const CHUNK: usize = 2048;
 
 impl BulkGraph {

@@ -6,6 +6,7 @@ use super::{Analysis, NONE};
 use crate::EGraph;
 use egraft_ir::{ClassId, Facts, Node, Op, Ty, fold};
 use egraft_rules::MatchGraph;
+use std::collections::VecDeque;
 
 /// A node: op, type, operand type and whether the op is commutative in the bytes of `head`; classes; the place of its
 /// immediate.
@@ -114,35 +115,52 @@ impl BulkGraph {
         }
     }
 
-    /// The classes and nodes of another graph, and the class of each of its ids. What is known of them is taken over.
-    pub fn of(graph: &EGraph, analysis: Analysis) -> (BulkGraph, Vec<ClassId>) {
+    /// The classes and nodes of another graph, and the class of each of its ids, as [`BulkGraph::add_graph`] gives them. What
+    /// is known of them is taken over.
+    pub fn of(graph: &EGraph, analysis: Analysis) -> (BulkGraph, Vec<Option<ClassId>>) {
         let mut bulk = BulkGraph::new(analysis);
         let classes = bulk.add_graph(graph);
         (bulk, classes)
     }
 
     /// Adds the classes and nodes of another graph, such as of a module's next function; gives the class of each of its
-    /// ids. Leaves and opaque nodes of different graphs are different values: the number of the graph stands in the upper
-    /// half of their immediates.
-    pub fn add_graph(&mut self, graph: &EGraph) -> Vec<ClassId> {
-        let mut classes: Vec<ClassId> = Vec::with_capacity(graph.ids());
-        for id in 0..graph.ids() {
-            // Operands have lower ids.
-            let mut node = *graph.added_node(ClassId(id as u32));
-            node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+    /// ids, `None` for classes without any term, which are left out. Leaves and opaque nodes of different graphs are
+    /// different values: the number of the graph stands in the upper half of their immediates.
+    pub fn add_graph(&mut self, graph: &EGraph) -> Vec<Option<ClassId>> {
+        let class_of = |id: ClassId| graph.find(id).index();
+        // By canonical id.
+        let mut added: Vec<Option<ClassId>> = vec![None; graph.ids()];
+        let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); graph.ids()];
+        // Operands have lower ids, but not in graphs that were read from files.
+        let mut todo: VecDeque<u32> = (0..graph.ids() as u32).collect();
+        while let Some(id) = todo.pop_front() {
+            let mut node = *graph.added_node(ClassId(id));
+            let unknown =
+                |arg: &ClassId| Some(class_of(*arg)).filter(|class| added[*class].is_none());
+            if let Some(class) = node.args().iter().find_map(unknown) {
+                waiting[class].push(id);
+                continue;
+            }
+            for arg in node.args_mut() {
+                *arg = added[class_of(*arg)].expect("it was looked for");
+            }
             if matches!(node.op, Op::Leaf | Op::Opaque) {
                 node.imm += self.graphs << 64;
             }
-            classes.push(self.add(node));
-        }
-        for id in 0..graph.ids() {
-            let class = graph.find(ClassId(id as u32));
-            self.union(classes[id].0, classes[class.index()].0);
-            self.assume(classes[id], graph.facts(class));
+            let made = self.add(node);
+            let class = class_of(ClassId(id));
+            match added[class] {
+                Some(known) => self.union(known.0, made.0),
+                None => {
+                    added[class] = Some(made);
+                    todo.extend(waiting[class].drain(..));
+                    self.assume(made, graph.facts(ClassId(class as u32)));
+                }
+            }
         }
         self.graphs += 1;
         self.close();
-        classes
+        (0..graph.ids() as u32).map(|id| added[class_of(ClassId(id))]).collect()
     }
 
     /// Number of live nodes.
