@@ -22,7 +22,7 @@ use cranelift_codegen::loop_analysis::LoopAnalysis;
 use egraft_egraph::{Limits, StandardRules};
 use egraft_ir::ClassId;
 use egraft_ir::machine::{Feature, MachineOp};
-use egraft_lower::{CostModel, Seeded, is_vector_bitcast, retype, seed};
+use egraft_lower::{CostModel, Seeded, is_vector_bitcast, retype, seed, uses};
 use egraft_rules::{
     FactSource, LoweringRule, MachineTemplate, Match, MatchGraph, Ref, VarId, slot,
 };
@@ -124,19 +124,6 @@ pub(crate) fn cover(
         prices[inst] = Some(op_cost(core, op));
     }
     (stand_ins, prices)
-}
-
-/// How often each value is read.
-fn uses(func: &Function) -> SecondaryMap<Value, u32> {
-    let mut uses: SecondaryMap<Value, u32> = SecondaryMap::new();
-    for block in func.layout.blocks() {
-        for inst in func.layout.block_insts(block) {
-            for value in func.dfg.inst_values(inst) {
-                uses[func.dfg.resolve_aliases(value)] += 1;
-            }
-        }
-    }
-    uses
 }
 
 type Homes = FxHashMap<ClassId, SmallVec<[(Block, Value); 2]>>;

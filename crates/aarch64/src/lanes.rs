@@ -23,6 +23,7 @@ const ALL_BYTES: u16 = u16::MAX;
 ///
 /// Aliases of values are resolved.
 pub(crate) fn join(func: &mut Function) {
+    let mut users = None;
     let blocks: Vec<Block> = func.layout.blocks().collect();
     for block in blocks {
         let insts = func.layout.block_insts(block);
@@ -30,9 +31,10 @@ pub(crate) fn join(func: &mut Function) {
         if chains.len() + 1 < LEAST {
             continue;
         }
-        let users = Users::new(func);
+        // Parts of a chain are read in their block alone: a rewrite leaves what is known of others as it is.
+        let users = users.get_or_insert_with(|| Users::new(func));
         for top in chains {
-            if let Some(built) = Built::new(func, &users, block, top) {
+            if let Some(built) = Built::new(func, users, block, top) {
                 built.write(func, top);
             }
         }

@@ -293,31 +293,46 @@ impl Optimizer {
         };
         let shape = note.shape.unwrap_or_default();
         let refused = refuses(self.effort, shape.loops, shape.vector_loops).is_some();
-        if !refused && uses_x64(self.backend, isa, shape) {
-            let func = better.as_deref().unwrap_or(func);
-            match egraft_x64::compile(func, isa, &self.stage.x64_options()) {
-                Ok(compiled) => {
-                    note.fast_loops = compiled.versions;
-                    note.plain_loops = plain_loops(&compiled.declined);
-                    return Decision::Code(compiled.blob);
+        if let Some(own) = own(self.backend, isa, shape).filter(|_| !refused) {
+            match self.compile_by(own, func, better.as_deref(), isa) {
+                Ok((blob, versions, declined)) => {
+                    note.fast_loops = versions;
+                    note.plain_loops = plain_loops(&declined);
+                    return Decision::Code(blob);
                 }
-                Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
-            }
-        }
-        if !refused && uses_aarch64(self.backend, isa, shape) {
-            let forms = forms(func, better.as_deref());
-            match egraft_aarch64::compile(&forms, isa, &self.aarch64_options()) {
-                Ok(compiled) => {
-                    note.fast_loops = compiled.versions;
-                    note.plain_loops = plain_loops(&compiled.declined);
-                    return Decision::Code(compiled.blob);
-                }
-                Err(unsupported) => note.uncovered = Some(unsupported.to_string()),
+                Err(unsupported) => note.uncovered = Some(unsupported),
             }
         }
         match (better, reason) {
             (Some(better), _) => Decision::Replace(better),
             (None, reason) => Decision::Stock(StockReason::Declined(reason.unwrap_or_default())),
+        }
+    }
+
+    /// The code that a backend makes of a function, how many loops have fast versions, and why others have none; or what
+    /// it does not cover.
+    fn compile_by(
+        &self,
+        own: Own,
+        func: &Function,
+        better: Option<&Function>,
+        isa: &dyn TargetIsa,
+    ) -> Result<(Vec<u8>, usize, Vec<Declined>), String> {
+        match own {
+            Own::X64 => {
+                let func = better.unwrap_or(func);
+                let compiled = egraft_x64::compile(func, isa, &self.stage.x64_options());
+                compiled
+                    .map(|made| (made.blob, made.versions, made.declined))
+                    .map_err(|unsupported| unsupported.to_string())
+            }
+            Own::Aarch64 => {
+                let forms = forms(func, better);
+                let compiled = egraft_aarch64::compile(&forms, isa, &self.aarch64_options());
+                compiled
+                    .map(|made| (made.blob, made.versions, made.declined))
+                    .map_err(|unsupported| unsupported.to_string())
+            }
         }
     }
 }
@@ -332,21 +347,22 @@ fn refuses(effort: Effort, loops: usize, vector_loops: usize) -> Option<&'static
     }
 }
 
-/// Whether Egraft's own backend is to compile a function of this shape.
-fn uses_x64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
-    match backend {
-        Backend::Auto => shape.vector_loops > 0 && egraft_x64::supports(isa),
-        Backend::Cranelift | Backend::Aarch64 => false,
-        Backend::X64 => true,
-    }
+/// Egraft's own backends.
+#[derive(Clone, Copy)]
+enum Own {
+    X64,
+    Aarch64,
 }
 
-/// The same for AArch64.
-fn uses_aarch64(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> bool {
+/// Which of Egraft's own backends is to compile a function of this shape, if one is.
+fn own(backend: Backend, isa: &dyn TargetIsa, shape: Shape) -> Option<Own> {
     match backend {
-        Backend::Auto => shape.vector_loops > 0 && egraft_aarch64::supports(isa),
-        Backend::Cranelift | Backend::X64 => false,
-        Backend::Aarch64 => true,
+        Backend::Cranelift => None,
+        Backend::X64 => Some(Own::X64),
+        Backend::Aarch64 => Some(Own::Aarch64),
+        Backend::Auto if shape.vector_loops == 0 => None,
+        Backend::Auto if egraft_x64::supports(isa) => Some(Own::X64),
+        Backend::Auto => egraft_aarch64::supports(isa).then_some(Own::Aarch64),
     }
 }
 
@@ -375,19 +391,19 @@ pub fn listing(
     options: &Options,
 ) -> Option<Listed> {
     let optimizer = Optimizer::new(options);
-    let shape = Shape::of(func);
-    if uses_x64(optimizer.backend, isa, shape) {
-        let options = egraft_x64::Options { listing: true, ..optimizer.stage.x64_options() };
-        let listing = egraft_x64::compile(better.unwrap_or(func), isa, &options).ok()?.listing?;
-        return Some(Listed { listing, rewritten: better.is_some() });
+    match own(optimizer.backend, isa, Shape::of(func))? {
+        Own::X64 => {
+            let options = egraft_x64::Options { listing: true, ..optimizer.stage.x64_options() };
+            let compiled = egraft_x64::compile(better.unwrap_or(func), isa, &options).ok()?;
+            Some(Listed { listing: compiled.listing?, rewritten: better.is_some() })
+        }
+        Own::Aarch64 => {
+            let options = egraft_aarch64::Options { listing: true, ..optimizer.aarch64_options() };
+            let compiled = egraft_aarch64::compile(&forms(func, better), isa, &options).ok()?;
+            let rewritten = better.is_some() && compiled.form == 0;
+            Some(Listed { listing: compiled.listing?, rewritten })
+        }
     }
-    if uses_aarch64(optimizer.backend, isa, shape) {
-        let options = egraft_aarch64::Options { listing: true, ..optimizer.aarch64_options() };
-        let compiled = egraft_aarch64::compile(&forms(func, better), isa, &options).ok()?;
-        let rewritten = better.is_some() && compiled.form == 0;
-        return Some(Listed { listing: compiled.listing?, rewritten });
-    }
-    None
 }
 
 /// What AArch64's backend may choose from: the function as rewritten, then as it was.
@@ -420,17 +436,18 @@ pub fn observe(
     if refuses(optimizer.effort, shape.loops, shape.vector_loops).is_some() {
         return None;
     }
-    if uses_x64(optimizer.backend, isa, shape) {
-        let options = optimizer.stage.x64_options();
-        let selection = egraft_x64::observe::select(better.unwrap_or(func), isa, &options).ok()?;
-        return Some(Observed::Selection(Box::new(selection)));
-    }
-    if uses_aarch64(optimizer.backend, isa, shape) {
-        let options = optimizer.aarch64_options();
-        let covering = egraft_aarch64::observe::cover(&forms(func, better), isa, &options).ok()?;
-        return Some(Observed::Covering(Box::new(covering)));
-    }
-    None
+    Some(match own(optimizer.backend, isa, shape)? {
+        Own::X64 => {
+            let options = optimizer.stage.x64_options();
+            let selection = egraft_x64::observe::select(better.unwrap_or(func), isa, &options);
+            Observed::Selection(Box::new(selection.ok()?))
+        }
+        Own::Aarch64 => {
+            let options = optimizer.aarch64_options();
+            let covering = egraft_aarch64::observe::cover(&forms(func, better), isa, &options);
+            Observed::Covering(Box::new(covering.ok()?))
+        }
+    })
 }
 
 /// What stock Cranelift makes of `func`, with prices for `core`; `None` for targets other than x86-64 and

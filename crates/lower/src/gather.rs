@@ -30,7 +30,7 @@ pub fn add_before_extracting(func: &mut Function) -> bool {
     loops.compute(func, &cfg, &domtree);
     let mut any = false;
     let blocks: Vec<Block> = func.layout.blocks().collect();
-    let mut uses = None;
+    let mut counted = None;
     for block in blocks {
         let Some(around) = loops.innermost_loop(block) else { continue };
         let sums: Vec<(Inst, Sum)> = func
@@ -41,21 +41,18 @@ pub fn add_before_extracting(func: &mut Function) -> bool {
         if sums.len() < LANES {
             continue;
         }
-        let uses = uses.get_or_insert_with(|| Uses::new(func));
-        let mut left = &sums[..];
-        while let Some(((_, first), others)) = left.split_first() {
-            let like: Vec<(Inst, Sum)> =
-                left.iter().filter(|(_, sum)| sum.is_like(first)).copied().collect();
-            let starts = sums.len() - left.len();
+        let uses: &SecondaryMap<Value, u32> = counted.get_or_insert_with(|| uses(func));
+        let mut left = sums;
+        while let Some((_, first)) = left.first().copied() {
+            let (like, others): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, sum)| sum.is_like(&first));
             left = others;
-            let seen = sums[..starts].iter().any(|(_, sum)| sum.is_like(first));
             let mut lanes: Vec<u8> = like.iter().map(|(_, sum)| sum.lane).collect();
             lanes.sort_unstable();
             lanes.dedup();
-            let alone = like
-                .iter()
-                .all(|(_, sum)| sum.read.iter().flatten().all(|value| uses.once(*value)));
-            if seen || !alone || lanes.len() < LANES || like.len() != lanes.len() {
+            let is_read_here = |value: &Value| uses[*value] == 1;
+            let alone = like.iter().all(|(_, sum)| sum.read.iter().flatten().all(is_read_here));
+            if !alone || lanes.len() < LANES || like.len() != lanes.len() {
                 continue;
             }
             let rewrite = Rewrite { block, around, loops: &loops, uses };
@@ -66,23 +63,17 @@ pub fn add_before_extracting(func: &mut Function) -> bool {
     any
 }
 
-/// How often values are read.
-struct Uses(SecondaryMap<Value, u32>);
-
-impl Uses {
-    fn new(func: &Function) -> Uses {
-        let mut uses: SecondaryMap<Value, u32> = SecondaryMap::new();
-        for block in func.layout.blocks() {
-            for inst in func.layout.block_insts(block) {
-                func.dfg.inst_values(inst).for_each(|value| uses[value] += 1);
+/// How often each value of `func` is read, aliases resolved.
+pub fn uses(func: &Function) -> SecondaryMap<Value, u32> {
+    let mut uses: SecondaryMap<Value, u32> = SecondaryMap::new();
+    for block in func.layout.blocks() {
+        for inst in func.layout.block_insts(block) {
+            for value in func.dfg.inst_values(inst) {
+                uses[func.dfg.resolve_aliases(value)] += 1;
             }
         }
-        Uses(uses)
     }
-
-    fn once(&self, value: Value) -> bool {
-        self.0[value] == 1
-    }
+    uses
 }
 
 /// A lane of a vector, shifted to the left, plus a scalar.
@@ -151,7 +142,7 @@ struct Rewrite<'a> {
     block: Block,
     around: Loop,
     loops: &'a LoopAnalysis,
-    uses: &'a Uses,
+    uses: &'a SecondaryMap<Value, u32>,
 }
 
 impl Rewrite<'_> {
@@ -241,9 +232,7 @@ impl Rewrite<'_> {
     fn is_fixed(&self, func: &Function, value: Value) -> bool {
         let home = match func.dfg.value_def(bits(func, value)) {
             ValueDef::Result(inst, _) => {
-                let reads_nothing = func.dfg.inst_values(inst).next().is_none();
-                let is_constant = func.dfg.insts[inst].opcode() == Opcode::Vconst;
-                if reads_nothing && is_constant {
+                if func.dfg.insts[inst].opcode() == Opcode::Vconst {
                     return true;
                 }
                 func.layout.inst_block(inst)
@@ -257,7 +246,7 @@ impl Rewrite<'_> {
     /// Whether `value` is made in this block and read once.
     fn is_only_here(&self, func: &Function, value: Value) -> bool {
         let Some(inst) = func.dfg.value_def(value).inst() else { return false };
-        let is_here = func.layout.inst_block(inst) == Some(self.block) && self.uses.once(value);
+        let is_here = func.layout.inst_block(inst) == Some(self.block) && self.uses[value] == 1;
         let is_bitcast = is_vector_bitcast(&func.dfg, inst);
         is_here && (!is_bitcast || self.is_only_here(func, func.dfg.inst_args(inst)[0]))
     }

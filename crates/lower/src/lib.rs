@@ -21,7 +21,7 @@ mod shape;
 
 pub use columns::interleave_columns;
 pub use cost::{CostModel, Costs};
-pub use gather::add_before_extracting;
+pub use gather::{add_before_extracting, uses};
 pub use optimize::{
     Fired, Format, Improved, LowerOptions, Outcome, Reason, Rewrite, Stats, Unchanged, dump_egraph,
     egraph, optimize,

@@ -61,11 +61,7 @@ impl Validator {
         before: &Function,
         after: &Function,
     ) -> Result<Checked, SolverError> {
-        let queries = self.prover.queries;
-        self.prover.begin();
-        let mut checked = rewriting::check(before, after, [], &mut self.prover)?;
-        checked.queries = self.prover.queries - queries;
-        Ok(checked)
+        self.counted(|prover| rewriting::check(before, after, [], prover))
     }
 
     /// Checks that the machine ops of `covering`, which lowering rules chose, do what its CLIF does.
@@ -73,13 +69,9 @@ impl Validator {
     /// # Errors
     /// [`SolverError`] if the solver does not start.
     pub fn covering(&mut self, covering: &Covering) -> Result<Checked, SolverError> {
-        let queries = self.prover.queries;
-        self.prover.begin();
         let Covering { before, after, stand_ins, .. } = covering;
         let stand_ins = stand_ins.iter().copied();
-        let mut checked = rewriting::check(before, after, stand_ins, &mut self.prover)?;
-        checked.queries = self.prover.queries - queries;
-        Ok(checked)
+        self.counted(|prover| rewriting::check(before, after, stand_ins, prover))
     }
 
     /// Checks that the machine code of `selection` does what its CLIF does.
@@ -87,9 +79,17 @@ impl Validator {
     /// # Errors
     /// [`SolverError`] if the solver does not start.
     pub fn selection(&mut self, selection: &Selection) -> Result<Checked, SolverError> {
+        self.counted(|prover| selection::check(selection, prover))
+    }
+
+    /// One check of a function of its own, with the questions that it asked.
+    fn counted(
+        &mut self,
+        check: impl FnOnce(&mut Prover) -> Result<Checked, SolverError>,
+    ) -> Result<Checked, SolverError> {
         let queries = self.prover.queries;
         self.prover.begin();
-        let mut checked = selection::check(selection, &mut self.prover)?;
+        let mut checked = check(&mut self.prover)?;
         checked.queries = self.prover.queries - queries;
         Ok(checked)
     }

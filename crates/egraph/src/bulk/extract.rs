@@ -5,6 +5,7 @@
 //! nodes have the least cost, what is in their operands decides, and not ids. So every engine extracts the same terms.
 
 use super::NONE;
+use super::shape::renamed;
 use super::table::{BulkGraph, DEAD, Row, Words};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use std::collections::VecDeque;
@@ -45,7 +46,7 @@ impl BulkGraph {
         while let Some(id) = todo.pop_front() {
             queued[id as usize] = false;
             let class = self.root(id);
-            let cost = self.cost_of(&self.rows[id as usize], prices, &costs);
+            let cost = cost_of(&self.rows[id as usize], prices, &costs);
             if cost >= costs[class as usize] {
                 continue;
             }
@@ -60,11 +61,6 @@ impl BulkGraph {
         costs
     }
 
-    fn cost_of(&self, row: &Row, prices: &Prices, costs: &[u32]) -> u32 {
-        let operands = row.words.operands().map(|arg| costs[self.root(arg) as usize]);
-        operands.fold(prices.of(&row.words), u32::saturating_add)
-    }
-
     /// The cheapest terms of `roots` by `costs`, which are those of `prices`, wherever they were computed: nodes, each
     /// behind its operands, which are places among the nodes; and the place of each root, `None` where it has no
     /// term. Equal graphs give equal terms, whatever their ids.
@@ -75,24 +71,17 @@ impl BulkGraph {
         costs: &[u32],
     ) -> (Vec<Node>, Vec<Option<ClassId>>) {
         let numbers = self.class_numbers();
-        let key = |words: &Words| {
-            let mut node = self.node(words);
-            for arg in node.args_mut() {
-                *arg = ClassId(numbers[self.root(arg.0) as usize]);
-            }
-            node.sorted()
-        };
         let mut best: Vec<Option<(Node, u32)>> = vec![None; self.rows.len()];
         for (id, row) in (0..).zip(&self.rows) {
             let class = self.root(id) as usize;
             let is_least = row.class != DEAD
                 && costs[class] != MOST_COSTLY
-                && self.cost_of(row, prices, costs) == costs[class];
-            if is_least {
-                let key = key(&row.words);
-                if best[class].is_none_or(|(least, _)| key < least) {
-                    best[class] = Some((key, id));
-                }
+                && cost_of(row, prices, costs) == costs[class];
+            if is_least
+                && let Some(key) = renamed(&self.node(&row.words), &numbers)
+                && best[class].is_none_or(|(least, _)| key < least)
+            {
+                best[class] = Some((key, id));
             }
         }
         let mut nodes = Vec::new();
@@ -108,7 +97,6 @@ impl BulkGraph {
                 };
                 // Operands in the order of the key, so that it does not depend on ids either.
                 let mut args = self.rows[id as usize].words.args;
-                args.iter_mut().filter(|arg| **arg != NONE).for_each(|arg| *arg = self.root(*arg));
                 if key.args().first().is_some_and(|first| first.0 != numbers[args[0] as usize]) {
                     args.swap(0, 1);
                 }
@@ -130,4 +118,10 @@ impl BulkGraph {
         let roots = roots.iter().map(|root| places[self.root(root.0) as usize]).collect();
         (nodes, roots)
     }
+}
+
+/// What the term of a live node costs, whose operands are canonical.
+fn cost_of(row: &Row, prices: &Prices, costs: &[u32]) -> u32 {
+    let operands = row.words.operands().map(|arg| costs[arg as usize]);
+    operands.fold(prices.of(&row.words), u32::saturating_add)
 }

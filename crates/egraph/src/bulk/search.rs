@@ -245,7 +245,7 @@ impl Search<'_> {
                     }
                 }
                 Make::Fixed { head, imm, args, arity, result } => {
-                    if program.makes_little && at > 0 {
+                    if program.makes_little {
                         std::mem::swap(&mut self.before, &mut self.wanted);
                         self.before.resize(count, NOWHERE);
                     }

@@ -79,7 +79,7 @@ fn numbered(classes: &[Vec<Node>]) -> (Vec<u32>, u32) {
 }
 
 /// The node over numbers, if all its operands have one.
-fn renamed(node: &Node, number: &[u32]) -> Option<Node> {
+pub(super) fn renamed(node: &Node, number: &[u32]) -> Option<Node> {
     let mut node = *node;
     for arg in node.args_mut() {
         *arg = ClassId(number[arg.index()]);
