@@ -272,6 +272,7 @@ fn put(id: u32) {
         }
         if slot >= NODE && is_same(words_of(slot - NODE), words) {
             rows[8u * id + 5u] = DEAD;
+            atomicAdd(&counters[COPIES], 1u);
             unite(id, slot - NODE);
             return;
         }

@@ -84,6 +84,8 @@ const USED: u32 = 11u;
 const DONE: u32 = 12u;
 // Matches that the host has to look at.
 const GUARDED: u32 = 13u;
+// Nodes that became copies of others.
+const COPIES: u32 = 14u;
 
 const NONE: u32 = 0xffffffffu;
 const DEAD: u32 = 0xfffffffeu;
@@ -302,29 +304,31 @@ fn has_new(class_id: u32) -> bool {
     return start_of(2u * class_id + 2u) > start_of(2u * class_id + 1u);
 }
 
-// Whether a class has nodes of all ops whose bits stand from `at` on.
-fn has_ops(class_id: u32, at: u32) -> bool {
-    let low = tables[at];
-    let high = tables[at + 1u];
-    if (low | high) == 0u {
-        return true;
-    }
-    if class_id == NONE {
-        return false;
-    }
-    return (atomicLoad(&class_ops[2u * class_id]) & low) == low && (atomicLoad(&class_ops[2u * class_id + 1u]) & high) == high;
+// The ops that the classes of a node's operands have, as bits.
+struct OperandOps {
+    a: vec2<u32>,
+    b: vec2<u32>,
+    c: vec2<u32>,
 }
 
-// Whether a rule may match at a node, by its head and the ops of its operands' classes.
-fn may_match(rule: u32, words: Words) -> bool {
-    let at = AT_RULES + 16u * rule;
-    if (words.head & tables[at + 4u]) != tables[at + 5u] || !has_ops(words.c, at + 12u) {
-        return false;
+struct Tried {
+    many: u32,
+    rule: u32,
+}
+
+fn ops_of(class_id: u32) -> vec2<u32> {
+    if class_id == NONE {
+        return vec2(0u, 0u);
     }
-    if has_ops(words.a, at + 8u) && has_ops(words.b, at + 10u) {
-        return true;
-    }
-    return tables[at + 14u] != 0u && has_ops(words.b, at + 8u) && has_ops(words.a, at + 10u);
+    return vec2(atomicLoad(&class_ops[2u * class_id]), atomicLoad(&class_ops[2u * class_id + 1u]));
+}
+
+fn operand_ops(words: Words) -> OperandOps {
+    return OperandOps(ops_of(words.a), ops_of(words.b), ops_of(words.c));
+}
+
+fn has(ops: vec2<u32>, wanted: vec2<u32>) -> bool {
+    return all((ops & wanted) == wanted);
 }
 
 // How many rules are tried at each node.
@@ -347,13 +351,7 @@ fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     near = near || (words.b != NONE && has_new(words.b));
     near = near || (words.c != NONE && has_new(words.c));
     if near {
-        let first = AT_LISTS + tables[AT_OPS + 4u * (words.head & 0xffu)];
-        let rules = tables[AT_OPS + 4u * (words.head & 0xffu) + 1u];
-        var tried = 0u;
-        for (var i = 0u; i < rules; i += 1u) {
-            tried += select(0u, 1u, may_match(tables[first + i], words));
-        }
-        fan[id] = tried;
+        fan[id] = tried(words, operand_ops(words), NONE).many;
     }
 }
 
@@ -365,14 +363,7 @@ fn expand_roots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     }
     let id = fan_owner(child, count(IDS));
     let words = words_of(id);
-    let first = AT_LISTS + tables[AT_OPS + 4u * (words.head & 0xffu)];
-    var left = child - fan_of(id);
-    var at = first;
-    while left > 0u || !may_match(tables[at], words) {
-        left -= select(0u, 1u, may_match(tables[at], words));
-        at += 1u;
-    }
-    let rule = tables[at];
+    let rule = tried(words, operand_ops(words), child - fan_of(id)).rule;
     let to = ITEM * child;
     let fresh = rows[8u * id + 7u] >> 31u;
     next_items[to] = rule | (fresh << 31u);
@@ -424,24 +415,69 @@ fn value_of(source: u32, base: u32, rule: u32) -> u32 {
 }
 // </PARTIAL>
 
+// The lane of a number that is the same throughout, or NONE.
+fn lane_of(number: u32, ty: u32) -> u32 {
+    if number >= knobs.numbers {
+        return NONE;
+    }
+    return tables[AT_LANES + number * TYPES + ty];
+}
+
 fn value_type(ty: u32) -> u32 {
     return min(ty, FIRST_VECTOR);
 }
 
-// Takes the steps of a partial match up to its next loop, and says how many come of it.
-@compute @workgroup_size(256)
-fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let item = thread(group, groups, local);
-    if item >= count(ITEMS) {
-        return;
+// Where a partial match stands after its steps up to its next loop.
+struct Stop {
+    what: u32,
+    // The step of the loop, and the node it is about.
+    at: u32,
+    node: u32,
+    // A loop over nodes: of this class; whether only over new ones; of them, the users of another class, if the loop asks for that.
+    class_id: u32,
+    only_new: bool,
+    with_class: u32,
+}
+
+const FAILS: u32 = 0u;
+// The left side matches; the host may have to be asked.
+const MATCHES_HERE: u32 = 1u;
+const MATCHES_IF: u32 = 2u;
+const SWAPS: u32 = 3u;
+const NODES: u32 = 4u;
+
+fn fails() -> Stop {
+    return Stop(FAILS, 0u, 0u, 0u, false, 0u);
+}
+
+// The two that follow take rules as data; the host may replace them by code of its own for these rules.
+// <RULES>
+// Of the rules that are tried at a node: how many, and the one with `wanted` others before it.
+fn tried(words: Words, ops: OperandOps, wanted: u32) -> Tried {
+    let of_op = AT_OPS + 4u * (words.head & 0xffu);
+    let first = AT_LISTS + tables[of_op];
+    var tried = Tried(0u, NONE);
+    for (var i = 0u; i < tables[of_op + 1u]; i += 1u) {
+        let rule = tables[first + i];
+        let at = AT_RULES + 16u * rule;
+        if (words.head & tables[at + 4u]) != tables[at + 5u] {
+            continue;
+        }
+        let a = vec2(tables[at + 8u], tables[at + 9u]);
+        let b = vec2(tables[at + 10u], tables[at + 11u]);
+        let c = vec2(tables[at + 12u], tables[at + 13u]);
+        let swapped = tables[at + 14u] != 0u && has(ops.b, a) && has(ops.a, b);
+        if has(ops.c, c) && (swapped || (has(ops.a, a) && has(ops.b, b))) {
+            tried.rule = select(tried.rule, rule, tried.many == wanted);
+            tried.many += 1u;
+        }
     }
-    let base = ITEM * item;
-    fan[item] = 0u;
-    if items[base] == NONE {
-        return;
-    }
+    return tried;
+}
+
+// Takes the steps of a partial match up to its next loop.
+fn walk(base: u32) -> Stop {
     let rule = items[base] & 0x7fffffffu;
-    let fresh = items[base] >> 31u;
     var at = items[base + 1u];
     loop {
         let step = AT_STEPS + 4u * at;
@@ -453,79 +489,50 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
         switch what {
             // The left side matches.
             case 0u: {
-                if fresh == 0u {
-                    return;
-                }
-                // From the end on stand those that the host is asked about.
-                var place = 0u;
-                if tables[AT_RULES + 16u * rule + 7u] != 0u {
-                    place = knobs.matches - 1u - atomicAdd(&counters[GUARDED], 1u);
-                } else {
-                    place = atomicAdd(&counters[MATCHES], 1u);
-                }
-                if place < knobs.matches && place >= knobs.first_match {
-                    for (var i = 0u; i < ITEM; i += 1u) {
-                        matches[ITEM * place + i] = items[base + i];
-                    }
-                }
-                return;
+                let asks = tables[AT_RULES + 16u * rule + 7u] != 0u;
+                return Stop(select(MATCHES_HERE, MATCHES_IF, asks), at, 0u, 0u, false, 0u);
             }
             // Both orders of operands.
             case 1u: {
-                items[base + 1u] = at;
-                let first = node_word(base, 5u * to);
-                fan[item] = select(2u, 1u, first == node_word(base, 5u * to + 1u));
-                return;
+                return Stop(SWAPS, at, to, 0u, false, 0u);
             }
             // The nodes of a class; or, if these are by far fewer, the users of a class that must be an operand.
             case 2u: {
-                items[base + 1u] = at;
                 let class_id = register_word(base, x & 0xffffu, rule);
-                let only_new = (z & 1u) != 0u && fresh == 0u;
-                var many = start_of(2u * class_id + 2u) - start_of(2u * class_id + select(0u, 1u, only_new));
-                if many > 32u && (tables[step] >> 16u) != 0u {
-                    let with_at = 2u * count(IDS) + register_word(base, x >> 16u, rule);
-                    let users = start_of(with_at + 1u) - start_of(with_at);
-                    if users * 8u < many {
-                        items[base + 1u] = at | BY_USERS;
-                        many = users;
-                    }
+                var with_class = NONE;
+                if (tables[step] >> 16u) != 0u {
+                    with_class = register_word(base, x >> 16u, rule);
                 }
-                fan[item] = many;
-                return;
+                return Stop(NODES, at, to, class_id, (z & 1u) != 0u, with_class);
             }
             case 3u: {
                 if value_of(x, base, rule) != value_of(y, base, rule) {
-                    return;
+                    return fails();
                 }
             }
             case 4u: {
                 if value_of(x, base, rule) != value_type(value_of(y, base, rule)) {
-                    return;
+                    return fails();
                 }
             }
             case 5u: {
                 if ((y >> value_of(x, base, rule)) & 1u) == 0u {
-                    return;
+                    return fails();
                 }
             }
             // A known constant.
             case 6u: {
                 let number = constants[value_of(x, base, rule)] & ~NEWS;
                 if number == 0u {
-                    return;
+                    return fails();
                 }
                 items[base + 3u + PLAN_NODES + to] = number - 1u;
             }
             // The lane that is the same throughout.
             case 7u: {
-                let number = value_of(x, base, rule);
-                if number >= knobs.numbers {
-                    return;
-                }
-                let lane = tables[AT_LANES + number * TYPES + value_of(y, base, rule)];
+                let lane = lane_of(value_of(x, base, rule), value_of(y, base, rule));
                 if lane == NONE {
-                    return;
+                    return fails();
                 }
                 items[base + 3u + PLAN_NODES + to] = lane;
             }
@@ -533,11 +540,68 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
             default: {
                 let wanted = tables[AT_ROWS + z * TYPES + value_of(y, base, rule)];
                 if value_of(x, base, rule) != wanted {
-                    return;
+                    return fails();
                 }
             }
         }
         at += 1u;
+    }
+    return fails();
+}
+// </RULES>
+
+// Takes a partial match to its next loop, and says how many come of it.
+@compute @workgroup_size(256)
+fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let item = thread(group, groups, local);
+    if item >= count(ITEMS) {
+        return;
+    }
+    let base = ITEM * item;
+    fan[item] = 0u;
+    if items[base] == NONE {
+        return;
+    }
+    let fresh = items[base] >> 31u;
+    let stop = walk(base);
+    switch stop.what {
+        case MATCHES_HERE, MATCHES_IF: {
+            if fresh == 0u {
+                return;
+            }
+            // From the end on stand those that the host is asked about.
+            var place = 0u;
+            if stop.what == MATCHES_IF {
+                place = knobs.matches - 1u - atomicAdd(&counters[GUARDED], 1u);
+            } else {
+                place = atomicAdd(&counters[MATCHES], 1u);
+            }
+            if place < knobs.matches && place >= knobs.first_match {
+                for (var i = 0u; i < ITEM; i += 1u) {
+                    matches[ITEM * place + i] = items[base + i];
+                }
+            }
+        }
+        case SWAPS: {
+            items[base + 1u] = stop.at;
+            let id = 8u * items[base + 3u + stop.node];
+            fan[item] = select(2u, 1u, rows[id + 1u] == rows[id + 2u]);
+        }
+        case NODES: {
+            items[base + 1u] = stop.at;
+            let old = 2u * stop.class_id;
+            var many = start_of(old + 2u) - start_of(old + select(0u, 1u, stop.only_new && fresh == 0u));
+            if many > 32u && stop.with_class != NONE {
+                let with_at = 2u * count(IDS) + stop.with_class;
+                let users = start_of(with_at + 1u) - start_of(with_at);
+                if users * 8u < many {
+                    items[base + 1u] = stop.at | BY_USERS;
+                    many = users;
+                }
+            }
+            fan[item] = many;
+        }
+        default: {}
     }
 }
 

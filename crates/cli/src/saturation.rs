@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use egraft_egraph::STANDARD_SET;
 use egraft_egraph::bulk::without_rearranging;
-use egraft_gpu::{Gpu, GpuSaturation, Room};
+use egraft_gpu::{Gpu, GpuSaturation, Room, RulesAs, Shader};
 use egraft_kernels::Kernel;
 use egraft_saturation::{
     Bounds, End, Outcome, Point, Workload, flattened, load, plot, run_egg, run_egglog, run_flat,
@@ -67,8 +67,9 @@ pub(crate) enum SaturationWorkload {
     Kernels,
 }
 
-/// own: Egraft on one thread; own2: on two; gpu: Egraft's on the GPU; own-flat and gpu-flat: the same with canonical
-/// forms of sums and the like in place of associativity.
+/// own: Egraft on one thread; own2: on two; gpu: Egraft's on the GPU; gpu-data and gpu-code: with rules as
+/// words that a shader interprets, or as shader code;
+/// own-flat and gpu-flat: with canonical forms of sums and the like in place of associativity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SaturationEngine {
     Own,
@@ -77,12 +78,20 @@ pub(crate) enum SaturationEngine {
     Egg,
     Egglog,
     Gpu,
+    GpuData,
+    GpuCode,
     GpuFlat,
 }
 
 impl SaturationEngine {
     const fn is_gpu(self) -> bool {
-        matches!(self, SaturationEngine::Gpu | SaturationEngine::GpuFlat)
+        matches!(
+            self,
+            SaturationEngine::Gpu
+                | SaturationEngine::GpuData
+                | SaturationEngine::GpuCode
+                | SaturationEngine::GpuFlat
+        )
     }
 
     /// Whether it ends at fewer classes: those that associativity would make are not there.
@@ -129,6 +138,8 @@ const fn engine_name(engine: SaturationEngine) -> &'static str {
         SaturationEngine::Egg => "egg 0.11",
         SaturationEngine::Egglog => "egglog 3",
         SaturationEngine::Gpu => "gpu",
+        SaturationEngine::GpuData => "gpu, rules as data",
+        SaturationEngine::GpuCode => "gpu, rules as code",
         SaturationEngine::OwnFlat => "own, flat",
         SaturationEngine::GpuFlat => "gpu, flat",
     }
@@ -313,7 +324,9 @@ fn run(
         SaturationEngine::Own2 => run_own(workload, Bounds { threads: 2, ..bounds }).0,
         SaturationEngine::Egg => run_egg(workload, bounds)?.0,
         SaturationEngine::Egglog => run_egglog(workload, bounds)?,
-        SaturationEngine::Gpu => on_gpu(workload, bounds, gpu.context("there is no GPU")?)?,
+        SaturationEngine::Gpu => on_gpu(workload, bounds, gpu, None)?,
+        SaturationEngine::GpuData => on_gpu(workload, bounds, gpu, Some(RulesAs::Data))?,
+        SaturationEngine::GpuCode => on_gpu(workload, bounds, gpu, Some(RulesAs::Code))?,
         SaturationEngine::OwnFlat => run_flat(workload, bounds).0,
         SaturationEngine::GpuFlat => {
             flat_on_gpu(workload, bounds, gpu.context("there is no GPU")?)?
@@ -322,9 +335,16 @@ fn run(
 }
 
 /// Shaders are made before the time begins; copies to the device and back are in it.
-fn on_gpu(workload: &Workload, bounds: Bounds, gpu: &Gpu) -> Result<Outcome> {
+fn on_gpu(
+    workload: &Workload,
+    bounds: Bounds,
+    gpu: Option<&Gpu>,
+    rules: Option<RulesAs>,
+) -> Result<Outcome> {
+    let gpu = gpu.context("there is no GPU")?;
     let mut graph = load(workload);
-    let saturation = GpuSaturation::new(gpu, &mut graph, &[&workload.rules], Room::default())?;
+    let (sets, shader) = ([&workload.rules], Shader { rules, ..Shader::default() });
+    let saturation = GpuSaturation::with_shader(gpu, &mut graph, &sets, Room::default(), shader)?;
     let start = Instant::now();
     let run = saturation.saturate(bounds.limits())?;
     let seconds = start.elapsed().as_secs_f64();

@@ -14,7 +14,7 @@ mod shared;
 mod tables;
 mod terms;
 
-pub use bulk::{GpuRun, GpuSaturation, Room};
+pub use bulk::{GpuRun, GpuSaturation, Room, RulesAs, Shader};
 pub use device::Gpu;
 pub use error::GpuError;
 pub use inference::{GpuInference, GpuShare};

@@ -18,7 +18,9 @@ use std::sync::Mutex;
 fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (usize, GpuRun) {
     let limits = BulkLimits { iterations, threads: 2, ..BulkLimits::default() };
     let mut by_gpu = graph.clone();
-    let run = GpuSaturation::new(gpu, &mut by_gpu, &[&STANDARD_SET], Room::default())
+    // Ids of copies are taken back after each iteration, so that facts get new names.
+    let room = Room { copies_one_in: usize::MAX, ..Room::default() };
+    let run = GpuSaturation::new(gpu, &mut by_gpu, &[&STANDARD_SET], room)
         .unwrap()
         .checked()
         .saturate(limits)
@@ -27,6 +29,7 @@ fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (u
     let counts = (by_gpu.node_count(), by_gpu.class_count());
     println!("{what}: {counts:?}, {run:?}");
     assert_eq!(run.breaches, 0, "{what}");
+    assert!(run.compactions > 0, "{what}");
     assert_eq!(counts, (graph.node_count(), graph.class_count()), "{what}");
     assert!(by_gpu.shape() == graph.shape(), "{what}: {run:?}");
     (counts.0, run)

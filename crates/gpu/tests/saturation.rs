@@ -8,7 +8,7 @@ mod common;
 use common::open;
 use egraft_egraph::STANDARD_SET;
 use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape, without_rearranging};
-use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room};
+use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room, RulesAs, Shader};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{RuleSet, Source};
 use egraft_saturation::{Bounds, End, Workload, flattened, load, plain_subset, run_flat, run_own};
@@ -23,14 +23,14 @@ fn on_gpu(
     gpu: &Gpu,
     workload: &Workload,
     room: Room,
-    edit: fn(&str) -> String,
+    shader: Shader,
     iterations: usize,
 ) -> Result<(GpuRun, Shape), GpuError> {
     let mut graph = load(workload);
     let sets = [&workload.rules];
     let limits = BulkLimits { iterations, ..BulkLimits::default() };
-    let run =
-        GpuSaturation::edited(gpu, &mut graph, &sets, room, edit)?.checked().saturate(limits)?;
+    let saturation = GpuSaturation::with_shader(gpu, &mut graph, &sets, room, shader)?;
+    let run = saturation.checked().saturate(limits)?;
     Ok((run, graph.shape()))
 }
 
@@ -45,19 +45,23 @@ fn the_gpu_ends_where_the_cpu_ends() {
     let Some(gpu) = open() else { return };
     for workload in workloads() {
         let (own, graph, cpu) = run_own(&workload, Bounds::default());
-        let (run, shape) = on_gpu(&gpu, &workload, Room::default(), str::to_owned, MOST).unwrap();
-        assert_eq!(run.end, Some(BulkEnd::Saturated), "{}", workload.name);
-        assert_eq!(run.breaches, 0, "{}", workload.name);
-        assert_eq!(run.iterations, own.iterations, "{}", workload.name);
-        assert!(run.matches >= 1 && cpu.matches >= 1);
-        assert!(
-            shape == graph.shape(),
-            "{}: {} nodes of {}",
-            workload.name,
-            shape.node_count(),
-            own.nodes
-        );
-        println!("{}: {run:?}", workload.name);
+        assert!(cpu.matches >= 1);
+        for rules in [RulesAs::Data, RulesAs::Code] {
+            let name = format!("{}, rules as {rules:?}", workload.name);
+            let shader = Shader { rules: Some(rules), ..Shader::default() };
+            let (run, shape) = on_gpu(&gpu, &workload, Room::default(), shader, MOST).unwrap();
+            assert_eq!(run.end, Some(BulkEnd::Saturated), "{name}");
+            assert_eq!(run.breaches, 0, "{name}");
+            assert_eq!(run.iterations, own.iterations, "{name}");
+            assert!(run.matches >= 1, "{name}");
+            assert!(
+                shape == graph.shape(),
+                "{name}: {} nodes of {}",
+                shape.node_count(),
+                own.nodes
+            );
+            println!("{name}: {run:?}");
+        }
     }
 }
 
@@ -79,24 +83,29 @@ fn canonical_forms_are_the_same_on_both() {
     }
 }
 
+/// Random graphs side by side as one: compiling shaders takes longer than running them.
+fn random_graphs(seeds: std::ops::Range<u64>) -> BulkGraph {
+    let mut graphs = BulkGraph::new(Analysis::None);
+    for seed in seeds {
+        grow(&mut SmallRng::seed_from_u64(seed), &mut |mut node| {
+            if node.op == Op::Leaf {
+                node.imm += u128::from(seed) << 32;
+            }
+            graphs.add(node)
+        });
+    }
+    graphs.close();
+    graphs
+}
+
 #[test]
 fn random_graphs_end_where_the_cpu_ends() {
     let Some(gpu) = open() else { return };
     let plain = plain_subset(&[&STANDARD_SET]);
     let limits = BulkLimits { iterations: 3, ..BulkLimits::default() };
     let (mut before, mut nodes) = (0, 0);
-    // Several graphs at once, side by side as one: compiling shaders takes longer than running them.
-    for seeds in (0..200).collect::<Vec<u64>>().chunks(50) {
-        let mut by_cpu = BulkGraph::new(Analysis::None);
-        for seed in seeds {
-            grow(&mut SmallRng::seed_from_u64(*seed), &mut |mut node| {
-                if node.op == Op::Leaf {
-                    node.imm += u128::from(*seed) << 32;
-                }
-                by_cpu.add(node)
-            });
-        }
-        by_cpu.close();
+    for first in [0, 50, 100, 150] {
+        let mut by_cpu = random_graphs(first..first + 50);
         before += by_cpu.node_count();
         let mut by_gpu = by_cpu.clone();
         let run = GpuSaturation::new(&gpu, &mut by_gpu, &[&plain], Room::default())
@@ -106,11 +115,35 @@ fn random_graphs_end_where_the_cpu_ends() {
             .unwrap();
         by_cpu.saturate(&[&plain], limits);
         assert_eq!(run.breaches, 0);
-        assert!(by_cpu.shape() == by_gpu.shape(), "seeds {seeds:?}: {run:?}");
+        assert!(by_cpu.shape() == by_gpu.shape(), "seeds from {first}: {run:?}");
         nodes += by_gpu.node_count();
     }
     println!("{} rules, {before} nodes became {nodes}", plain.rules.len());
     assert!(nodes > before + 200);
+}
+
+/// More rules than one switch has cases, of many ops and with tests of all kinds.
+#[test]
+fn rules_as_code_find_what_rules_as_data_find() {
+    let Some(gpu) = open() else { return };
+    let mut plain = plain_subset(&[&STANDARD_SET]);
+    let every_fifth = plain.rules.drain(..).step_by(5).collect();
+    plain.rules = every_fifth;
+    let limits = BulkLimits { iterations: 3, ..BulkLimits::default() };
+    let graph = random_graphs(0..200);
+    let found = [RulesAs::Data, RulesAs::Code].map(|rules| {
+        let mut graph = graph.clone();
+        let (sets, rules) = ([&plain], Some(rules));
+        let shader = Shader { rules, ..Shader::default() };
+        let run = GpuSaturation::with_shader(&gpu, &mut graph, &sets, Room::default(), shader)
+            .unwrap()
+            .checked()
+            .saturate(limits)
+            .unwrap();
+        assert!(run.matches > 100 && run.breaches == 0, "{rules:?}: {run:?}");
+        graph.shape()
+    });
+    assert!(found[0] == found[1]);
 }
 
 #[test]
@@ -119,7 +152,7 @@ fn what_does_not_fit_is_done_again_with_more_room() {
     let workload = Workload::forest(40, 1);
     let (_, graph, _) = run_own(&workload, Bounds::default());
     let room = Room { nodes: 1, items: 1, matches: 1, batch: 7, ..Room::default() };
-    let (run, shape) = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap();
+    let (run, shape) = on_gpu(&gpu, &workload, room, Shader::default(), MOST).unwrap();
     assert!(run.overflows > 10, "{run:?}");
     assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
     assert!(shape == graph.shape());
@@ -131,20 +164,21 @@ fn searches_that_fit_no_buffer_are_split() {
     let workload = Workload::forest(40, 1);
     let (_, graph, _) = run_own(&workload, Bounds::default());
     let room = Room { items: 1, items_at_most: 2000, ..Room::default() };
-    let (run, shape) = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap();
+    let (run, shape) = on_gpu(&gpu, &workload, room, Shader::default(), MOST).unwrap();
     assert!(run.splits > 3, "{run:?}");
     assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
     assert!(shape == graph.shape());
     let room = Room { items: 1, items_at_most: 10, ..Room::default() };
-    let error = on_gpu(&gpu, &workload, room, str::to_owned, MOST).unwrap_err();
+    let error = on_gpu(&gpu, &workload, room, Shader::default(), MOST).unwrap_err();
     assert!(matches!(error, GpuError::TooLarge { .. }), "{error}");
 }
 
 /// Whether a planted mistake is seen, in the classes after so many iterations or in a breach.
 fn is_noticed(gpu: &Gpu, workload: &Workload, edit: fn(&str) -> String, iterations: usize) -> bool {
     let (_, graph, _) = run_own(workload, Bounds { iterations, ..Bounds::default() });
+    let shader = Shader { edit, ..Shader::default() };
     // Invocations meet by chance.
-    (0..5).any(|_| match on_gpu(gpu, workload, Room::default(), edit, iterations) {
+    (0..5).any(|_| match on_gpu(gpu, workload, Room::default(), shader, iterations) {
         Ok((run, shape)) => run.breaches > 0 || shape != graph.shape(),
         Err(_) => true,
     })
@@ -195,7 +229,9 @@ fn an_insertion_that_is_not_atomic_is_noticed() {
     let Some(gpu) = open() else { return };
     let workload = Workload::forest(30, 5);
     let (_, graph, _) = run_own(&workload, Bounds::default());
-    let (run, shape) = on_gpu(&gpu, &workload, Room::default(), crowd, MOST).unwrap();
+    let (run, shape) =
+        on_gpu(&gpu, &workload, Room::default(), Shader { edit: crowd, ..Shader::default() }, MOST)
+            .unwrap();
     assert!(run.breaches == 0 && shape == graph.shape());
     let edit = |text: &str| {
         swap(

@@ -209,6 +209,41 @@ impl Mirror {
         }
     }
 
+    /// Takes note of new ids: by old id the new one, all ones for ids that are not kept. They keep their order, and canonical
+    /// ids are kept. `None`, and nothing is done, if these are no such names.
+    pub fn rename(&mut self, names: &[u32]) -> Option<()> {
+        let old = &mut self.graph;
+        let kept: Vec<u32> =
+            (0..names.len() as u32).filter(|id| names[*id as usize] != NONE).collect();
+        let is_next = |(new, id): (usize, &u32)| names[*id as usize] as usize == new;
+        let has_root = |id: &u32| names[old.root(*id) as usize] != NONE;
+        let fits = names.len() == old.rows.len() && kept.iter().enumerate().all(is_next);
+        if !fits || !(0..names.len() as u32).all(|id| has_root(&id)) {
+            return None;
+        }
+        let mut graph = BulkGraph::new(old.analysis);
+        (graph.numbers, graph.graphs) = (std::mem::take(&mut old.numbers), old.graphs);
+        let name = |id: u32| if id == NONE { NONE } else { names[old.root(id) as usize] };
+        for id in &kept {
+            let Words { head, args, imm } = old.rows[*id as usize].words;
+            graph.push(Words { head, args: args.map(name), imm }.sorted(), name(*id));
+        }
+        for (new, id) in (0..).zip(&kept) {
+            graph.link_operands(new);
+            graph.constant[new as usize] = old.constant[*id as usize];
+            if graph.analysis == Analysis::Facts {
+                graph.facts[new as usize] = old.facts[*id as usize];
+            }
+        }
+        graph.told = old.told.iter().map(|class| name(*class)).collect();
+        graph.changed = old.changed.iter().map(|class| name(*class)).collect();
+        self.dirty =
+            self.dirty.iter().map(|id| names[*id as usize]).filter(|id| *id != NONE).collect();
+        self.folded = kept.iter().map(|id| self.folded[*id as usize]).collect();
+        (self.graph, self.merged) = (graph, 0);
+        Some(())
+    }
+
     /// Classes of which more became known since the last call, each once.
     pub fn told(&mut self) -> Vec<u32> {
         let mut told = std::mem::take(&mut self.graph.told);

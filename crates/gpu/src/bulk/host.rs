@@ -111,9 +111,14 @@ impl GpuSaturation<'_> {
         has_type && has_from && has_number && row[1..4].iter().all(known)
     }
 
+    /// Whether the host has to know of nodes and classes as they come.
+    pub(super) fn host_follows(&self) -> bool {
+        self.tables.asks || !self.host.rewrites_constants()
+    }
+
     /// Brings facts up to date with the graph, and constants into the graph.
     pub(super) fn learn(&mut self) -> Result<(), GpuError> {
-        if !self.tables.asks && self.host.rewrites_constants() {
+        if !self.host_follows() {
             return Ok(());
         }
         loop {

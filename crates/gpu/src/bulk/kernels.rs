@@ -1,10 +1,13 @@
 //! The shader's entry points and the buffers that each reads or writes.
 
+use super::special;
+use super::tables::Tables;
 use crate::{Gpu, GpuError};
 use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePipeline};
 
 const SATURATE: &str = include_str!("../../../../shaders/saturate.wgsl");
 const APPLY: &str = include_str!("../../../../shaders/apply.wgsl");
+const COMPACT: &str = include_str!("../../../../shaders/compact.wgsl");
 const SCAN: &str = include_str!("../../../../shaders/scan.wgsl");
 /// Invocations of a workgroup.
 pub(super) const GROUP: u32 = 256;
@@ -44,6 +47,14 @@ pub(super) enum Buf {
 impl Buf {
     /// How many there are.
     pub(super) const COUNT: usize = Buf::Prices as usize + 1;
+
+    fn binding(self) -> wgpu::BufferBindingType {
+        match self {
+            Buf::Knobs => wgpu::BufferBindingType::Uniform,
+            Buf::Tables | Buf::Prices => wgpu::BufferBindingType::Storage { read_only: true },
+            _ => wgpu::BufferBindingType::Storage { read_only: false },
+        }
+    }
 }
 
 macro_rules! kernels {
@@ -89,6 +100,12 @@ kernels! {
     Fill "fill" [Knobs Counters Rows Parent Slots Merged];
     Check "check" [Knobs Counters Rows Parent Slots];
     Relax "relax" [Counters Rows Parent Costs Prices];
+    Keep "keep" [Knobs Counters Rows Parent Fan];
+    Rename "rename" [Knobs Counters Rows Parent Order Fan FanSums Pending];
+    Lift "lift" [Knobs Rows Order NextItems Fan FanSums];
+    Lower "lower" [Knobs Counters Rows NextItems Fan FanSums];
+    Reparent "reparent" [Counters Parent Pending];
+    Shrink "shrink" [Counters];
     CheckSlots "check_slots" [Knobs Counters Rows Slots];
 }
 
@@ -148,8 +165,8 @@ fn partial(text: &str) -> String {
         })
 }
 
-/// The shader's text; `edit` may change it, for tests.
-fn text(header: &str, edit: fn(&str) -> String) -> String {
+/// The shader's text for these rules.
+fn text(tables: &Tables, shader: Shader) -> String {
     let next = "atomicStore(&counters[NEXT], sum);";
     let scans = [
         scan("starts", "(3u * count(IDS) + 1u)", "starts", "start_sums", ""),
@@ -158,28 +175,83 @@ fn text(header: &str, edit: fn(&str) -> String) -> String {
     ];
     // What the scans share stands in each copy.
     let shared = SCAN.find("@compute").unwrap_or(0);
-    let mut text = format!("{header}{}", edit(&format!("{SATURATE}{APPLY}")));
+    let by_count = if tables.rules <= RULES_AS_CODE { RulesAs::Code } else { RulesAs::Data };
+    let saturate = match shader.rules.unwrap_or(by_count) {
+        RulesAs::Data => SATURATE.to_owned(),
+        RulesAs::Code => special::with_code(SATURATE, tables),
+    };
+    let mut text =
+        format!("{}{}", tables.header, (shader.edit)(&format!("{saturate}{APPLY}{COMPACT}")));
     text += &partial(&text);
     text += &SCAN[..shared].replace("@ARRAY@", "arrays");
     scans.iter().for_each(|scan| text += &scan[scan.find("@compute").unwrap_or(0)..]);
     text
 }
 
+/// Rules up to which they are made into code: more of them are faster as data, as measured on lavapipe.
+const RULES_AS_CODE: usize = 64;
+
+/// How rules come to the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RulesAs {
+    /// As words that one shader interprets, whatever the rules.
+    Data,
+    /// As shader code made for these rules: what is the same for all matches of a rule is no longer read, rules with
+    /// a common root share its tests.
+    Code,
+}
+
+/// Which shader saturates.
+#[derive(Clone, Copy, Debug)]
+pub struct Shader {
+    /// How rules come to it; nothing: as is faster for so many.
+    pub rules: Option<RulesAs>,
+    /// Changes its text, for tests that plant mistakes.
+    pub edit: fn(&str) -> String,
+}
+
+impl Default for Shader {
+    fn default() -> Shader {
+        Shader { rules: None, edit: str::to_owned }
+    }
+}
+
+fn layout(gpu: &Gpu, bufs: &[Buf]) -> wgpu::PipelineLayout {
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = bufs
+        .iter()
+        .map(|buf| wgpu::BindGroupLayoutEntry {
+            binding: *buf as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: buf.binding(),
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    let group = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: None,
+        entries: &entries,
+    });
+    gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&group)],
+        immediate_size: 0,
+    })
+}
+
 impl Kernels {
-    pub(super) fn new(
-        gpu: &Gpu,
-        header: &str,
-        edit: fn(&str) -> String,
-    ) -> Result<Kernels, GpuError> {
+    pub(super) fn new(gpu: &Gpu, tables: &Tables, shader: Shader) -> Result<Kernels, GpuError> {
         gpu.guarded(|| {
             let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some("saturate"),
-                source: wgpu::ShaderSource::Wgsl(text(header, edit).into()),
+                source: wgpu::ShaderSource::Wgsl(text(tables, shader).into()),
             });
-            let pipeline = |(name, _): &(&str, &[Buf])| {
+            let pipeline = |(name, bufs): &(&str, &[Buf])| {
                 gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                     label: Some(name),
-                    layout: None,
+                    layout: Some(&layout(gpu, bufs)),
                     module: &module,
                     entry_point: Some(name),
                     compilation_options: Default::default(),

@@ -4,8 +4,10 @@
 //! Invariant: after each iteration the classes are those of [`BulkGraph::saturate`] with the same rules, whatever the
 //! order in which invocations ran; ids differ. What does not fit is made larger and done again, before it is applied.
 
+mod compact;
 mod host;
 mod kernels;
+mod special;
 mod tables;
 
 use crate::{Gpu, GpuError};
@@ -14,6 +16,7 @@ use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 use host::Host;
 use kernels::{Buf, GROUP, Kernel, Kernels, Launch, Size};
+pub use kernels::{RulesAs, Shader};
 use std::time::Instant;
 use tables::Tables;
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
@@ -36,12 +39,13 @@ enum Counter {
     Used = 11,
     Done = 12,
     Guarded = 13,
+    Copies = 14,
 }
 
 /// Steps of relaxing costs between two looks at whether anything changed.
 const RELAXED: usize = 16;
 
-const COUNTERS: usize = Counter::Guarded as usize + 1;
+const COUNTERS: usize = Counter::Copies as usize + 1;
 
 /// What a dispatch works on, beside what is the same for all of them.
 #[derive(Clone, Copy, Default)]
@@ -66,6 +70,8 @@ pub struct Room {
     pub matches: usize,
     /// Matches that are applied at once.
     pub batch: usize,
+    /// Ids of nodes that became copies of others are used again where more than one in so many is such.
+    pub copies_one_in: usize,
 }
 
 impl Default for Room {
@@ -76,6 +82,7 @@ impl Default for Room {
             items_at_most: MOST,
             matches: 1 << 16,
             batch: 1 << 16,
+            copies_one_in: 3,
         }
     }
 }
@@ -95,6 +102,8 @@ pub struct GpuRun {
     pub splits: usize,
     /// Matches that the host was asked about.
     pub asked: u64,
+    /// How often ids of copies were taken back.
+    pub compactions: usize,
     /// Breaches of invariants, where they were looked for.
     pub breaches: u32,
     /// Copies from the device.
@@ -119,6 +128,10 @@ pub struct GpuSaturation<'g> {
     unions: usize,
     /// Slots in use at most, tombstones included.
     used: usize,
+    /// Ids of nodes that became copies of others.
+    copies: usize,
+    /// Ids at first: the caller has names for them.
+    loaded: usize,
     checks: bool,
 }
 
@@ -137,40 +150,40 @@ impl<'g> GpuSaturation<'g> {
         sets: &[&'g RuleSet],
         room: Room,
     ) -> Result<GpuSaturation<'g>, GpuError> {
-        GpuSaturation::edited(gpu, graph, sets, room, str::to_owned)
+        GpuSaturation::with_shader(gpu, graph, sets, room, Shader::default())
     }
 
-    /// As [`GpuSaturation::new`], with a shader that `edit` changes: to see that tests notice.
+    /// As [`GpuSaturation::new`], with a shader of one's choice.
     ///
     /// # Errors
     /// As [`GpuSaturation::new`].
-    pub fn edited(
+    pub fn with_shader(
         gpu: &'g Gpu,
         graph: &'g mut BulkGraph,
         sets: &[&'g RuleSet],
         room: Room,
-        edit: fn(&str) -> String,
+        shader: Shader,
     ) -> Result<GpuSaturation<'g>, GpuError> {
         graph.close();
         let mut host = Host::new(graph, sets)?;
         let tables = host.tables(sets)?;
-        let kernels = Kernels::new(gpu, &tables.header, edit)?;
-        let run = GpuRun::default();
-        let (buffers, slots, ids, unions, used, checks) = (Vec::new(), 0, 0, 0, 0, false);
+        let kernels = Kernels::new(gpu, &tables, shader)?;
         Ok(GpuSaturation {
             gpu,
             graph,
             host,
             tables,
             kernels,
-            buffers,
+            buffers: Vec::new(),
             room,
-            slots,
-            run,
-            ids,
-            unions,
-            used,
-            checks,
+            slots: 0,
+            run: GpuRun::default(),
+            ids: 0,
+            unions: 0,
+            used: 0,
+            copies: 0,
+            loaded: 0,
+            checks: false,
         })
     }
 
@@ -260,7 +273,8 @@ impl<'g> GpuSaturation<'g> {
             Buf::Starts => 3 * nodes + 1,
             Buf::Order => 4 * nodes,
             Buf::StartSums | Buf::FanSums => SECOND_SUMS + 1024,
-            Buf::Items | Buf::NextItems => (item * items).max(self.host_words()),
+            // Rows pass through them too.
+            Buf::Items | Buf::NextItems => (item * items).max(self.host_words()).max(8),
             Buf::Fan => nodes.max(items) + 1,
             Buf::Matches => item * matches,
             Buf::Parts => self.tables.parts * batch,
@@ -303,6 +317,7 @@ impl<'g> GpuSaturation<'g> {
 
     fn load(&mut self, graph: &Exported) -> Result<(), GpuError> {
         self.ids = graph.nodes.len();
+        self.loaded = self.ids;
         self.room.nodes = self.room.nodes.max(self.ids);
         self.slots = slots_for(self.room.nodes);
         const BUFS: [Buf; Buf::COUNT] = [
@@ -371,6 +386,7 @@ impl<'g> GpuSaturation<'g> {
         counters.copy_from_slice(&words);
         self.used = counters[Counter::Used as usize] as usize;
         self.unions = counters[Counter::Unions as usize] as usize;
+        self.copies = counters[Counter::Copies as usize] as usize;
         Ok(counters)
     }
 
@@ -486,6 +502,9 @@ impl<'g> GpuSaturation<'g> {
             self.apply(matches, self.tables.parts)?;
             self.rebuild()?;
             self.learn()?;
+            if self.copies > self.ids / self.room.copies_one_in {
+                self.compact()?;
+            }
         }
         Ok(())
     }

@@ -27,10 +27,26 @@ pub(super) struct Tables {
     pub(super) levels: usize,
     /// Temporaries of a partial match.
     pub(super) temps: usize,
+    /// How many rules there are.
+    pub(super) rules: usize,
     /// The rule that adds a constant to a class; the host writes its matches.
     pub(super) fold: u32,
     /// Whether rules ask the host.
     pub(super) asks: bool,
+    /// Where the words of rules, of steps and of rules by op stand.
+    pub(super) places: Places,
+}
+
+/// Where tables begin among the words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places {
+    /// By op four words: where its rules begin in the list, how many, what its nodes' types are like.
+    pub(super) ops: usize,
+    pub(super) lists: usize,
+    /// By rule 16 words.
+    pub(super) rules: usize,
+    /// By step four words.
+    pub(super) steps: usize,
 }
 
 /// Rows of numbers by type.
@@ -116,8 +132,10 @@ impl Tables {
             parts: programs.all.iter().map(|rule| rule.makes.len()).max().unwrap_or(1),
             levels: asked.iter().map(loops).max().unwrap_or(0),
             temps: temps.into(),
+            rules: programs.all.len(),
             fold,
             asks: asked.iter().any(|rule| !rule.reads.is_empty()),
+            places: Places::default(),
         };
         let parts = [
             ("OPS", ops),
@@ -130,10 +148,14 @@ impl Tables {
             ("ROWS", rows),
             ("LANES", Vec::new()),
         ];
-        for (name, words) in parts {
-            let _ = writeln!(tables.header, "const AT_{name}: u32 = {}u;", tables.words.len());
+        let starts = parts.map(|(name, words)| {
+            let start = tables.words.len();
+            let _ = writeln!(tables.header, "const AT_{name}: u32 = {start}u;");
             tables.words.extend(words);
-        }
+            start
+        });
+        let [ops, lists, rules, steps, ..] = starts;
+        tables.places = Places { ops, lists, rules, steps };
         let constants = [
             ("ITEM", tables.item),
             ("ASK", tables.ask),
