@@ -110,7 +110,7 @@ fn make(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     words = sorted(words);
     let id = lookup(words);
     if id != NONE {
-        let class_id = rows[8u * id + 5u];
+        let class_id = states[4u * id + 1u];
         parts[to] = select(class_id, id, class_id == NONE);
         return;
     }
@@ -168,11 +168,12 @@ fn settle(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
         return;
     }
     let id = count(IDS) + atomicAdd(&counters[WINNERS], 1u);
-    for (var i = 0u; i < 5u; i += 1u) {
-        rows[8u * id + i] = candidates[8u * place + i];
+    for (var i = 0u; i < 4u; i += 1u) {
+        rows[4u * id + i] = candidates[8u * place + i];
     }
-    rows[8u * id + 5u] = NONE;
-    rows[8u * id + 6u] = slot;
+    states[4u * id] = candidates[8u * place + 4u];
+    states[4u * id + 1u] = NONE;
+    states[4u * id + 2u] = slot;
     atomicStore(&parent[id], id);
     candidates[8u * place + 5u] = id + 1u;
 }
@@ -231,7 +232,7 @@ fn canon(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
     if id >= count(IDS) {
         return;
     }
-    if rows[8u * id + 5u] == DEAD {
+    if states[4u * id + 1u] == DEAD {
         return;
     }
     let old = words_of(id);
@@ -249,11 +250,11 @@ fn canon(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
     if is_same(words, old) {
         return;
     }
-    rows[8u * id + 1u] = words.a;
-    rows[8u * id + 2u] = words.b;
-    rows[8u * id + 3u] = words.c;
-    rows[8u * id + 5u] = NONE;
-    atomicStore(&slots[rows[8u * id + 6u]], TOMBSTONE);
+    rows[4u * id + 1u] = words.a;
+    rows[4u * id + 2u] = words.b;
+    rows[4u * id + 3u] = words.c;
+    states[4u * id + 1u] = NONE;
+    atomicStore(&slots[states[4u * id + 2u]], TOMBSTONE);
     pending[atomicAdd(&counters[PENDING], 1u)] = id;
 }
 
@@ -265,13 +266,13 @@ fn put(id: u32) {
         if slot == 0u {
             if atomicCompareExchangeWeak(&slots[at], 0u, id + NODE).exchanged {
                 atomicAdd(&counters[USED], 1u);
-                rows[8u * id + 6u] = at;
+                states[4u * id + 2u] = at;
                 return;
             }
             continue;
         }
         if slot >= NODE && is_same(words_of(slot - NODE), words) {
-            rows[8u * id + 5u] = DEAD;
+            states[4u * id + 1u] = DEAD;
             atomicAdd(&counters[COPIES], 1u);
             unite(id, slot - NODE);
             return;
@@ -292,7 +293,7 @@ fn insert(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 @compute @workgroup_size(256)
 fn fill(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id < count(IDS) && rows[8u * id + 5u] != DEAD {
+    if id < count(IDS) && states[4u * id + 1u] != DEAD {
         put(id);
     }
 }
@@ -306,12 +307,12 @@ fn check(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
         return;
     }
     var bad = atomicLoad(&parent[id]) > id;
-    if rows[8u * id + 5u] != DEAD {
+    if states[4u * id + 1u] != DEAD {
         let words = words_of(id);
         bad = bad || (words.a != NONE && find(words.a) != words.a);
         bad = bad || (words.b != NONE && find(words.b) != words.b);
         bad = bad || (words.c != NONE && find(words.c) != words.c);
-        bad = bad || atomicLoad(&slots[rows[8u * id + 6u]]) != id + NODE;
+        bad = bad || atomicLoad(&slots[states[4u * id + 2u]]) != id + NODE;
         bad = bad || lookup(words) != id;
     }
     if bad {
@@ -327,7 +328,7 @@ fn check_slots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
         return;
     }
     let slot = atomicLoad(&slots[at]);
-    if slot >= NODE && (slot >= CANDIDATE || rows[8u * (slot - NODE) + 5u] == DEAD || rows[8u * (slot - NODE) + 6u] != at) {
+    if slot >= NODE && (slot >= CANDIDATE || states[4u * (slot - NODE) + 1u] == DEAD || states[4u * (slot - NODE) + 2u] != at) {
         atomicAdd(&counters[BAD], 1u);
     }
 }

@@ -4,7 +4,7 @@
 // keeps an id if it was there at first, as the host has names for it; if it is live; or if its class has this id.
 
 fn is_kept(id: u32) -> bool {
-    return id < knobs.first_root || rows[8u * id + 5u] != DEAD || atomicLoad(&parent[id]) == id;
+    return id < knobs.first_root || states[4u * id + 1u] != DEAD || atomicLoad(&parent[id]) == id;
 }
 
 // One for each id that is kept, for a scan.
@@ -45,13 +45,13 @@ fn rename(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     let root = find(id);
     pending[fan_of(id)] = fan_of(root);
     let words = words_of(id);
-    let class_id = rows[8u * id + 5u];
+    let class_id = states[4u * id + 1u];
     let named = sorted(Words(words.head, renamed(words.a), renamed(words.b), renamed(words.c), words.imm));
-    rows[8u * id + 1u] = named.a;
-    rows[8u * id + 2u] = named.b;
-    rows[8u * id + 3u] = named.c;
+    rows[4u * id + 1u] = named.a;
+    rows[4u * id + 2u] = named.b;
+    rows[4u * id + 3u] = named.c;
     if class_id != DEAD {
-        rows[8u * id + 5u] = select(NONE, fan_of(root), class_id == root);
+        states[4u * id + 1u] = select(NONE, fan_of(root), class_id == root);
     }
 }
 
@@ -63,8 +63,9 @@ fn lift(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let to = 8u * (order[id] - fan_of(knobs.first_match));
-    for (var i = 0u; i < 8u; i += 1u) {
-        next_items[to + i] = rows[8u * id + i];
+    for (var i = 0u; i < 4u; i += 1u) {
+        next_items[to + i] = rows[4u * id + i];
+        next_items[to + 4u + i] = states[4u * id + i];
     }
 }
 
@@ -76,8 +77,9 @@ fn lower(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
     if place >= kept_before(knobs.last_match) - first {
         return;
     }
-    for (var i = 0u; i < 8u; i += 1u) {
-        rows[8u * (first + place) + i] = next_items[8u * place + i];
+    for (var i = 0u; i < 4u; i += 1u) {
+        rows[4u * (first + place) + i] = next_items[8u * place + i];
+        states[4u * (first + place) + i] = next_items[8u * place + 4u + i];
     }
 }
 

@@ -32,40 +32,43 @@ struct Knobs {
 @group(0) @binding(0) var<uniform> knobs: Knobs;
 @group(0) @binding(1) var<storage, read_write> counters: array<atomic<u32>>;
 @group(0) @binding(2) var<storage, read> tables: array<u32>;
-// Eight words a node: head, operands, immediate, class, slot, place among its like.
+// Four words a node: head and operands.
 @group(0) @binding(3) var<storage, read_write> rows: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parent: array<atomic<u32>>;
 // 0: never used; 1: a tombstone; else a node plus 2, or a candidate plus CANDIDATE.
 @group(0) @binding(5) var<storage, read_write> slots: array<atomic<u32>>;
-// By class, old nodes and new ones, then by class those of which it is an operand: how many, then where they begin in `order`.
+// By class, old nodes and new ones, then by class those of which it is an operand: how many, then where they begin in
+// `order`.
 @group(0) @binding(6) var<storage, read_write> starts: array<atomic<u32>>;
-@group(0) @binding(7) var<storage, read_write> start_sums: array<u32>;
+// Sums of blocks of `starts`, then of `fan`.
+@group(0) @binding(7) var<storage, read_write> sums: array<u32>;
 @group(0) @binding(8) var<storage, read_write> order: array<u32>;
 @group(0) @binding(9) var<storage, read_write> items: array<u32>;
 @group(0) @binding(10) var<storage, read_write> next_items: array<u32>;
 // By partial match: how many come of it, then which is the first.
 @group(0) @binding(11) var<storage, read_write> fan: array<u32>;
-@group(0) @binding(12) var<storage, read_write> fan_sums: array<u32>;
-@group(0) @binding(13) var<storage, read_write> matches: array<u32>;
+@group(0) @binding(12) var<storage, read_write> matches: array<u32>;
 // By match and part: the class.
-@group(0) @binding(14) var<storage, read_write> parts: array<u32>;
+@group(0) @binding(13) var<storage, read_write> parts: array<u32>;
 // Eight words a match: the words of a node that is not in the graph, its id plus 1 once it has one, its slot, whether it is.
-@group(0) @binding(15) var<storage, read_write> candidates: array<u32>;
-@group(0) @binding(16) var<storage, read_write> pending: array<u32>;
+@group(0) @binding(14) var<storage, read_write> candidates: array<u32>;
+@group(0) @binding(15) var<storage, read_write> pending: array<u32>;
 // By class: the place of the number that it is, plus 1; the top bit is set if that is news.
-@group(0) @binding(17) var<storage, read_write> constants: array<u32>;
+@group(0) @binding(16) var<storage, read_write> constants: array<u32>;
 // Workgroups of dispatches to come, three words each.
-@group(0) @binding(18) var<storage, read_write> launches: array<u32>;
+@group(0) @binding(17) var<storage, read_write> launches: array<u32>;
 // By union: the class that went and the one that stayed.
-@group(0) @binding(19) var<storage, read_write> merged: array<u32>;
+@group(0) @binding(18) var<storage, read_write> merged: array<u32>;
 // By class, two words: a bit for each op that its nodes have; ops may share one.
-@group(0) @binding(20) var<storage, read_write> class_ops: array<atomic<u32>>;
+@group(0) @binding(19) var<storage, read_write> class_ops: array<atomic<u32>>;
 // By class: how many of its users were put into `order`.
-@group(0) @binding(21) var<storage, read_write> user_counts: array<atomic<u32>>;
+@group(0) @binding(20) var<storage, read_write> user_counts: array<atomic<u32>>;
 // By class: what its cheapest term costs, NONE where none is known.
-@group(0) @binding(22) var<storage, read_write> costs: array<atomic<u32>>;
+@group(0) @binding(21) var<storage, read_write> costs: array<atomic<u32>>;
 // By op and type: what a node costs without its operands.
-@group(0) @binding(23) var<storage, read> prices: array<u32>;
+@group(0) @binding(22) var<storage, read> prices: array<u32>;
+// Four words a node: immediate, class, slot, place among its like.
+@group(0) @binding(23) var<storage, read_write> states: array<u32>;
 
 // Counters.
 const IDS: u32 = 0u;
@@ -86,6 +89,8 @@ const DONE: u32 = 12u;
 const GUARDED: u32 = 13u;
 // Nodes that became copies of others.
 const COPIES: u32 = 14u;
+// Ids that are in the index, which is searched; those behind them came since.
+const INDEXED: u32 = 15u;
 
 const NONE: u32 = 0xffffffffu;
 const DEAD: u32 = 0xfffffffeu;
@@ -145,8 +150,8 @@ struct Words {
 }
 
 fn words_of(id: u32) -> Words {
-    let at = 8u * id;
-    return Words(rows[at], rows[at + 1u], rows[at + 2u], rows[at + 3u], rows[at + 4u]);
+    let at = 4u * id;
+    return Words(rows[at], rows[at + 1u], rows[at + 2u], rows[at + 3u], states[at]);
 }
 
 fn is_same(x: Words, y: Words) -> bool {
@@ -186,7 +191,7 @@ fn lookup(words: Words) -> u32 {
 
 // The value type that a class has: that of the node that it was first.
 fn type_of(class_id: u32) -> u32 {
-    let head = rows[8u * class_id];
+    let head = rows[4u * class_id];
     let shape = ((head & 0xffu) * TYPES + ((head >> 8u) & 0xffu)) * TYPES + ((head >> 16u) & 0xffu);
     return tables[AT_SHAPES + 2u * shape + 1u] >> 24u;
 }
@@ -197,11 +202,11 @@ fn type_of(class_id: u32) -> u32 {
 @compute @workgroup_size(256)
 fn note(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id >= count(IDS) || (rows[8u * id] & 0xffu) != CONST_OP || rows[8u * id + 5u] == DEAD {
+    if id >= count(INDEXED) || (rows[4u * id] & 0xffu) != CONST_OP || states[4u * id + 1u] == DEAD {
         return;
     }
     let root = find(id);
-    constants[root] = (rows[8u * id + 4u] + 1u) | select(0u, NEWS, rows[8u * id + 5u] != root);
+    constants[root] = (states[4u * id] + 1u) | select(0u, NEWS, states[4u * id + 1u] != root);
 }
 
 // Classes of which the host knows more.
@@ -220,11 +225,11 @@ fn is_news(class_id: u32) -> bool {
 @compute @workgroup_size(256)
 fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id >= count(IDS) {
+    if id >= count(INDEXED) {
         return;
     }
     atomicAdd(&counters[DONE], 1u);
-    let seen = rows[8u * id + 5u];
+    let seen = states[4u * id + 1u];
     if seen == DEAD {
         return;
     }
@@ -234,14 +239,14 @@ fn classify(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     let fresh = select(0u, 1u, news || seen != root);
     let op = words.head & 63u;
     atomicOr(&class_ops[2u * root + (op >> 5u)], 1u << (op & 31u));
-    rows[8u * id + 5u] = root;
-    rows[8u * id + 7u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
+    states[4u * id + 1u] = root;
+    states[4u * id + 3u] = atomicAdd(&starts[2u * root + fresh], 1u) | (fresh << 31u);
     atomicAdd(&counters[LIVE], 1u);
     atomicAdd(&counters[FRESH], fresh);
     for (var at = 0u; at < 3u; at += 1u) {
         let used = used_at(words, at);
         if used != NONE {
-            atomicAdd(&starts[2u * count(IDS) + used], 1u);
+            atomicAdd(&starts[2u * count(INDEXED) + used], 1u);
         }
     }
 }
@@ -258,23 +263,28 @@ fn used_at(words: Words, at: u32) -> u32 {
 }
 
 fn start_of(at: u32) -> u32 {
-    return atomicLoad(&starts[at]) + start_sums[at >> 10u] + start_sums[AT_SECOND_SUMS + (at >> 20u)];
+    return atomicLoad(&starts[at]) + sums[at >> 10u] + sums[AT_SECOND_SUMS + (at >> 20u)];
+}
+
+// Where the users of a class begin.
+fn first_user(class_id: u32) -> u32 {
+    return start_of(2u * count(INDEXED) + class_id);
 }
 
 @compute @workgroup_size(256)
 fn scatter(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id >= count(IDS) || rows[8u * id + 5u] == DEAD {
+    if id >= count(INDEXED) || states[4u * id + 1u] == DEAD {
         return;
     }
-    let rank = rows[8u * id + 7u];
-    let at = start_of(2u * rows[8u * id + 5u] + (rank >> 31u)) + (rank & 0x7fffffffu);
+    let rank = states[4u * id + 3u];
+    let at = start_of(2u * states[4u * id + 1u] + (rank >> 31u)) + (rank & 0x7fffffffu);
     order[at] = id;
     let words = words_of(id);
     for (var operand = 0u; operand < 3u; operand += 1u) {
         let used = used_at(words, operand);
         if used != NONE {
-            order[start_of(2u * count(IDS) + used) + atomicAdd(&user_counts[used], 1u)] = id;
+            order[first_user(used) + atomicAdd(&user_counts[used], 1u)] = id;
         }
     }
 }
@@ -282,7 +292,7 @@ fn scatter(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 // ---- Match: partial matches grow level by level; each loop of a plan is a level.
 
 fn fan_of(at: u32) -> u32 {
-    return fan[at] + fan_sums[at >> 10u] + fan_sums[AT_SECOND_SUMS + (at >> 20u)];
+    return fan[at] + sums[AT_FAN_SUMS + (at >> 10u)] + sums[AT_FAN_SUMS + AT_SECOND_SUMS + (at >> 20u)];
 }
 
 // Which of `many` has the child `place`.
@@ -335,18 +345,18 @@ fn has(ops: vec2<u32>, wanted: vec2<u32>) -> bool {
 @compute @workgroup_size(256)
 fn root_fan(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id >= count(IDS) {
+    if id >= count(INDEXED) {
         return;
     }
     fan[id] = 0u;
-    if id < knobs.first_root || id >= knobs.last_root || rows[8u * id + 5u] == DEAD {
+    if id < knobs.first_root || id >= knobs.last_root || states[4u * id + 1u] == DEAD {
         return;
     }
     let words = words_of(id);
-    if knobs.rewrites_constants == 0u && (constants[rows[8u * id + 5u]] & ~NEWS) != 0u {
+    if knobs.rewrites_constants == 0u && (constants[states[4u * id + 1u]] & ~NEWS) != 0u {
         return;
     }
-    var near = rows[8u * id + 7u] >> 31u != 0u || !ONLY_NEAR || has_new(rows[8u * id + 5u]);
+    var near = states[4u * id + 3u] >> 31u != 0u || !ONLY_NEAR || has_new(states[4u * id + 1u]);
     near = near || (words.a != NONE && has_new(words.a));
     near = near || (words.b != NONE && has_new(words.b));
     near = near || (words.c != NONE && has_new(words.c));
@@ -361,11 +371,11 @@ fn expand_roots(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     if child >= count(NEXT) {
         return;
     }
-    let id = fan_owner(child, count(IDS));
+    let id = fan_owner(child, count(INDEXED));
     let words = words_of(id);
     let rule = tried(words, operand_ops(words), child - fan_of(id)).rule;
     let to = ITEM * child;
-    let fresh = rows[8u * id + 7u] >> 31u;
+    let fresh = states[4u * id + 3u] >> 31u;
     next_items[to] = rule | (fresh << 31u);
     next_items[to + 1u] = tables[AT_RULES + 16u * rule];
     next_items[to + 2u] = 0u;
@@ -380,13 +390,13 @@ fn node_word(base: u32, at: u32) -> u32 {
     let field = at % 5u;
     let id = items[base + 3u + node];
     if field == 4u {
-        return rows[8u * id];
+        return rows[4u * id];
     }
     if field == 3u {
-        return rows[8u * id + 4u];
+        return states[4u * id];
     }
     let swapped = field < 2u && ((items[base + 2u] >> node) & 1u) != 0u;
-    return rows[8u * id + 1u + select(field, 1u - field, swapped)];
+    return rows[4u * id + 1u + select(field, 1u - field, swapped)];
 }
 
 fn register_word(base: u32, at: u32, rule: u32) -> u32 {
@@ -395,7 +405,7 @@ fn register_word(base: u32, at: u32, rule: u32) -> u32 {
         return node_word(base, at);
     }
     if at == class_register {
-        return rows[8u * items[base + 3u] + 5u];
+        return states[4u * items[base + 3u] + 1u];
     }
     return items[base + 3u + PLAN_NODES + at - class_register - 1u];
 }
@@ -584,19 +594,19 @@ fn advance(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
         }
         case SWAPS: {
             items[base + 1u] = stop.at;
-            let id = 8u * items[base + 3u + stop.node];
-            fan[item] = select(2u, 1u, rows[id + 1u] == rows[id + 2u]);
+            let row = 4u * items[base + 3u + stop.node];
+            fan[item] = select(2u, 1u, rows[row + 1u] == rows[row + 2u]);
         }
         case NODES: {
             items[base + 1u] = stop.at;
             let old = 2u * stop.class_id;
             var many = start_of(old + 2u) - start_of(old + select(0u, 1u, stop.only_new && fresh == 0u));
             if many > 32u && stop.with_class != NONE {
-                let with_at = 2u * count(IDS) + stop.with_class;
-                let users = start_of(with_at + 1u) - start_of(with_at);
-                if users * 8u < many {
+                let with_at = 2u * count(INDEXED) + stop.with_class;
+                let fewer = start_of(with_at + 1u) - start_of(with_at);
+                if fewer * 8u < many {
                     items[base + 1u] = stop.at | BY_USERS;
-                    many = users;
+                    many = fewer;
                 }
             }
             fan[item] = many;
@@ -630,22 +640,23 @@ fn expand(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     let class_id = register_word(base, tables[step + 1u] & 0xffffu, rule);
     let only_new = (tables[step + 3u] & 1u) != 0u && (items[base] >> 31u) == 0u;
     let by_users = (items[base + 1u] & BY_USERS) != 0u;
-    var first = 2u * class_id + select(0u, 1u, only_new);
     var with_class = NONE;
+    var id = 0u;
     if by_users {
         with_class = register_word(base, tables[step + 1u] >> 16u, rule);
-        first = 2u * count(IDS) + with_class;
+        id = order[first_user(with_class) + choice];
+    } else {
+        id = order[start_of(2u * class_id + select(0u, 1u, only_new)) + choice];
     }
-    let id = order[start_of(first) + choice];
     let words = words_of(id);
-    let fresh = rows[8u * id + 7u] & 0x80000000u;
+    let fresh = states[4u * id + 3u] & 0x80000000u;
     var fits = (words.head & (tables[step + 3u] | 0xffu)) == tables[step + 2u];
     if by_users {
         let is_a = words.a == with_class;
         let is_b = words.b == with_class;
         let operand = (tables[step] >> 16u) - 1u;
         let is_user = select(select(words.c == with_class, is_b, operand == 1u), is_a, operand == 0u);
-        fits = fits && rows[8u * id + 5u] == class_id && (!only_new || fresh != 0u);
+        fits = fits && states[4u * id + 1u] == class_id && (!only_new || fresh != 0u);
         fits = fits && select(is_user, is_a || is_b, operand == 3u);
     }
     next_items[to] = select(NONE, items[base] | fresh, fits);
@@ -690,7 +701,7 @@ fn plus_cost(cost: u32, operand: u32) -> u32 {
 @compute @workgroup_size(256)
 fn relax(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let id = thread(group, groups, local);
-    if id >= count(IDS) || rows[8u * id + 5u] == DEAD {
+    if id >= count(IDS) || states[4u * id + 1u] == DEAD {
         return;
     }
     let words = words_of(id);

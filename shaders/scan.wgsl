@@ -1,22 +1,22 @@
 // Exclusive prefix sums of @ARRAY@, in place, by blocks of 1,024: a value is the sum of what is written for it, for its
 // block and for its block of blocks.
 
-var<workgroup> sums: array<u32, 256>;
+var<workgroup> parts_before: array<u32, 256>;
 
 // The sum of the values of all invocations before this one.
 fn before(local: u32, value: u32) -> u32 {
-    sums[local] = value;
+    parts_before[local] = value;
     workgroupBarrier();
     for (var step = 1u; step < 256u; step = 2u * step) {
         var other = 0u;
         if local >= step {
-            other = sums[local - step];
+            other = parts_before[local - step];
         }
         workgroupBarrier();
-        sums[local] += other;
+        parts_before[local] += other;
         workgroupBarrier();
     }
-    return sums[local] - value;
+    return parts_before[local] - value;
 }
 
 @compute @workgroup_size(256)
@@ -32,7 +32,7 @@ fn scan_@NAME@(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     }
     var sum = before(local, values.x + values.y + values.z + values.w);
     if local == 255u && 1024u * block < many {
-        @SUMS@[block] = sum + values.x + values.y + values.z + values.w;
+        sums[@SUMS@ + block] = sum + values.x + values.y + values.z + values.w;
     }
     for (var i = 0u; i < 4u; i += 1u) {
         if first + i < many {
@@ -49,16 +49,16 @@ fn scan_blocks_@NAME@(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_in
     let first = 1024u * group.x + 4u * local;
     for (var i = 0u; i < 4u; i += 1u) {
         if first + i < many {
-            values[i] = @SUMS@[first + i];
+            values[i] = sums[@SUMS@ + first + i];
         }
     }
     var sum = before(local, values.x + values.y + values.z + values.w);
     if local == 255u {
-        @SUMS@[AT_SECOND_SUMS + group.x] = sum + values.x + values.y + values.z + values.w;
+        sums[@SUMS@ + AT_SECOND_SUMS + group.x] = sum + values.x + values.y + values.z + values.w;
     }
     for (var i = 0u; i < 4u; i += 1u) {
         if first + i < many {
-            @SUMS@[first + i] = sum;
+            sums[@SUMS@ + first + i] = sum;
         }
         sum += values[i];
     }
@@ -70,8 +70,8 @@ fn scan_end_@NAME@() {
     let many = (@COUNT@ + 0xfffffu) / 0x100000u;
     var sum = 0u;
     for (var i = 0u; i < many; i += 1u) {
-        let value = @SUMS@[AT_SECOND_SUMS + i];
-        @SUMS@[AT_SECOND_SUMS + i] = sum;
+        let value = sums[@SUMS@ + AT_SECOND_SUMS + i];
+        sums[@SUMS@ + AT_SECOND_SUMS + i] = sum;
         sum += value;
     }
     @END@

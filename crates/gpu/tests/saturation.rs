@@ -168,6 +168,12 @@ fn searches_that_fit_no_buffer_are_split() {
     assert!(run.splits > 3, "{run:?}");
     assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
     assert!(shape == graph.shape());
+    // Of matches some are applied before all are found.
+    let room = Room { matches: 1, matches_at_most: 700, ..Room::default() };
+    let (run, shape) = on_gpu(&gpu, &workload, room, Shader::default(), MOST).unwrap();
+    assert!(run.splits > 3, "{run:?}");
+    assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
+    assert!(shape == graph.shape());
     let room = Room { items: 1, items_at_most: 10, ..Room::default() };
     let error = on_gpu(&gpu, &workload, room, Shader::default(), MOST).unwrap_err();
     assert!(matches!(error, GpuError::TooLarge { .. }), "{error}");
@@ -247,7 +253,7 @@ fn an_insertion_that_is_not_atomic_is_noticed() {
 fn a_missing_tombstone_is_noticed() {
     let Some(gpu) = open() else { return };
     let workload = Workload::forest(150, 5);
-    let edit = |text: &str| swap(text, "atomicStore(&slots[rows[8u * id + 6u]], TOMBSTONE);", "");
+    let edit = |text: &str| swap(text, "atomicStore(&slots[states[4u * id + 2u]], TOMBSTONE);", "");
     assert!(is_noticed(&gpu, &workload, edit, MOST));
 }
 

@@ -10,6 +10,7 @@ impl GpuSaturation<'_> {
         let before = self.ids;
         // The ids of the caller come first, and stay as they are.
         let roots = (self.loaded, 0);
+        self.set(Counter::Indexed, before as u32);
         self.knobs(Scope { roots, ..Scope::default() });
         self.submit(|encoder| {
             self.go(encoder, Kernel::Keep, before);

@@ -101,7 +101,7 @@ impl GpuSaturation<'_> {
     }
 
     /// Whether a row that was read is of a node over nodes and numbers that there are.
-    pub(super) fn is_node(&self, row: &[u32]) -> bool {
+    pub(super) fn is_node(&self, row: &[u32; 5]) -> bool {
         let known = |id: &u32| *id == u32::MAX || (*id as usize) < self.ids;
         let op = Op::ALL.get((row[0] & 0xff) as usize);
         let ty = Ty::ALL.get((row[0] >> 8 & 0xff) as usize);
@@ -123,16 +123,16 @@ impl GpuSaturation<'_> {
         }
         loop {
             let (ids, merged) = (self.host.mirror.ids(), self.host.mirror.merged());
-            let rows = self.gpu.read_from(self.buffer(Buf::Rows), 8 * ids, 8 * (self.ids - ids))?;
+            let nodes = self.nodes_from(ids)?;
             let pairs = 2 * (self.unions - merged);
             let pairs = self.gpu.read_from(self.buffer(Buf::Merged), 2 * merged, pairs)?;
-            self.run.readbacks += 2;
+            self.run.readbacks += 1;
             let known = |id: &u32| (*id as usize) < self.ids;
-            if !rows.chunks_exact(8).all(|row| self.is_node(row)) || !pairs.iter().all(known) {
+            if !pairs.iter().all(known) {
                 return Err(GpuError::Breach);
             }
             let Host { mirror, threads, .. } = &mut self.host;
-            mirror.add(rows.chunks_exact(8).map(|row| [row[0], row[1], row[2], row[3], row[4]]));
+            mirror.add(nodes.into_iter().map(|(node, _)| node));
             let pairs: Vec<[u32; 2]> =
                 pairs.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
             mirror.merge(&pairs);
@@ -155,6 +155,7 @@ impl GpuSaturation<'_> {
             self.write(Buf::Matches, &matches);
             self.set(Counter::Matches, folds.len() as u32);
             self.apply(folds.len(), 1)?;
+            self.set(Counter::Matches, 0);
             self.rebuild()?;
         }
     }

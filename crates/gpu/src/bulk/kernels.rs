@@ -25,12 +25,11 @@ pub(super) enum Buf {
     Parent,
     Slots,
     Starts,
-    StartSums,
+    Sums,
     Order,
     Items,
     NextItems,
     Fan,
-    FanSums,
     Matches,
     Parts,
     Candidates,
@@ -42,11 +41,12 @@ pub(super) enum Buf {
     UserCounts,
     Costs,
     Prices,
+    States,
 }
 
 impl Buf {
     /// How many there are.
-    pub(super) const COUNT: usize = Buf::Prices as usize + 1;
+    pub(super) const COUNT: usize = Buf::States as usize + 1;
 
     fn binding(self) -> wgpu::BufferBindingType {
         match self {
@@ -68,45 +68,45 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Note "note" [Counters Rows Parent Constants];
+    Note "note" [Counters Rows States Parent Constants];
     Tell "tell" [Counters Pending Constants];
-    Classify "classify" [Counters Rows Parent Starts Constants ClassOps];
-    ScanStarts "scan_starts" [Counters Starts StartSums];
-    ScanBlocksStarts "scan_blocks_starts" [Counters StartSums];
-    ScanEndStarts "scan_end_starts" [Counters StartSums];
-    Scatter "scatter" [Counters Rows Starts StartSums Order UserCounts];
-    RootFan "root_fan" [Knobs Counters Tables Rows Starts StartSums Fan Constants ClassOps];
-    ScanRoots "scan_roots" [Counters Fan FanSums];
-    ScanBlocksRoots "scan_blocks_roots" [Counters FanSums];
-    ScanEndRoots "scan_end_roots" [Counters FanSums];
+    Classify "classify" [Counters Rows States Parent Starts Constants ClassOps];
+    ScanStarts "scan_starts" [Counters Starts Sums];
+    ScanBlocksStarts "scan_blocks_starts" [Counters Sums];
+    ScanEndStarts "scan_end_starts" [Counters Sums];
+    Scatter "scatter" [Counters Rows States Starts Sums Order UserCounts];
+    RootFan "root_fan" [Knobs Counters Tables Rows States Starts Sums Fan Constants ClassOps];
+    ScanRoots "scan_roots" [Counters Fan Sums];
+    ScanBlocksRoots "scan_blocks_roots" [Counters Sums];
+    ScanEndRoots "scan_end_roots" [Counters Sums];
     Turn "turn" [Knobs Counters Launches];
-    ExpandRoots "expand_roots" [Counters Tables Rows NextItems Fan FanSums ClassOps];
+    ExpandRoots "expand_roots" [Counters Tables Rows States NextItems Fan Sums ClassOps];
     Flip "flip" [Counters];
-    Advance "advance" [Knobs Counters Tables Rows Starts StartSums Items Fan Matches Constants];
-    ScanItems "scan_items" [Counters Fan FanSums];
-    ScanBlocksItems "scan_blocks_items" [Counters FanSums];
-    ScanEndItems "scan_end_items" [Counters FanSums];
-    Expand "expand" [Counters Tables Rows Starts StartSums Order Items NextItems Fan FanSums];
-    Ask "ask" [Knobs Tables Rows NextItems Matches];
+    Advance "advance" [Knobs Counters Tables Rows States Starts Sums Items Fan Matches Constants];
+    ScanItems "scan_items" [Counters Fan Sums];
+    ScanBlocksItems "scan_blocks_items" [Counters Sums];
+    ScanEndItems "scan_end_items" [Counters Sums];
+    Expand "expand" [Counters Tables Rows States Starts Sums Order Items NextItems Fan];
+    Ask "ask" [Knobs Tables Rows States NextItems Matches];
     Accept "accept" [Knobs NextItems Matches];
-    Make "make" [Knobs Tables Rows Slots Matches Parts Candidates];
+    Make "make" [Knobs Tables Rows States Slots Matches Parts Candidates];
     Claim "claim" [Knobs Counters Slots Candidates];
-    Settle "settle" [Knobs Counters Rows Parent Slots Candidates];
+    Settle "settle" [Knobs Counters Rows States Parent Slots Candidates];
     Adopt "adopt" [Knobs Tables Slots Matches Parts Candidates];
     Grow "grow" [Counters];
-    Merge "merge" [Counters Tables Rows Parent Matches Merged];
-    Canon "canon" [Counters Rows Parent Slots Pending];
-    Insert "insert" [Knobs Counters Rows Parent Slots Pending Merged];
-    Fill "fill" [Knobs Counters Rows Parent Slots Merged];
-    Check "check" [Knobs Counters Rows Parent Slots];
-    Relax "relax" [Counters Rows Parent Costs Prices];
-    Keep "keep" [Knobs Counters Rows Parent Fan];
-    Rename "rename" [Knobs Counters Rows Parent Order Fan FanSums Pending];
-    Lift "lift" [Knobs Rows Order NextItems Fan FanSums];
-    Lower "lower" [Knobs Counters Rows NextItems Fan FanSums];
+    Merge "merge" [Counters Tables Rows States Parent Matches Merged];
+    Canon "canon" [Counters Rows States Parent Slots Pending];
+    Insert "insert" [Knobs Counters Rows States Parent Slots Pending Merged];
+    Fill "fill" [Knobs Counters Rows States Parent Slots Merged];
+    Check "check" [Knobs Counters Rows States Parent Slots];
+    Relax "relax" [Counters Rows States Parent Costs Prices];
+    Keep "keep" [Knobs Counters Rows States Parent Fan];
+    Rename "rename" [Knobs Counters Rows States Parent Order Fan Sums Pending];
+    Lift "lift" [Knobs Rows States Order NextItems Fan Sums];
+    Lower "lower" [Knobs Counters Rows States NextItems Fan Sums];
     Reparent "reparent" [Counters Parent Pending];
     Shrink "shrink" [Counters];
-    CheckSlots "check_slots" [Knobs Counters Rows Slots];
+    CheckSlots "check_slots" [Knobs Counters Rows States Slots];
 }
 
 /// How large a dispatch is.
@@ -169,9 +169,9 @@ fn partial(text: &str) -> String {
 fn text(tables: &Tables, shader: Shader) -> String {
     let next = "atomicStore(&counters[NEXT], sum);";
     let scans = [
-        scan("starts", "(3u * count(IDS) + 1u)", "starts", "start_sums", ""),
-        scan("roots", "count(IDS)", "fan", "fan_sums", next),
-        scan("items", "count(ITEMS)", "fan", "fan_sums", next),
+        scan("starts", "(3u * count(INDEXED) + 1u)", "starts", "0u", ""),
+        scan("roots", "count(INDEXED)", "fan", "AT_FAN_SUMS", next),
+        scan("items", "count(ITEMS)", "fan", "AT_FAN_SUMS", next),
     ];
     // What the scans share stands in each copy.
     let shared = SCAN.find("@compute").unwrap_or(0);

@@ -21,9 +21,14 @@ use std::time::Instant;
 use tables::Tables;
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
 
-/// Where sums of blocks of blocks begin among sums of blocks: 64 million values may be summed.
-const SECOND_SUMS: usize = 1 << 16;
+/// Where sums of blocks of blocks begin among sums of blocks: 268 million values may be summed.
+const SECOND_SUMS: usize = 1 << 18;
 const MOST: usize = SECOND_SUMS << 10;
+/// Words for the sums of one scan.
+const SUMS: usize = SECOND_SUMS + 1024;
+/// In the place of a node's class: none yet, or none any more.
+const NO_CLASS: u32 = u32::MAX;
+const DEAD: u32 = u32::MAX - 1;
 
 /// Counters on the device that the host reads or sets, as the shader numbers them.
 #[derive(Clone, Copy)]
@@ -40,12 +45,13 @@ enum Counter {
     Done = 12,
     Guarded = 13,
     Copies = 14,
+    Indexed = 15,
 }
 
 /// Steps of relaxing costs between two looks at whether anything changed.
 const RELAXED: usize = 16;
 
-const COUNTERS: usize = Counter::Copies as usize + 1;
+const COUNTERS: usize = Counter::Indexed as usize + 1;
 
 /// What a dispatch works on, beside what is the same for all of them.
 #[derive(Clone, Copy, Default)]
@@ -68,6 +74,9 @@ pub struct Room {
     pub items_at_most: usize,
     /// Matches.
     pub matches: usize,
+    /// Matches for which room is made at most; where there are more, some are applied before all are found, which
+    /// changes nothing in what is found.
+    pub matches_at_most: usize,
     /// Matches that are applied at once.
     pub batch: usize,
     /// Ids of nodes that became copies of others are used again where more than one in so many is such.
@@ -81,6 +90,7 @@ impl Default for Room {
             items: 1 << 18,
             items_at_most: MOST,
             matches: 1 << 16,
+            matches_at_most: MOST,
             batch: 1 << 16,
             copies_one_in: 3,
         }
@@ -98,7 +108,7 @@ pub struct GpuRun {
     pub matches: u64,
     /// Buffers made larger and work done again for want of room.
     pub overflows: usize,
-    /// Searches that were split, as no buffer could hold all partial matches.
+    /// Searches that were split, as no buffer could hold all matches, or all partial ones.
     pub splits: usize,
     /// Matches that the host was asked about.
     pub asked: u64,
@@ -124,6 +134,8 @@ pub struct GpuSaturation<'g> {
     run: GpuRun,
     /// Ids given out.
     ids: usize,
+    /// Ids that are in the index.
+    indexed: usize,
     /// Unions done.
     unions: usize,
     /// Slots in use at most, tombstones included.
@@ -179,6 +191,7 @@ impl<'g> GpuSaturation<'g> {
             slots: 0,
             run: GpuRun::default(),
             ids: 0,
+            indexed: 0,
             unions: 0,
             used: 0,
             copies: 0,
@@ -266,13 +279,12 @@ impl<'g> GpuSaturation<'g> {
             Buf::Knobs => 12,
             Buf::Counters => COUNTERS,
             Buf::Tables => self.tables.words.len().next_power_of_two(),
-            Buf::Rows => 8 * nodes,
+            Buf::Rows | Buf::States | Buf::Order => 4 * nodes,
             Buf::Parent | Buf::Pending | Buf::Constants | Buf::UserCounts | Buf::Costs => nodes,
             Buf::Prices => Op::ALL.len() * Ty::ALL.len(),
             Buf::Slots => self.slots,
             Buf::Starts => 3 * nodes + 1,
-            Buf::Order => 4 * nodes,
-            Buf::StartSums | Buf::FanSums => SECOND_SUMS + 1024,
+            Buf::Sums => 2 * SUMS,
             // Rows pass through them too.
             Buf::Items | Buf::NextItems => (item * items).max(self.host_words()).max(8),
             Buf::Fan => nodes.max(items) + 1,
@@ -319,7 +331,7 @@ impl<'g> GpuSaturation<'g> {
         self.ids = graph.nodes.len();
         self.loaded = self.ids;
         self.room.nodes = self.room.nodes.max(self.ids);
-        self.slots = slots_for(self.room.nodes);
+        self.slots = self.slots_for(self.room.nodes);
         const BUFS: [Buf; Buf::COUNT] = [
             Buf::Knobs,
             Buf::Counters,
@@ -328,12 +340,11 @@ impl<'g> GpuSaturation<'g> {
             Buf::Parent,
             Buf::Slots,
             Buf::Starts,
-            Buf::StartSums,
+            Buf::Sums,
             Buf::Order,
             Buf::Items,
             Buf::NextItems,
             Buf::Fan,
-            Buf::FanSums,
             Buf::Matches,
             Buf::Parts,
             Buf::Candidates,
@@ -345,18 +356,19 @@ impl<'g> GpuSaturation<'g> {
             Buf::UserCounts,
             Buf::Costs,
             Buf::Prices,
+            Buf::States,
         ];
         self.buffers = BUFS.iter().map(|buf| self.create(*buf)).collect::<Result<_, _>>()?;
-        let rows: Vec<u32> = graph
+        let rows: Vec<[u32; 4]> = graph.nodes.iter().map(|[row @ .., _]| *row).collect();
+        let states: Vec<[u32; 4]> = graph
             .nodes
             .iter()
             .zip(&graph.live)
-            .flat_map(|([head, a, b, c, imm], live)| {
-                [*head, *a, *b, *c, *imm, if *live { u32::MAX } else { u32::MAX - 1 }, 0, 0]
-            })
+            .map(|([.., imm], live)| [*imm, if *live { NO_CLASS } else { DEAD }, 0, 0])
             .collect();
         self.write(Buf::Tables, &self.tables.words);
-        self.write(Buf::Rows, &rows);
+        self.write(Buf::Rows, rows.as_flattened());
+        self.write(Buf::States, states.as_flattened());
         self.write(Buf::Parent, &graph.parents);
         self.set(Counter::Ids, self.ids as u32);
         self.fill()
@@ -427,9 +439,15 @@ impl<'g> GpuSaturation<'g> {
         }
     }
 
+    /// Slots for so many nodes: room for two passes of rebuilding beside them, if a buffer may be so large.
+    fn slots_for(&self, nodes: usize) -> usize {
+        let most = 1 << words_limit(self.gpu).ilog2();
+        (8 * nodes.max(32)).next_power_of_two().min(most)
+    }
+
     /// The table anew, with all live nodes and no tombstones.
     fn fill(&mut self) -> Result<(), GpuError> {
-        let wanted = slots_for(self.ids);
+        let wanted = self.slots_for(self.ids);
         if wanted > self.slots {
             self.slots = wanted;
             self.resize(&[Buf::Slots], false)?;
@@ -440,38 +458,53 @@ impl<'g> GpuSaturation<'g> {
             encoder.clear_buffer(self.buffer(Buf::Slots), 0, None);
             self.go(encoder, Kernel::Fill, self.ids);
         });
-        self.used = self.ids;
+        self.used = self.live();
         Ok(())
+    }
+
+    /// Nodes that are no copies, and those that may have become copies since the host looked.
+    fn live(&self) -> usize {
+        self.ids - self.copies
     }
 
     /// Room for so many more nodes, in arrays and in the table.
     fn reserve(&mut self, more: usize) -> Result<(), GpuError> {
         let wanted = self.ids + more;
-        if wanted > MOST / 3 {
+        // Three values a node are summed, and no row may be larger than a buffer.
+        let most = (MOST / 3 - 1).min(words_limit(self.gpu) / 4);
+        if wanted > most {
             return Err(GpuError::TooLarge {
                 what: "an e-graph's nodes",
-                bytes: 32 * wanted as u64,
-                limit: 32 * (MOST / 3) as u64,
+                bytes: 16 * wanted as u64,
+                limit: 16 * most as u64,
             });
         }
         if wanted > self.room.nodes {
             self.run.overflows += 1;
-            self.room.nodes = (wanted + wanted / 2).min(words_limit(self.gpu) / 8).max(wanted);
-            self.resize(&[Buf::UserCounts], true)?;
-            self.resize(&[Buf::Rows, Buf::Parent, Buf::Starts, Buf::StartSums, Buf::Order], true)?;
-            self.resize(
-                &[Buf::Fan, Buf::Pending, Buf::Constants, Buf::Merged, Buf::ClassOps],
-                true,
-            )?;
+            self.room.nodes = (wanted + wanted / 2).min(most);
+            self.resize(&[Buf::Rows, Buf::States, Buf::Parent, Buf::Starts, Buf::Order], true)?;
+            self.resize(&[Buf::UserCounts, Buf::Fan, Buf::Pending], true)?;
+            self.resize(&[Buf::Constants, Buf::Merged, Buf::ClassOps], true)?;
         }
-        // Two passes of rebuilding may put every node anew.
-        if self.used + more + 2 * wanted > self.slots / 4 * 3 {
-            if slots_for(wanted) > self.slots {
+        self.reserve_slots(more)
+    }
+
+    /// Room for so many more entries in the table.
+    fn reserve_slots(&mut self, more: usize) -> Result<(), GpuError> {
+        if self.used + more > self.slots / 4 * 3 {
+            let wanted = self.slots_for(self.ids + more);
+            if wanted > self.slots {
                 self.run.overflows += 1;
-                self.slots = slots_for(wanted);
+                self.slots = wanted;
                 self.resize(&[Buf::Slots], false)?;
             }
             self.fill()?;
+        }
+        // Looking a node up ends at an empty slot.
+        if self.used + more > self.slots / 8 * 7 {
+            let bytes = 4 * (self.used + more) as u64;
+            let limit = self.gpu.buffer_limit();
+            return Err(GpuError::TooLarge { what: "an e-graph's table of nodes", bytes, limit });
         }
         Ok(())
     }
@@ -494,14 +527,13 @@ impl<'g> GpuSaturation<'g> {
                 self.run.end = Some(BulkEnd::Saturated);
                 return Ok(());
             }
-            let Some(matches) = self.search(|| start.elapsed() >= limits.time)? else {
-                self.run.end = Some(BulkEnd::Time);
-                return Ok(());
-            };
-            self.run.matches += matches as u64;
-            self.apply(matches, self.tables.parts)?;
+            let all_found = self.search(|| start.elapsed() >= limits.time)?;
             self.rebuild()?;
             self.learn()?;
+            if !all_found {
+                self.run.end = Some(BulkEnd::Time);
+                return Ok(());
+            }
             if self.copies > self.ids / self.room.copies_one_in {
                 self.compact()?;
             }
@@ -512,10 +544,11 @@ impl<'g> GpuSaturation<'g> {
     fn index(&mut self) -> Result<[u32; COUNTERS], GpuError> {
         let ids = self.ids;
         let told = self.tell()?;
+        self.indexed = ids;
+        self.set(Counter::Indexed, ids as u32);
         self.submit(|encoder| {
             self.clear(encoder, &[Counter::Live, Counter::Fresh, Counter::Done]);
-            for buf in [Buf::Starts, Buf::StartSums, Buf::Constants, Buf::ClassOps, Buf::UserCounts]
-            {
+            for buf in [Buf::Starts, Buf::Sums, Buf::Constants, Buf::ClassOps, Buf::UserCounts] {
                 encoder.clear_buffer(self.buffer(buf), 0, None);
             }
             self.go(encoder, Kernel::Note, ids);
@@ -544,14 +577,16 @@ impl<'g> GpuSaturation<'g> {
         self.go(encoder, end, 1);
     }
 
-    /// Finds all matches; gives how many, or nothing if the time is over before all are found.
-    fn search(&mut self, is_late: impl Fn() -> bool) -> Result<Option<usize>, GpuError> {
+    /// Finds all matches and applies them; `false` if the time was over before all were found.
+    ///
+    /// What is searched is the index, so that it does not matter which matches are applied by then.
+    fn search(&mut self, is_late: impl Fn() -> bool) -> Result<bool, GpuError> {
         self.set(Counter::Matches, 0);
         let mut found = 0;
-        let mut ranges = vec![(0, self.ids)];
+        let mut ranges = vec![(0, self.indexed)];
         while let Some(roots) = ranges.pop() {
             if is_late() {
-                return Ok(None);
+                return Ok(false);
             }
             self.search_range(roots, found);
             let counters = self.counters()?;
@@ -566,43 +601,54 @@ impl<'g> GpuSaturation<'g> {
                 continue;
             }
             self.set(Counter::Matches, found as u32);
-            if wanted > 0 {
-                let most = (words_limit(self.gpu) / self.tables.item)
-                    .min(MOST)
-                    .min(self.room.items_at_most);
-                if wanted <= most {
-                    self.run.overflows += 1;
-                    self.room.items = (wanted + wanted / 2).min(most);
-                    self.resize(&[Buf::Items, Buf::NextItems, Buf::Fan], false)?;
-                } else if roots.1 - roots.0 > 1 {
-                    let middle = (roots.0 + roots.1) / 2;
-                    self.run.splits += 1;
-                    ranges.push((middle, roots.1));
-                    ranges.push((roots.0, middle));
-                    continue;
-                } else {
-                    let limit = 4 * (most * self.tables.item) as u64;
-                    let bytes = 4 * (wanted * self.tables.item) as u64;
-                    return Err(GpuError::TooLarge { what: "matches at one node", bytes, limit });
-                }
-            } else {
+            let most = words_limit(self.gpu) / self.tables.item;
+            let items_at_most = most.min(MOST).min(self.room.items_at_most);
+            let matches_at_most = most.min(self.room.matches_at_most);
+            if wanted > 0 && wanted <= items_at_most {
                 self.run.overflows += 1;
-                self.room.matches = room + room / 2;
+                self.room.items = (wanted + wanted / 2).min(items_at_most);
+                self.resize(&[Buf::Items, Buf::NextItems, Buf::Fan], false)?;
+            } else if wanted == 0 && room <= matches_at_most {
+                self.run.overflows += 1;
+                self.room.matches = (room + room / 2).min(matches_at_most);
                 self.resize(&[Buf::Matches], true)?;
+            } else if wanted == 0 && found > 0 {
+                self.run.splits += 1;
+                self.apply_found(found)?;
+                found = 0;
+            } else if roots.1 - roots.0 > 1 {
+                let middle = (roots.0 + roots.1) / 2;
+                self.run.splits += 1;
+                ranges.extend([(middle, roots.1), (roots.0, middle)]);
+                continue;
+            } else {
+                let limit = 4 * (items_at_most.min(matches_at_most) * self.tables.item) as u64;
+                let bytes = 4 * (wanted.max(room) * self.tables.item) as u64;
+                return Err(GpuError::TooLarge { what: "matches at one node", bytes, limit });
             }
             ranges.push(roots);
         }
-        Ok(Some(found))
+        self.apply_found(found)?;
+        Ok(true)
+    }
+
+    /// Applies so many matches, and forgets them.
+    fn apply_found(&mut self, found: usize) -> Result<(), GpuError> {
+        self.run.matches += found as u64;
+        self.apply(found, self.tables.parts)?;
+        self.set(Counter::Matches, 0);
+        Ok(())
     }
 
     /// Searches at some roots, with so many matches found before.
     fn search_range(&mut self, roots: (usize, usize), found: usize) {
+        let indexed = self.indexed;
         self.knobs(Scope { roots, matches: (found, 0), ..Scope::default() });
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         self.clear(&mut encoder, &[Counter::Overflow, Counter::Guarded]);
-        self.go(&mut encoder, Kernel::RootFan, self.ids);
+        self.go(&mut encoder, Kernel::RootFan, indexed);
         let steps = [Kernel::ScanRoots, Kernel::ScanBlocksRoots, Kernel::ScanEndRoots];
-        self.scan(&mut encoder, steps, self.ids);
+        self.scan(&mut encoder, steps, indexed);
         self.go(&mut encoder, Kernel::Turn, 1);
         self.launch(&mut encoder, Kernel::ExpandRoots, Launch::Each);
         self.go(&mut encoder, Kernel::Flip, 1);
@@ -653,10 +699,12 @@ impl<'g> GpuSaturation<'g> {
     fn rebuild(&mut self) -> Result<(), GpuError> {
         let mut unions = u32::MAX;
         loop {
-            self.reserve(0)?;
+            // A pass may put every node anew.
+            let passes = if 4 * self.live() > self.slots { 1 } else { 2 };
+            self.reserve_slots(passes * self.live())?;
             self.knobs(Scope::default());
             self.submit(|encoder| {
-                for _ in 0..2 {
+                for _ in 0..passes {
                     self.clear(encoder, &[Counter::Pending]);
                     self.go(encoder, Kernel::Canon, self.ids);
                     self.go(encoder, Kernel::Insert, self.ids);
@@ -682,24 +730,34 @@ impl<'g> GpuSaturation<'g> {
         }
     }
 
-    fn unload(&mut self) -> Result<Exported, GpuError> {
-        let rows = self.gpu.read(self.buffer(Buf::Rows), 8 * self.ids)?;
-        let parents = self.gpu.read(self.buffer(Buf::Parent), self.ids)?;
+    /// The nodes from an id on, as words and with the class in which the last search saw them.
+    fn nodes_from(&mut self, first: usize) -> Result<Vec<([u32; 5], u32)>, GpuError> {
+        let words = 4 * (self.ids - first);
+        let rows = self.gpu.read_from(self.buffer(Buf::Rows), 4 * first, words)?;
+        let states = self.gpu.read_from(self.buffer(Buf::States), 4 * first, words)?;
         self.run.readbacks += 2;
-        let rows = rows.chunks_exact(8);
+        let nodes: Vec<([u32; 5], u32)> = rows
+            .chunks_exact(4)
+            .zip(states.chunks_exact(4))
+            .map(|(row, state)| ([row[0], row[1], row[2], row[3], state[0]], state[1]))
+            .collect();
+        if nodes.iter().all(|(node, _)| self.is_node(node)) {
+            Ok(nodes)
+        } else {
+            Err(GpuError::Breach)
+        }
+    }
+
+    fn unload(&mut self) -> Result<Exported, GpuError> {
+        let nodes = self.nodes_from(0)?;
+        let parents = self.gpu.read(self.buffer(Buf::Parent), self.ids)?;
+        self.run.readbacks += 1;
         let known = |(id, parent): (usize, &u32)| *parent as usize <= id;
-        if !rows.clone().all(|row| self.is_node(row)) || !parents.iter().enumerate().all(known) {
+        if !parents.iter().enumerate().all(known) {
             return Err(GpuError::Breach);
         }
-        Ok(Exported {
-            nodes: rows.clone().map(|row| [row[0], row[1], row[2], row[3], row[4]]).collect(),
-            live: rows.map(|row| row[5] != u32::MAX - 1).collect(),
-            parents,
-        })
+        let live = nodes.iter().map(|(_, class)| *class != DEAD).collect();
+        let nodes = nodes.into_iter().map(|(node, _)| node).collect();
+        Ok(Exported { nodes, live, parents })
     }
-}
-
-/// Slots for so many nodes: room for two passes of rebuilding beside them.
-fn slots_for(nodes: usize) -> usize {
-    (8 * nodes.max(32)).next_power_of_two()
 }

@@ -170,7 +170,7 @@ impl<'t> Straight<'t> {
 
     /// Where the row of a chosen node begins.
     fn row(&mut self, node: u32) -> String {
-        self.name(format!("row{node}"), format!("8u * items[base + {}u]", 3 + node))
+        self.name(format!("row{node}"), format!("4u * items[base + {}u]", 3 + node))
     }
 
     /// Whether a swap came before.
@@ -191,11 +191,11 @@ impl<'t> Straight<'t> {
         let node = if at == class_register { 0 } else { at / 5 };
         let row = self.row(node);
         let is = match at % 5 {
-            _ if at == class_register => format!("rows[{row} + 5u]"),
+            _ if at == class_register => format!("states[{row} + 1u]"),
             field @ (0 | 1) if self.may_be_swapped(node) => {
                 format!("rows[{row} + 1u + (((items[base + 2u] >> {node}u) & 1u) ^ {field}u)]")
             }
-            3 => format!("rows[{row} + 4u]"),
+            3 => format!("states[{row}]"),
             4 => format!("rows[{row}]"),
             field => format!("rows[{row} + {}u]", field + 1),
         };

@@ -165,6 +165,7 @@ impl Tables {
             ("TYPES", Ty::ALL.len()),
             ("FIRST_VECTOR", Ty::I8X16 as usize),
             ("AT_SECOND_SUMS", super::SECOND_SUMS),
+            ("AT_FAN_SUMS", super::SUMS),
         ];
         for (name, value) in constants {
             let _ = writeln!(tables.header, "const {name}: u32 = {value}u;");
