@@ -47,6 +47,29 @@ fn random_graphs_end_where_the_cpu_ends() {
     assert!(nodes > before + 400 && run.asked > 1000, "{before} nodes became {nodes}: {run:?}");
 }
 
+/// Functions that come later, over facts, and numbers of an earlier call.
+#[test]
+fn saturation_goes_on_with_functions_that_were_added() {
+    let Some(gpu) = open() else { return };
+    let limits = BulkLimits { iterations: 2, ..BulkLimits::default() };
+    let mut by_cpu = BulkGraph::new(Analysis::Facts);
+    let mut by_gpu = by_cpu.clone();
+    for seeds in [0..100, 100..200] {
+        for seed in seeds {
+            by_cpu.add_graph(&random(seed));
+            by_gpu.add_graph(&random(seed));
+        }
+        by_cpu.saturate(&[&STANDARD_SET], limits);
+        let run = GpuSaturation::new(&gpu, &mut by_gpu, &[&STANDARD_SET], Room::default())
+            .unwrap()
+            .checked()
+            .saturate(limits)
+            .unwrap();
+        assert_eq!(run.breaches, 0);
+        assert!(by_gpu.shape() == by_cpu.shape(), "{run:?}");
+    }
+}
+
 /// The graphs of all functions, side by side.
 static ALL: Mutex<Option<BulkGraph>> = Mutex::new(None);
 

@@ -289,3 +289,46 @@ fn a_lost_device_leaves_the_graph_as_it_was() {
     assert!(matches!(lost, Err(GpuError::Failed(_))), "{lost:?}");
     assert!(graph.shape() == before);
 }
+
+/// Adds terms, whose operands are places among all of them; `classes` has those of the terms before.
+fn add_terms(graph: &mut BulkGraph, terms: &[Node], classes: &mut Vec<ClassId>) {
+    for term in terms {
+        let mut node = *term;
+        node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
+        classes.push(graph.add(node));
+    }
+}
+
+#[test]
+fn saturation_goes_on_with_terms_that_were_added() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(60, 2);
+    let (_, whole, run) = run_own(&workload, Bounds::default());
+    let sets = [&workload.rules];
+    let limits = BulkLimits::default();
+    // Where each of two halves is saturated.
+    for on_gpu in [[true, true], [true, false], [false, true]] {
+        let (mut graph, mut classes) = (BulkGraph::new(Analysis::None), Vec::new());
+        let halves = workload.nodes.split_at(workload.nodes.len() / 2);
+        let mut matches = 0;
+        for (terms, on_gpu) in [halves.0, halves.1].into_iter().zip(on_gpu) {
+            add_terms(&mut graph, terms, &mut classes);
+            matches = if on_gpu {
+                let saturation =
+                    GpuSaturation::new(&gpu, &mut graph, &sets, Room::default()).unwrap();
+                let run = saturation.checked().saturate(limits).unwrap();
+                assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
+                run.matches
+            } else {
+                graph.saturate(&sets, limits).matches
+            };
+        }
+        assert!(graph.shape() == whole.shape(), "on the GPU: {on_gpu:?}");
+        // The second time only what is new was matched.
+        let all = run.matches;
+        assert!(matches > all / 10 && matches < all * 9 / 10, "{on_gpu:?}: {matches} of {all}");
+        // And then nothing is left.
+        let saturation = GpuSaturation::new(&gpu, &mut graph, &sets, Room::default()).unwrap();
+        assert_eq!(saturation.saturate(limits).unwrap().matches, 0, "{on_gpu:?}");
+    }
+}

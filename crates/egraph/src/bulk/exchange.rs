@@ -1,9 +1,14 @@
 //! Graphs for engines elsewhere, and back.
 
-use super::Analysis;
 use super::numbers::Numbers;
 use super::table::{BulkGraph, DEAD, Row, Words};
+use super::{Analysis, NONE};
 use egraft_ir::{Facts, Op};
+
+/// In the place of the class in which a node was seen.
+pub const UNSEEN: u32 = NONE;
+/// In the place of the class in which a node was seen.
+pub const COPY: u32 = DEAD;
 
 /// A closed graph as words. The id of a node is that of the class it was added as.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -11,8 +16,9 @@ pub struct Exported {
     /// For each node: op, type, operand type and whether the op is commutative in the bytes of the first word, three
     /// operand classes (all ones where there is none), the place of the immediate.
     pub nodes: Vec<[u32; 5]>,
-    /// For each node whether it is live, and no copy of another.
-    pub live: Vec<bool>,
+    /// For each node the class in which the last search saw it: [`UNSEEN`] if it is new since, [`COPY`] if it became a copy
+    /// of another.
+    pub seen: Vec<u32>,
     /// The union-find: a canonical id is its own parent.
     pub parents: Vec<u32>,
 }
@@ -26,7 +32,7 @@ impl BulkGraph {
         };
         Exported {
             nodes: self.rows.iter().map(words).collect(),
-            live: self.rows.iter().map(|row| row.class != DEAD).collect(),
+            seen: self.rows.iter().map(|row| row.class).collect(),
             parents: (0..self.rows.len() as u32).map(|id| self.root(id)).collect(),
         }
     }
@@ -42,10 +48,10 @@ impl BulkGraph {
             let [head, a, b, c, imm] = *words;
             self.push(Words { head, args: [a, b, c], imm }, *parent);
         }
-        for (id, live) in (0..).zip(&graph.live) {
-            self.enlist(id, *live);
+        for (id, seen) in (0..).zip(&graph.seen) {
+            self.enlist(id, *seen);
             let words = self.rows[id as usize].words;
-            if *live && words.op() == Op::Const {
+            if *seen != COPY && words.op() == Op::Const {
                 let class = self.root(id);
                 self.constant[class as usize] = words.imm;
             }

@@ -9,7 +9,7 @@ use super::exchange::Exported;
 use super::numbers::LocalNumbers;
 use super::program::Programs;
 use super::steps::Steps;
-use super::table::{BulkGraph, Words};
+use super::table::{BulkGraph, DEAD, Words};
 use super::threads::each;
 use super::{Analysis, NONE};
 use egraft_ir::{Facts, Op, Ty};
@@ -54,8 +54,11 @@ impl Mirror {
                 least[*root as usize] = id;
             }
         }
-        for (parent, root) in graph.parent.iter_mut().zip(&roots) {
+        for ((parent, row), root) in graph.parent.iter_mut().zip(&mut graph.rows).zip(&roots) {
             *parent = least[*root as usize];
+            if row.class != DEAD {
+                row.class = if row.class == *root { *parent } else { NONE };
+            }
         }
         for (root, least) in least.iter().enumerate().filter(|(_, least)| **least != NONE) {
             let least = *least as usize;
@@ -87,6 +90,7 @@ impl Mirror {
     pub fn finish(self, exported: &Exported, graph: &mut BulkGraph) {
         graph.numbers = self.graph.numbers;
         graph.import(exported, &self.graph.facts);
+        graph.told = self.graph.told;
     }
 
     /// What the graph knows besides nodes.

@@ -27,7 +27,7 @@ mod threads;
 
 pub use asked::Asked;
 pub use chains::{CHAIN_WIDTH, Flattened, saturate_flattened, without_rearranging};
-pub use exchange::Exported;
+pub use exchange::{COPY, Exported, UNSEEN};
 pub use extract::{MOST_COSTLY, Prices};
 pub use mirror::{Fold, Mirror};
 pub use run::{BulkEnd, BulkLimits, BulkRun};

@@ -305,13 +305,12 @@ impl BulkGraph {
         }
     }
 
-    /// Puts a node into the table if it is live.
-    pub(super) fn enlist(&mut self, id: u32, live: bool) {
-        if live {
+    /// Puts a node into the table if it is live, and takes note of where it was seen.
+    pub(super) fn enlist(&mut self, id: u32, seen: u32) {
+        self.rows[id as usize].class = seen;
+        if seen != DEAD {
             self.slots.insert(&self.rows, id, hash(&self.rows[id as usize].words));
             self.link_operands(id);
-        } else {
-            self.rows[id as usize].class = DEAD;
         }
     }
 

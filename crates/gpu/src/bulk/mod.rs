@@ -11,7 +11,9 @@ mod special;
 mod tables;
 
 use crate::{Gpu, GpuError};
-use egraft_egraph::bulk::{BulkEnd, BulkGraph, BulkLimits, Exported, MOST_COSTLY, Prices};
+use egraft_egraph::bulk::{
+    BulkEnd, BulkGraph, BulkLimits, COPY, Exported, MOST_COSTLY, Prices, UNSEEN,
+};
 use egraft_ir::{Op, Ty};
 use egraft_rules::RuleSet;
 use host::Host;
@@ -26,9 +28,6 @@ const SECOND_SUMS: usize = 1 << 18;
 const MOST: usize = SECOND_SUMS << 10;
 /// Words for the sums of one scan.
 const SUMS: usize = SECOND_SUMS + 1024;
-/// In the place of a node's class: none yet, or none any more.
-const NO_CLASS: u32 = u32::MAX;
-const DEAD: u32 = u32::MAX - 1;
 
 /// Counters on the device that the host reads or sets, as the shader numbers them.
 #[derive(Clone, Copy)]
@@ -144,6 +143,8 @@ pub struct GpuSaturation<'g> {
     copies: usize,
     /// Ids at first: the caller has names for them.
     loaded: usize,
+    /// Whether all searches came to their ends.
+    searched: bool,
     checks: bool,
 }
 
@@ -196,6 +197,7 @@ impl<'g> GpuSaturation<'g> {
             used: 0,
             copies: 0,
             loaded: 0,
+            searched: true,
             checks: false,
         })
     }
@@ -206,7 +208,8 @@ impl<'g> GpuSaturation<'g> {
         self
     }
 
-    /// Rewrites the graph as [`BulkGraph::saturate`] does. On an error it is as it was.
+    /// Rewrites the graph as [`BulkGraph::saturate`] does: terms may have been added since an earlier call, here or there, and
+    /// what that matched is not matched again. On an error the graph is as it was.
     ///
     /// # Errors
     /// [`GpuError`] if the device fails or has not the memory.
@@ -363,8 +366,8 @@ impl<'g> GpuSaturation<'g> {
         let states: Vec<[u32; 4]> = graph
             .nodes
             .iter()
-            .zip(&graph.live)
-            .map(|([.., imm], live)| [*imm, if *live { NO_CLASS } else { DEAD }, 0, 0])
+            .zip(&graph.seen)
+            .map(|([.., imm], seen)| [*imm, *seen, 0, 0])
             .collect();
         self.write(Buf::Tables, &self.tables.words);
         self.write(Buf::Rows, rows.as_flattened());
@@ -531,6 +534,7 @@ impl<'g> GpuSaturation<'g> {
             self.rebuild()?;
             self.learn()?;
             if !all_found {
+                self.searched = false;
                 self.run.end = Some(BulkEnd::Time);
                 return Ok(());
             }
@@ -756,8 +760,10 @@ impl<'g> GpuSaturation<'g> {
         if !parents.iter().enumerate().all(known) {
             return Err(GpuError::Breach);
         }
-        let live = nodes.iter().map(|(_, class)| *class != DEAD).collect();
+        // A search that was broken off has seen nodes whose matches nobody looked for.
+        let saw = |class: u32| if class == COPY || self.searched { class } else { UNSEEN };
+        let seen = nodes.iter().map(|(_, class)| saw(*class)).collect();
         let nodes = nodes.into_iter().map(|(node, _)| node).collect();
-        Ok(Exported { nodes, live, parents })
+        Ok(Exported { nodes, seen, parents })
     }
 }
