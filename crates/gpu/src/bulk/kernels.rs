@@ -14,40 +14,26 @@ pub(super) const GROUP: u32 = 256;
 /// Workgroups in a row of a dispatch.
 const ROW: u32 = 32_768;
 
-/// A buffer, by its binding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub(super) enum Buf {
-    Knobs,
-    Counters,
-    Tables,
-    Rows,
-    Parent,
-    Slots,
-    Starts,
-    Sums,
-    Order,
-    Items,
-    NextItems,
-    Fan,
-    Matches,
-    Parts,
-    Candidates,
-    Pending,
-    Constants,
-    Launches,
-    Merged,
-    ClassOps,
-    UserCounts,
-    Costs,
-    Prices,
-    States,
+macro_rules! buffers {
+    ($($buf:ident)*) => {
+        /// A buffer, by its binding.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub(super) enum Buf { $($buf),* }
+
+        impl Buf {
+            /// In the order of their bindings.
+            pub(super) const ALL: &[Buf] = &[$(Buf::$buf),*];
+        }
+    };
+}
+
+buffers! {
+    Knobs Counters Tables Rows Parent Slots Starts Sums Order Items NextItems Fan Matches Parts Candidates Pending Constants
+    Launches Merged ClassOps UserCounts Costs Prices States
 }
 
 impl Buf {
-    /// How many there are.
-    pub(super) const COUNT: usize = Buf::States as usize + 1;
-
     fn binding(self) -> wgpu::BufferBindingType {
         match self {
             Buf::Knobs => wgpu::BufferBindingType::Uniform,
