@@ -7,7 +7,7 @@ use super::{Random, Tuple};
 use crate::rule::{Ref, Rule};
 use crate::types::Types;
 use crate::{Cond, Sort};
-use egraft_ir::{Facts, KnownBits, SignCopies};
+use egraft_ir::{Annotation, Annotations, Facts, KnownBits, SignCopies};
 
 /// One choice of values and facts under which a rule applies.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,12 +33,9 @@ impl Rule {
             let mut tuple = Tuple::new(self, types, &mut random);
             if tuple.draw().is_some() {
                 tuple.forget();
-                let facts = tuple.known.iter().zip(&tuple.copies);
                 return Some(Sample {
                     types: types.clone(),
-                    facts: facts
-                        .map(|(bits, copies)| Facts { bits: *bits, copies: *copies })
-                        .collect(),
+                    facts: (0..tuple.values.len()).map(|at| tuple.facts_at(at)).collect(),
                     shares: tuple.classes.iter().map(|class| *class as usize).collect(),
                     values: tuple.values,
                 });
@@ -75,9 +72,11 @@ impl Tuple<'_> {
             {
                 self.known[at] = KnownBits::constant(value);
                 self.copies[at] = SignCopies(SignCopies::of_value(value).0 & ty.mask());
+                self.annotations[at] = Annotations::of_value(value);
             } else {
                 self.known[at] = KnownBits::unknown();
                 self.copies[at] = SignCopies::unknown();
+                self.annotations[at] = Annotations::unknown();
             }
         }
         for at in (0..self.values.len()).filter(|at| self.is_read(*at)).collect::<Vec<_>>() {
@@ -87,6 +86,13 @@ impl Tuple<'_> {
                 let copies = std::mem::replace(&mut self.copies[at], SignCopies::unknown());
                 if !self.conditions_hold() {
                     self.copies[at] = copies;
+                }
+            }
+            for annotation in Annotation::all() {
+                let annotations = self.annotations[at];
+                self.annotations[at] = annotations.without(annotation);
+                if !self.conditions_hold() {
+                    self.annotations[at] = annotations;
                 }
             }
             for bit in 0..128 {
