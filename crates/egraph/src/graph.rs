@@ -374,6 +374,7 @@ impl FactSource for EGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use egraft_ir::{KnownBits, SignCopies};
     use egraft_rules::{Cond, slot};
 
     fn fits_signed(graph: &EGraph, ty: Ty, class: ClassId, bits: u128) -> bool {

@@ -3,7 +3,7 @@
 mod support;
 
 use egraft_ir::eval::has_nan;
-use egraft_ir::{Annotation, Annotations, Facts, KnownBits, Node, Op, Ty, eval, fold};
+use egraft_ir::{Annotation, Annotations, Facts, KnownBits, Node, Op, SignCopies, Ty, eval, fold};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use support::{nodes, operand, operand_type, rng};
@@ -95,11 +95,17 @@ impl Floats {
 
 /// What is known of all of these values, or less.
 fn facts(rng: &mut SmallRng, ty: Ty, values: &[u128]) -> Facts {
-    let all = values.iter().map(|bits| Facts::constant(*bits)).reduce(Facts::join).unwrap();
-    let annotations =
-        values.iter().map(|bits| Annotations::of_value(*bits)).reduce(Annotations::join).unwrap();
-    assert_eq!(all.annotations, annotations);
-    let mut facts = all;
+    let of = |bits: &u128| Facts {
+        copies: SignCopies::of_value(*bits),
+        annotations: Annotations::of_value(*bits),
+        ..Facts::constant(*bits)
+    };
+    let join = |a: Facts, b: Facts| Facts {
+        bits: a.bits.join(b.bits),
+        copies: a.copies.join(b.copies),
+        annotations: a.annotations.join(b.annotations),
+    };
+    let mut facts = values.iter().map(of).reduce(join).unwrap();
     match rng.random_range(0..3) {
         0 => facts.bits = KnownBits::of_type(ty),
         1 => facts.bits = KnownBits::unknown(),
@@ -107,8 +113,9 @@ fn facts(rng: &mut SmallRng, ty: Ty, values: &[u128]) -> Facts {
     }
     if rng.random() {
         let hidden = rng.random_range(0..Annotation::COUNT as usize);
-        facts.annotations = annotations.without(Annotation::all().nth(hidden).unwrap());
+        facts.annotations = facts.annotations.without(Annotation::all().nth(hidden).unwrap());
     }
+    assert!(values.iter().all(|bits| facts.holds_of(*bits)));
     facts
 }
 

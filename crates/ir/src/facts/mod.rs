@@ -220,21 +220,6 @@ impl Facts {
         }
     }
 
-    /// What is known where either fact holds. What known bits of one say otherwise of the other is lost.
-    #[must_use]
-    pub fn join(self, other: Facts) -> Facts {
-        let [a, b] = [self, other].map(|fact| Facts {
-            copies: fact.copies.intersect(SignCopies::of_bits(fact.bits)),
-            annotations: fact.annotations.intersect(Annotations::of_bits(fact.bits)),
-            ..fact
-        });
-        Facts {
-            bits: a.bits.join(b.bits),
-            copies: a.copies.join(b.copies),
-            annotations: a.annotations.join(b.annotations),
-        }
-    }
-
     /// Whether all of it holds of `bits`.
     pub fn holds_of(self, bits: u128) -> bool {
         self.bits.holds_of(bits) && self.copies.holds_of(bits) && self.annotations.holds_of(bits)

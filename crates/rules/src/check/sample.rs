@@ -146,4 +146,22 @@ mod tests {
             assert_eq!(facts.bits.ones, 0, "{ty}: {facts:?}");
         }
     }
+
+    #[test]
+    fn a_sample_does_not_know_what_must_not_be_known() {
+        use egraft_ir::semantics::Float::Single;
+        use egraft_ir::{Annotation, KnownBits, OfFloat, SignCopies};
+        let text = ";; Reason.\n(rule r (simplify (fcvt_to_sint_sat $I32X4 $F32X4 x)) (if (float_within $F32X4 x 8)) \
+                    (if (not_known (not_nan $F32X4 x))) (fcvt_to_sint_sat $I32X4 $F32X4 x))";
+        let set = RuleSet::parse(&[Source::new("test.isle", text)]).unwrap();
+        let rule = &set.rules[0];
+        assert!(rule.lhs_text().ends_with("(if (not_known (not_nan $F32X4 x)))"), "{rule}");
+        let sample = rule.sample(&rule.types()[0], 1, 4000).unwrap();
+        let at = rule.vars.iter().position(|var| var.name == "x").unwrap();
+        let facts = sample.facts[at];
+        assert_eq!((facts.bits, facts.copies), (KnownBits::unknown(), SignCopies::unknown()));
+        let has = |of| facts.annotations.has(Annotation::Float(Single, of));
+        assert!(has(OfFloat::Under(8)) && has(OfFloat::Over(8)));
+        assert!(!has(OfFloat::Under(7)) && !has(OfFloat::Over(7)) && !has(OfFloat::NotNan));
+    }
 }
