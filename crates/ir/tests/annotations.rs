@@ -65,7 +65,7 @@ impl Floats {
         let fraction = if w == 32 { 23 } else { 52 };
         let sign = 1u128 << (w - 1);
         let infinity = ((1u128 << (w - 1 - fraction)) - 1) << fraction;
-        let bias = infinity / 2 >> fraction;
+        let bias = (infinity / 2) >> fraction;
         let noise = u128::from(rng.random::<u64>()) & ((1 << fraction) - 1);
         let end = self.below.map_or(infinity, |n| (bias + u128::from(n)) << fraction);
         let magnitude = match rng.random_range(0..10) {

@@ -128,10 +128,7 @@ fn floats(node: &Node, facts: &[Facts], float: Float) -> Floats {
             Floats { under: bound, over: bound, no_minus_zero: false, ..of(0) }
         }
         Op::Fadd => added(of(0), of(1)),
-        Op::Fsub => {
-            let no_minus_zero = of(0).no_minus_zero;
-            Floats { no_minus_zero, ..added(of(0), negated(of(1))) }
-        }
+        Op::Fsub => added(of(0), negated(of(1))),
         Op::Fmul => multiplied(of(0), of(1)),
         Op::Fdiv => divided(of(0), of(1), at_least_one(ty, float, facts[1].bits)),
         Op::Fma => {
