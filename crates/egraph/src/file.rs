@@ -4,7 +4,7 @@
 //! the same for graphs that differ in the order of their unions only.
 
 use crate::graph::{ClassParts, EGraph};
-use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty};
+use egraft_ir::{Annotations, ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty};
 use egraft_rules::{FactSource, MatchGraph, build};
 use rustc_hash::FxHashMap;
 use thiserror::Error;
@@ -12,7 +12,7 @@ use thiserror::Error;
 /// The first bytes of a file.
 pub const MAGIC: [u8; 8] = *b"EGRAFTEG";
 /// The version that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const HEADER: usize = 64;
 const CONSTANT: usize = 16;
@@ -107,7 +107,7 @@ pub fn save(graph: &EGraph, roots: &[ClassId], rules: u64) -> Vec<u8> {
     for class in graph.classes() {
         let mut of_class = graph.nodes(class).to_vec();
         of_class.sort_unstable();
-        let (bits, copies) = (graph.known_bits(class), graph.sign_copies(class));
+        let Facts { bits, copies, annotations } = graph.facts(class);
         classes.extend([
             immediates.len() as u32,
             of_class.len() as u32,
@@ -115,7 +115,7 @@ pub fn save(graph: &EGraph, roots: &[ClassId], rules: u64) -> Vec<u8> {
             constants.place(bits.zeros),
             constants.place(bits.ones),
             constants.place(copies.0),
-            0,
+            constants.place(annotations.to_bits()),
             0,
         ]);
         for node in of_class {
@@ -221,10 +221,12 @@ impl<'a> Reader<'a> {
     fn class(&self, number: usize, next: usize) -> Result<(usize, Ty, Facts), String> {
         let at = self.classes.0 + number * CLASS;
         let words: [u32; 8] = std::array::from_fn(|place| word(self.bytes, at + WORD * place));
-        let [first, count, ty, zeros, ones, copies, ..] = words;
+        let [first, count, ty, zeros, ones, copies, annotations, _] = words;
         let ty = self.ty(ty)?;
         let bits = KnownBits { zeros: self.constant(zeros)?, ones: self.constant(ones)? };
         let copies = SignCopies(self.constant(copies)?);
+        let annotations = Annotations::from_bits(self.constant(annotations)?);
+        let annotations = annotations.ok_or("its annotations are not closed under implication")?;
         if first as usize != next || count == 0 || count as usize > self.nodes.1 - next {
             return Err(format!("nodes from {first} on, {count} of them, where {next} is due"));
         }
@@ -234,7 +236,7 @@ impl<'a> Reader<'a> {
         if bits.zeros & bits.ones != 0 || bits.ones & !ty.mask() != 0 {
             return Err("what is known of its bits contradicts itself or its type".to_owned());
         }
-        Ok((count as usize, ty, Facts { bits, copies }))
+        Ok((count as usize, ty, Facts { bits, copies, annotations }))
     }
 
     /// A node whose operands are numbers of classes.

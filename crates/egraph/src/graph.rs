@@ -6,9 +6,7 @@
 //! accepts, as Cranelift's mid-end does.
 
 use crate::explain::{Proof, Reason};
-use egraft_ir::{
-    ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies,
-};
+use egraft_ir::{ClassId, Facts, Node, Op, Ty, fold};
 use egraft_rules::{FactSource, MatchGraph};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -187,15 +185,11 @@ impl EGraph {
     /// What the facts of its operands tell about `node`.
     fn facts_of(&self, node: &Node) -> Facts {
         let args = node.args();
-        let mut known = [KnownBits::unknown(); 3];
-        let mut copies = [SignCopies::unknown(); 3];
-        for (at, arg) in args.iter().enumerate() {
-            known[at] = self.known_bits(*arg);
-            copies[at] = self.sign_copies(*arg);
+        let mut facts = [Facts::unknown(); 3];
+        for (fact, arg) in facts.iter_mut().zip(args) {
+            *fact = self.facts(*arg);
         }
-        let bits = known_bits(node, &known[..args.len()]);
-        let copies = sign_copies(node, &known[..args.len()], &copies[..args.len()], bits);
-        Facts { bits, copies }
+        Facts::of_node(node, &facts[..args.len()])
     }
 
     /// The one value `node` can have, if evaluation or facts tell.
@@ -368,12 +362,8 @@ impl FactSource for EGraph {
         (bits.known() & mask == mask).then_some(bits.ones & mask)
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.classes[self.find(class).index()].facts.bits
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        self.classes[self.find(class).index()].facts.copies
+    fn facts(&self, class: ClassId) -> Facts {
+        EGraph::facts(self, class)
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -384,6 +374,7 @@ impl FactSource for EGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use egraft_ir::{KnownBits, SignCopies};
     use egraft_rules::{Cond, slot};
 
     fn fits_signed(graph: &EGraph, ty: Ty, class: ClassId, bits: u128) -> bool {
@@ -404,7 +395,7 @@ mod tests {
         assert!(fits_signed(&graph, Ty::I32X4, splat, 16));
         assert!(!fits_signed(&graph, Ty::I32X4, splat, 15));
         assert!(!fits_signed(&graph, Ty::I16X8, splat, 15));
-        assert_eq!(graph.known_bits(splat), KnownBits::of_type(Ty::I32X4));
+        assert_eq!(graph.facts(splat).bits, KnownBits::of_type(Ty::I32X4));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use egraft_egraph::bulk::{Analysis, BulkGraph, Prices};
 use egraft_egraph::file::{FileError, load, save};
 use egraft_egraph::{EGraph, Limits, Rewriter, StandardRules, saturate};
-use egraft_ir::{ClassId, Node, Op, Ty};
+use egraft_ir::{Annotation, ClassId, Node, Op, Ty};
 use egraft_rules::{FactSource, MatchGraph};
 use egraft_testkit::generate::egraph::grow;
 use rand::rngs::SmallRng;
@@ -40,8 +40,7 @@ fn what_is_read_is_what_was_written() {
         assert!(shape(&read.graph) == shape(&graph), "seed {seed}");
         for (mine, other) in read.graph.classes().zip(graph.classes()) {
             assert_eq!(read.graph.class_type(mine), graph.class_type(other));
-            assert_eq!(read.graph.known_bits(mine), graph.known_bits(other));
-            assert_eq!(read.graph.sign_copies(mine), graph.sign_copies(other));
+            assert_eq!(read.graph.facts(mine), graph.facts(other));
             assert_eq!(read.graph.nodes(mine).len(), graph.nodes(other).len());
         }
     }
@@ -120,6 +119,12 @@ fn ops_and_types_have_the_numbers_of_this_version() {
         found, 0x1484_7775_0604_1ea3,
         "files would be misread: a new op, or another order, is a new VERSION"
     );
+    let names: Vec<String> = Annotation::all().map(|one| format!("{one:?}")).collect();
+    assert_eq!(
+        hash(names.join(",").as_bytes()),
+        0x79b2_7586_8df2_20f9,
+        "files would be misread: a new annotation, or another order, is a new VERSION"
+    );
 }
 
 /// Whatever the bytes say, reading ends with a graph or with an error, and a graph can be saved and saturated.
@@ -166,6 +171,19 @@ fn errors_name_the_place() {
     wrong[roots] = 9;
     assert_eq!(says(with_checksum(wrong)), format!("root 0 (at byte {roots}): class 9 of 2"));
     let mut wrong = bytes.clone();
-    wrong[8] = 2;
-    assert_eq!(says(wrong), "it has version 2 of the format, this program reads 1; save it anew");
+    wrong[8] = 1;
+    assert_eq!(says(wrong), "it has version 1 of the format, this program reads 2; save it anew");
+    // The first class says of annotations that there are none; constant 1 is not a set of them.
+    let first_class = 64 + 16 * u32::from_le_bytes(bytes[32..36].try_into().unwrap()) as usize;
+    let mut wrong = bytes.clone();
+    let constants = bytes[64..first_class].chunks_exact(16);
+    let odd = constants.clone().position(|constant| constant.iter().all(|byte| *byte == 0xff));
+    let place = odd.or(constants.clone().position(|constant| constant[15] != 0)).unwrap();
+    wrong[first_class + 24] = place as u8;
+    assert_eq!(
+        says(with_checksum(wrong)),
+        format!(
+            "class 0 (at byte {first_class}): its annotations are not closed under implication"
+        )
+    );
 }

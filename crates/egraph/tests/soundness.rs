@@ -3,7 +3,7 @@
 
 use egraft_egraph::{EGraph, Limits, Matcher, Rewriter, StandardRules, saturate};
 use egraft_ir::{Op, eval};
-use egraft_rules::{FactSource, MatchGraph, RuleSet};
+use egraft_rules::{MatchGraph, RuleSet};
 use egraft_testkit::generate::egraph::grow;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -44,7 +44,7 @@ fn check_equal(graph: &EGraph, leaves: &[u128], seed: u64) -> usize {
                     ),
                 }
             }
-            if let (Some(value), facts) = (known[class.index()], graph.known_bits(class)) {
+            if let (Some(value), facts) = (known[class.index()], graph.facts(class)) {
                 assert!(facts.holds_of(value), "seed {seed}: facts of {class} do not hold");
             }
         }

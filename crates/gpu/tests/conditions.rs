@@ -9,6 +9,7 @@ use common::open;
 use egraft_egraph::bulk::{Analysis, BulkGraph, BulkLimits};
 use egraft_egraph::{EGraph, Limits, Rules, STANDARD_SET, Saturation, Saturator, saturate};
 use egraft_gpu::{Gpu, GpuRun, GpuSaturation, Room};
+use egraft_ir::{Node, Op, Ty};
 use egraft_testkit::filetest;
 use egraft_testkit::generate::egraph::random;
 use std::path::Path;
@@ -33,6 +34,35 @@ fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (u
     assert_eq!(counts, (graph.node_count(), graph.class_count()), "{what}");
     assert!(by_gpu.shape() == graph.shape(), "{what}: {run:?}");
     (counts.0, run)
+}
+
+/// Conditions on annotations are the host's to answer, those that something is not known too.
+#[test]
+fn annotations_are_asked_for() {
+    let Some(gpu) = open() else { return };
+    let mut graph = BulkGraph::new(Analysis::Facts);
+    let open = graph.add(Node::with_imm(Op::Leaf, Ty::I8X16, 0, &[]));
+    let bytes = graph.add(Node::with_imm(Op::Leaf, Ty::I8X16, 1, &[]));
+    let shorts = graph.add(Node::new(Op::UwidenLow, Ty::I8X16, &[bytes]));
+    let words = graph.add(Node::new(Op::UwidenLow, Ty::I16X8, &[shorts]));
+    let small = graph.add(Node::convert(Op::FcvtFromSint, Ty::F32X4, Ty::I32X4, words));
+    for class in [open, small] {
+        graph.add(Node::convert(Op::FcvtToSintSat, Ty::I32X4, Ty::F32X4, class));
+        graph.add(Node::new(Op::Fabs, Ty::F32X4, &[class]));
+    }
+    let (_, run) = compare(&gpu, graph.clone(), 4, "annotations");
+    assert!(run.asked > 0, "{run:?}");
+    // The CPU, and so the GPU: a cheap conversion of what is small, a mask where the sign is open.
+    graph.saturate(&[&STANDARD_SET], BulkLimits { iterations: 4, ..BulkLimits::default() });
+    let mask = graph.add(Node::constant(Ty::I8X16, Ty::I32X4.splat_bits(0x7fff_ffff)));
+    let nodes = graph.node_count();
+    let mut has = |node: Node| {
+        graph.add(node);
+        graph.node_count() == nodes
+    };
+    assert!(has(Node::new(Op::Band, Ty::I8X16, &[open, mask])));
+    assert!(has(Node::convert(Op::X86Cvtt2dq, Ty::I32X4, Ty::F32X4, small)));
+    assert!(!has(Node::new(Op::Band, Ty::I8X16, &[small, mask])));
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Builder<'_> {
     }
 
     fn ask(&mut self, cond: Cond, args: Vec<Ref>, result: Slot<u128>) {
-        self.conditions.push(Condition { cond, args, result });
+        self.conditions.push(Condition { negative: false, cond, args, result });
     }
 
     /// The variable of a type, if the type follows from the anchor.

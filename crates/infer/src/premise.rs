@@ -5,7 +5,7 @@
 
 use crate::error::InferError;
 use crate::space::{Kind, Space, View};
-use egraft_ir::{ClassId, Facts, KnownBits, SignCopies, Ty};
+use egraft_ir::{ClassId, Facts, Ty};
 use egraft_rules::{Cond, FactSource, Sort, slot};
 
 /// An argument of a premise's condition.
@@ -180,12 +180,8 @@ impl FactSource for AtomFacts<'_> {
         None
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.known[class.index()].bits
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        self.known[class.index()].copies
+    fn facts(&self, class: ClassId) -> Facts {
+        self.known[class.index()]
     }
 
     fn class_type(&self, _: ClassId) -> Ty {
@@ -195,5 +191,5 @@ impl FactSource for AtomFacts<'_> {
 
 /// The facts of a value of which everything is known.
 pub(crate) fn fully_known(value: u128) -> Facts {
-    Facts { bits: KnownBits { zeros: !value, ones: value }, copies: SignCopies::unknown() }
+    Facts::constant(value)
 }

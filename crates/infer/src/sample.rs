@@ -5,7 +5,7 @@
 use crate::error::InferError;
 use crate::premise::{AtomFacts, Premise, fully_known};
 use crate::space::{Kind, Space, View};
-use egraft_ir::{Facts, SignCopies, Ty};
+use egraft_ir::{Facts, Ty};
 
 /// Lanes that are compared, if the number of samples allows.
 const LANES: u32 = 768;
@@ -268,7 +268,6 @@ impl Model {
                 let before = lanes[at];
                 lanes[at].bits.zeros &= !(1 << bit);
                 lanes[at].bits.ones &= !(1 << bit);
-                lanes[at].copies = SignCopies::unknown();
                 let facts = AtomFacts { ty: lane, known: &lanes };
                 if !premise.holds(lane, true, &mut numbers.clone(), &facts) {
                     lanes[at] = before;

@@ -8,7 +8,7 @@ use crate::premise::Premise;
 use crate::sample::Model;
 use crate::space::{Expr, Kind, Space, View, has_from, retyped};
 use egraft_egraph::{EGraph, Limits, Matcher, Root, StopReason, saturate_with};
-use egraft_ir::{ClassId, Facts, KnownBits, Node, SignCopies, Ty};
+use egraft_ir::{ClassId, Facts, KnownBits, Node, Ty};
 use egraft_rules::{BuildGraph, Interpreter, Match, MatchGraph, Rule, RuleId, RuleSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -199,7 +199,7 @@ impl Typed<'_> {
                         zeros: ty.splat_bits(lane.zeros),
                         ones: ty.splat_bits(lane.ones),
                     };
-                    graph.assume(class, Facts { bits, copies: SignCopies::unknown() });
+                    graph.assume(class, Facts { bits, ..Facts::unknown() });
                 }
                 return Some(class);
             }

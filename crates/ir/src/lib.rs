@@ -18,7 +18,10 @@ pub mod semantics;
 mod ty;
 
 pub use eval::{Concrete, EvalError, eval, fold};
-pub use facts::{Facts, KnownBits, SignCopies, known_bits, sign_copies, signed_range};
+pub use facts::{
+    Annotation, Annotations, Facts, KnownBits, OfFloat, POWERS, SignCopies, known_bits,
+    sign_copies, signed_range,
+};
 pub use fingerprint::{Fingerprint, Term, fingerprint};
 pub use node::{ClassId, Node};
 pub use op::{FloatCc, ImmKind, IntCc, Op, TypeRule, TypeSet};

@@ -68,7 +68,12 @@ impl Operand {
         let known = marks(rng, ty) & if rng.random() { marks(rng, ty) } else { u128::MAX };
         let fixed = spread_down(spread_up(known, copies), copies >> 1);
         let bits = KnownBits { zeros: !seed & known, ones: seed & known };
-        Operand { ty, seed, facts: Facts { bits, copies: SignCopies(copies) }, fixed }
+        Operand {
+            ty,
+            seed,
+            facts: Facts { bits, copies: SignCopies(copies), ..Facts::unknown() },
+            fixed,
+        }
     }
 
     /// A value that the facts allow: where they leave it open, as in `from`.
@@ -107,7 +112,7 @@ fn every_transfer_function_is_sound() {
             if nan_bits_are_open(node.op) {
                 assert_eq!(result, of_bits, "{node:?} claims to know a NaN's payload");
             }
-            let facts = Facts { bits: known, copies: result };
+            let facts = Facts { bits: known, copies: result, ..Facts::unknown() };
             for round in 0..VALUES {
                 let values: Vec<u128> = operands
                     .iter()
@@ -177,7 +182,7 @@ fn contradictions_do_not_panic() {
             let copies: Vec<_> = (0..arity).map(|_| SignCopies(noise(&mut rng))).collect();
             let known = known_bits(&node, &bits);
             let copies = sign_copies(&node, &bits, &copies, known);
-            Facts { bits: known, copies }.signed_range(node.result_type());
+            Facts { bits: known, copies, ..Facts::unknown() }.signed_range(node.result_type());
         }
     }
 }

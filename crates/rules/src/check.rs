@@ -10,7 +10,9 @@ mod toy;
 use crate::rule::{Pattern, Ref, Rule, Slot, Template, VarId, forgets_lanes};
 use crate::types::Types;
 use crate::{Cond, FactSource, Sort, build, slot};
-use egraft_ir::{ClassId, ImmKind, KnownBits, Node, Op, SignCopies, Ty, eval};
+use egraft_ir::{
+    Annotation, Annotations, ClassId, Facts, ImmKind, KnownBits, Node, Op, SignCopies, Ty, eval,
+};
 use random::Random;
 use std::fmt;
 
@@ -137,6 +139,7 @@ struct Tuple<'a> {
     values: Vec<Option<u128>>,
     known: Vec<KnownBits>,
     copies: Vec<SignCopies>,
+    annotations: Vec<Annotations>,
     /// By variable: the class that stands for it in conditions.
     classes: Vec<u32>,
 }
@@ -146,12 +149,8 @@ impl FactSource for Tuple<'_> {
         None
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.known[class.index()]
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        self.copies[class.index()]
+    fn facts(&self, class: ClassId) -> Facts {
+        self.facts_at(class.index())
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -175,8 +174,15 @@ impl<'a> Tuple<'a> {
             values,
             known: vec![KnownBits { zeros: 0, ones: 0 }; count],
             copies: vec![SignCopies::unknown(); count],
+            annotations: vec![Annotations::unknown(); count],
             classes: (0..count as u32).collect(),
         }
+    }
+
+    /// What is known of a variable's value.
+    fn facts_at(&self, at: usize) -> Facts {
+        let (bits, copies) = (self.known[at], self.copies[at]);
+        Facts { bits, copies, annotations: self.annotations[at] }
     }
 
     /// Draws values and gives the left side's, if all conditions hold.
@@ -339,7 +345,7 @@ impl<'a> Tuple<'a> {
         Some(value)
     }
 
-    /// Lets conditions know some bits of each value, and some of its repeated bits.
+    /// Lets conditions know some bits of each value, some of its repeated bits and some annotations.
     fn reveal(&mut self) {
         if !self.rule.conditions.iter().any(|condition| condition.cond.reads_facts()) {
             return;
@@ -357,6 +363,18 @@ impl<'a> Tuple<'a> {
             // Copies matter where bits are hidden.
             let seen = self.random.revealed(ty, &views) & ty.mask();
             self.copies[at] = SignCopies(SignCopies::of_value(value).0 & seen);
+            // And so do annotations.
+            let annotations = Annotations::of_value(value);
+            self.annotations[at] = match self.random.below(3) {
+                0 => Annotations::unknown(),
+                1 => annotations,
+                _ => {
+                    let hidden = self.random.below(Annotation::COUNT as usize);
+                    Annotation::all()
+                        .nth(hidden)
+                        .map_or(annotations, |one| annotations.without(one))
+                }
+            };
         }
     }
 
@@ -372,7 +390,7 @@ impl<'a> Tuple<'a> {
                 })
                 .collect();
             let Some(args) = args else { return false };
-            let Some(result) = condition.cond.eval(self, &args) else { return false };
+            let Some(result) = condition.eval(self, &args) else { return false };
             if condition.result.is.is_some_and(|is| is != result) {
                 return false;
             }

@@ -294,7 +294,10 @@ fn condition(rule: &Rule, at: usize, bind: bool, fail: &str, out: &mut Writer) {
     let args: Vec<String> = condition.args.iter().map(|arg| reference(*arg)).collect();
     let call = format!("call::{}(g, [{}])", condition.cond.name(), args.join(", "));
     match (condition.result.var, condition.result.is) {
-        (None, None) => out.line(format!("if {call}.is_none() {{ {fail}; }}")),
+        (None, None) => {
+            let unmet = if condition.negative { "is_some" } else { "is_none" };
+            out.line(format!("if {call}.{unmet}() {{ {fail}; }}"));
+        }
         (var, is) => {
             let name = match var {
                 Some(var) if bind => format!("v{}", var.0),

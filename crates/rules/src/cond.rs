@@ -11,7 +11,7 @@ mod mask;
 mod quotient;
 
 use crate::{FactSource, slot};
-use egraft_ir::{ClassId, Facts, FloatCc, IntCc, Ty};
+use egraft_ir::{Annotation, ClassId, Facts, FloatCc, IntCc, OfFloat, Ty};
 
 /// The sorts of things that variables of rules stand for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,8 +75,7 @@ impl Arg for Facts {
     const READS_FACTS: bool = true;
     #[inline]
     fn read<F: FactSource>(facts: &F, value: u128) -> Facts {
-        let class = slot::class(value);
-        Facts { bits: facts.known_bits(class), copies: facts.sign_copies(class) }
+        facts.facts(slot::class(value))
     }
 }
 
@@ -259,6 +258,8 @@ conds! {
     fcc_not(cc: FloatCc) -> FloatCc = imm::float_not(cc);
     #[doc = "the float code for swapped operands"]
     fcc_swap(cc: FloatCc) -> FloatCc = imm::float_swap(cc);
+    #[doc = "the code that is the same between numbers, for `ueq`, `one`, `ult`, `ule`, `ugt` and `uge`; fails for others"]
+    fcc_of_numbers(cc: FloatCc) -> Option<FloatCc> = imm::float_of_numbers(cc);
 
     // Plain numbers, such as shift amounts. They do not wrap: what does not fit fails.
     #[doc = "the number `a + b`"]
@@ -416,6 +417,20 @@ conds! {
 
     #[doc = "the least n for which every lane of `x` is < 2^n, unsigned"]
     bits_used(ty: Ty, x: Facts) -> u128 = Lanes(ty, x).used();
+
+    // Annotations of classes; what known bits say of lanes counts as well.
+    #[doc = "all lanes of `x` are equal"]
+    lane_uniform(ty: Ty, x: Facts) -> bool = ty.lanes() == 1 || x.has(ty, Annotation::Uniform(ty.lane_bits()));
+    #[doc = "no float lane of `x` is a NaN"]
+    not_nan(ty: Ty, x: Facts) -> bool = known::floats(ty, x, &[OfFloat::NotNan]);
+    #[doc = "no float lane of `x` is a NaN or an infinity"]
+    finite(ty: Ty, x: Facts) -> bool = known::floats(ty, x, &[OfFloat::NotNan, OfFloat::NotInfinity, OfFloat::NotMinusInfinity]);
+    #[doc = "every float lane of `x` is of magnitude < 2^`n` or a NaN; of `n` from 25 on 31 and 32 count"]
+    float_within(ty: Ty, x: Facts, n: u128) -> bool = known::within(ty, x, n);
+    #[doc = "no float lane of `x` is less than 0; it may be -0 or a NaN"]
+    not_negative(ty: Ty, x: Facts) -> bool = known::floats(ty, x, &[OfFloat::NotNegative]);
+    #[doc = "no float lane of `x` is -0"]
+    no_minus_zero(ty: Ty, x: Facts) -> bool = known::floats(ty, x, &[OfFloat::NoMinusZero]);
 
     // Quotients of 16-bit lanes, tried on every lane.
     #[doc = "d where (x * `c`) >> `n` in 32-bit lanes is x / d for every 16-bit x; fails where there is none"]

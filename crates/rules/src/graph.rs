@@ -3,7 +3,7 @@
 //! Nothing here knows of ISLE. Invariant: a [`Match`] means the same for the interpreter and for
 //! generated code; both fill its slots in the order of [`crate::Rule::vars`].
 
-use egraft_ir::{ClassId, FloatCc, IntCc, KnownBits, Node, SignCopies, Ty};
+use egraft_ir::{ClassId, Facts, FloatCc, IntCc, Node, Ty};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -35,11 +35,8 @@ pub trait FactSource {
     /// The bits of a class known to be a constant, in the low [`Ty::bits`] of its value type.
     fn constant(&self, class: ClassId) -> Option<u128>;
 
-    /// The bits of a class that are known.
-    fn known_bits(&self, class: ClassId) -> KnownBits;
-
-    /// The bits of a class that are known to repeat the bit below.
-    fn sign_copies(&self, class: ClassId) -> SignCopies;
+    /// All that is known of a class.
+    fn facts(&self, class: ClassId) -> Facts;
 
     /// The value type of a class: a scalar type, or `i8x16` for every vector.
     fn class_type(&self, class: ClassId) -> Ty;

@@ -250,7 +250,8 @@ impl<G: MatchGraph> Run<'_, G> {
     }
 
     fn condition(&mut self, at: usize, bind: bool) -> bool {
-        let Condition { cond, args, result } = &self.rule.conditions[at];
+        let condition = &self.rule.conditions[at];
+        let Condition { args, result, .. } = condition;
         let args: Binds = args
             .iter()
             .map(|arg| match arg {
@@ -258,7 +259,7 @@ impl<G: MatchGraph> Run<'_, G> {
                 Ref::Const(value) => *value,
             })
             .collect();
-        let Some(got) = cond.eval(self.graph, &args) else { return false };
+        let Some(got) = condition.eval(self.graph, &args) else { return false };
         if result.is.is_some_and(|is| is != got) {
             return false;
         }

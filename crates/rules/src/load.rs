@@ -7,7 +7,7 @@ mod lower;
 
 use crate::error::{Place, RuleError, RuleErrors};
 use crate::prelude::{self, PRELUDE_FILE, prelude};
-use crate::rule::{Condition, Pattern, Ref, Rule, RuleSet, Slot, Template, Var, VarId};
+use crate::rule::{Condition, NOT_KNOWN, Pattern, Ref, Rule, RuleSet, Slot, Template, Var, VarId};
 use crate::source::{Source, place, reason_above};
 use crate::{Cond, RuleId, Sort, slot};
 use cranelift_isle::sema::{self, Expr, TermEnv, TermId, TypeEnv, TypeId};
@@ -88,6 +88,8 @@ enum Meaning {
     Op(Op),
     Machine(MachineOp),
     Cond(Cond),
+    /// Around a condition: that it is not known to hold.
+    NotKnown,
     Code(u128),
 }
 
@@ -262,6 +264,7 @@ fn meaning(term: &str) -> Option<Meaning> {
         "lower" => Some(Meaning::Root("lower")),
         "k" => Some(Meaning::Splat),
         "kvec" => Some(Meaning::Bits),
+        NOT_KNOWN => Some(Meaning::NotKnown),
         _ => None,
     }
     .or_else(|| term.strip_prefix("IntCc.").and_then(|name| code(IntCc::ALL, name)))
@@ -583,11 +586,17 @@ impl<'a> Reader<'a> {
                 "write `(if-let pattern (condition ...))`; join patterns with `and`",
             ));
         };
-        let Some(Meaning::Cond(cond)) = self.meaning(*term) else {
-            return Err(self.unsupported(
-                "an `if` or `if-let` over something that is no condition",
-                "write a term from the table in isle-rules/README.md",
-            ));
+        let (cond, args, negative) = match (self.meaning(*term), args.as_slice()) {
+            (Some(Meaning::Cond(cond)), args) => (cond, args, false),
+            (Some(Meaning::NotKnown), [Expr::Term(_, inner, args)]) => {
+                (self.fact_condition(*inner)?, args.as_slice(), true)
+            }
+            _ => {
+                return Err(self.unsupported(
+                    "an `if` or `if-let` over something that is no condition",
+                    "write a term from the table in isle-rules/README.md",
+                ));
+            }
         };
         let args = self.cond_args(cond, args)?;
         let (mut var, mut is) = (None, None);
@@ -604,8 +613,19 @@ impl<'a> Reader<'a> {
                 "compare its result: `(if-let pattern (condition ...))`",
             ));
         }
-        self.conditions.push(Condition { cond, args, result: Slot { var, is } });
+        self.conditions.push(Condition { negative, cond, args, result: Slot { var, is } });
         Ok(())
+    }
+
+    /// A condition that may stand in `not_known`.
+    fn fact_condition(&self, term: TermId) -> Read<Cond> {
+        match self.meaning(term) {
+            Some(Meaning::Cond(cond)) if cond.reads_facts() && cond.result().is_none() => Ok(cond),
+            _ => Err(self.unsupported(
+                "`not_known` of something other than a condition on facts",
+                "ask a condition that reads what is known of a value and has no result",
+            )),
+        }
     }
 
     fn cond_args(&mut self, cond: Cond, args: &[Expr]) -> Read<Vec<Ref>> {
@@ -660,7 +680,7 @@ impl<'a> Reader<'a> {
                     }
                     let var = self.new_var(None, sort)?;
                     let result = Slot { var: Some(var), is: None };
-                    self.conditions.push(Condition { cond, args, result });
+                    self.conditions.push(Condition { negative: false, cond, args, result });
                     Ok(Ref::Var(var))
                 }
                 _ => Err(self.unsupported(

@@ -490,7 +490,8 @@ fn shape(rule: &Rule, rename: &dyn Fn(VarId) -> VarId) -> (String, Vec<String>, 
     for condition in &rule.conditions {
         let args: Vec<String> =
             condition.args.iter().map(|arg| shape_ref(*arg, rename, &computed)).collect();
-        let call = format!("{}({})", condition.cond.name(), args.join(","));
+        let not = if condition.negative { "!" } else { "" };
+        let call = format!("{not}{}({})", condition.cond.name(), args.join(","));
         if let Some(var) = condition.result.var {
             let name = shape_ref(Ref::Var(var), rename, &computed);
             conditions.push(format!("{name}={call}"));

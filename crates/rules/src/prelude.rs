@@ -2,6 +2,7 @@
 //!
 //! Invariant: a term stands in the prelude exactly if the loader knows what it means.
 
+use crate::rule::NOT_KNOWN;
 use crate::{Cond, Sort};
 use egraft_ir::machine::MachineOp;
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule, TypeSet};
@@ -107,6 +108,12 @@ fn with_root(root: &str, meaning: &str) -> String {
         let _ = writeln!(text, "(decl pure {partial}{name} ({}) {result})", params.join(" "));
         let _ = writeln!(text, "(extern constructor {name} {name})");
     }
+    let _ = write!(
+        text,
+        "\n;; A condition on facts is not known to hold.\n\
+         (decl pure partial {NOT_KNOWN} (Holds) Holds)\n\
+         (extern constructor {NOT_KNOWN} {NOT_KNOWN})\n",
+    );
     text
 }
 

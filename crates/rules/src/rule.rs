@@ -4,9 +4,12 @@
 //! declarative: the rule holds for every assignment of its variables under which all occurrences
 //! agree, in whatever order they are met.
 
-use crate::{Cond, RuleId, Sort};
+use crate::{Cond, FactSource, RuleId, Sort};
 use egraft_ir::{FloatCc, ImmKind, IntCc, Op, Ty, TypeRule};
 use std::fmt;
+
+/// The term around a condition that must not be known to hold.
+pub(crate) const NOT_KNOWN: &str = "not_known";
 
 /// A variable of a rule, by its place in [`Rule::vars`]; also its slot in a match.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -86,12 +89,28 @@ pub enum Ref {
 /// A condition of a rule, in an order in which every variable is bound before it is read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
+    /// Whether it is met where `cond` does not hold: `(not_known (cond ...))`. It says nothing of values then; it only
+    /// keeps a rule from matching. Such conditions read facts and have no result.
+    pub negative: bool,
     /// What is asked or computed.
     pub cond: Cond,
     /// Its arguments.
     pub args: Vec<Ref>,
     /// What the result binds or must agree with.
     pub result: Slot<u128>,
+}
+
+impl Condition {
+    /// Evaluates the condition: its result, 0 where it is only met, `None` where it is not.
+    ///
+    /// `args` are slots, as many and of such sorts as [`Cond::params`] says.
+    pub fn eval<F: FactSource>(&self, facts: &F, args: &[u128]) -> Option<u128> {
+        let answer = self.cond.eval(facts, args);
+        match self.negative {
+            false => answer,
+            true => answer.is_none().then_some(0),
+        }
+    }
 }
 
 /// The right side of a rule, or a part of it.
@@ -323,6 +342,7 @@ impl Show<'_> {
             call += &format!(" {}", self.reference(*arg, |value| show_as(*sort, value)));
         }
         match condition.cond.result() {
+            None if condition.negative => format!("(if ({NOT_KNOWN} {call})))"),
             None => format!("(if {call}))"),
             Some(sort) => {
                 format!("(if-let {} {call}))", self.slot(condition.result, |is| show_as(sort, is)))

@@ -7,8 +7,7 @@ use crate::lower::{LoweringRule, MachineTemplate};
 use crate::rule::{Condition, Pattern, Ref, Rule, Slot, Template, Var, forgets_lanes};
 use crate::{FactSource, Sort, VarId, slot};
 use egraft_ir::machine::Kind;
-use egraft_ir::{ClassId, Op, Ty};
-use egraft_ir::{KnownBits, SignCopies};
+use egraft_ir::{ClassId, Facts, Op, Ty};
 
 /// One legal choice of types for a rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,12 +50,8 @@ impl FactSource for TypesOnly<'_> {
         None
     }
 
-    fn known_bits(&self, _: ClassId) -> KnownBits {
-        KnownBits { zeros: 0, ones: 0 }
-    }
-
-    fn sign_copies(&self, _: ClassId) -> SignCopies {
-        SignCopies::unknown()
+    fn facts(&self, _: ClassId) -> Facts {
+        Facts::unknown()
     }
 
     /// Classes stand for variables here.

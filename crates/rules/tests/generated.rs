@@ -1,6 +1,6 @@
 //! Generated matchers compile, and find and build exactly what the interpreter does.
 
-use egraft_ir::{ClassId, KnownBits, Node, Op, Ty};
+use egraft_ir::{Annotations, ClassId, Facts, KnownBits, Node, Op, Ty};
 use egraft_rules::{
     BuildGraph, FactSource, Match, MatchGraph, RuleSet, Source, ToyGraph, build, compile_to_rust,
 };
@@ -60,6 +60,10 @@ fn random_graph(random: &mut Random) -> ToyGraph {
         }
     }
     build::splat(&mut graph, Ty::I8, 3);
+    let equal = Ty::I8X16.splat_bits(34);
+    let uniform = graph.leaf(Ty::I8X16, equal, KnownBits::unknown());
+    let annotations = Annotations::of_value(equal);
+    graph.know(uniform, Facts { annotations, ..Facts::unknown() });
     let ops = [
         (Op::Iadd, 6),
         (Op::Isub, 4),

@@ -91,6 +91,19 @@ fn what_has_no_meaning_here_is_refused() {
         RuleError::Unsupported { .. }
     );
     refused!(&body("(simplify (iadd (and a b) x y)) x"), RuleError::Unsupported { .. });
+    // What can be unknown is a condition on facts without a result.
+    for inner in ["(imm_eq 1 2)", "(distinct x y)", "(not_known (sign_clear ty x))"] {
+        let text = body(&format!("(simplify (iadd ty x y)) (if (not_known {inner})) x"));
+        refused!(&text, RuleError::Unsupported { .. });
+    }
+    refused!(
+        &body("(simplify (iadd ty x y)) (if-let z (not_known (sign_clear ty x))) x"),
+        RuleError::Unsupported { .. }
+    );
+    refused!(
+        &body("(simplify (iadd ty x y)) (if (not_known (bits_used ty x))) x"),
+        RuleError::Type { .. }
+    );
     // Types that can never fit: an unknown width, a float sum, a result of another type.
     refused!(&body("(simplify (iadd $F32 x y)) x"), RuleError::NoTypes { .. });
     refused!(&body("(simplify (icmp $I32 cc x y)) x"), RuleError::NoTypes { .. });

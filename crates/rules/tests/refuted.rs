@@ -55,6 +55,27 @@ const MUTANTS: &[(&str, &str)] = &[
         "(simplify (sshr ty x y)) (if (fits_unsigned ty x (lane_bits ty))) (ushr ty x y)",
         "(simplify (sshr ty x y)) (if (sign_clear ty x)) (ushr ty x y)",
     ),
+    (
+        "(simplify (fcvt_to_sint_sat $I32X4 $F32X4 x)) (if (not_nan $F32X4 x)) (if (float_within $F32X4 x 32)) (x86_cvtt2dq x)",
+        "(simplify (fcvt_to_sint_sat $I32X4 $F32X4 x)) (if (not_nan $F32X4 x)) (if (float_within $F32X4 x 31)) (x86_cvtt2dq x)",
+    ),
+    (
+        "(simplify (fcmp ty (FloatCc.Uge) x y)) (if (not_nan ty x)) (fcmp ty (FloatCc.Ge) x y)",
+        "(simplify (fcmp ty (FloatCc.Uge) x y)) (if (not_nan ty x)) (if (not_nan ty y)) (fcmp ty (FloatCc.Ge) x y)",
+    ),
+    (
+        "(simplify (fadd ty x (k ty 0))) (if (not_nan ty x)) x",
+        "(simplify (fadd ty x (k ty 0))) (if (not_nan ty x)) (if (no_minus_zero ty x)) x",
+    ),
+    (
+        "(simplify (uwiden_high ty x)) (uwiden_low ty x)",
+        "(simplify (uwiden_high ty x)) (if (lane_uniform $I64X2 x)) (uwiden_low ty x)",
+    ),
+    // What is not known is not so.
+    (
+        "(simplify (icmp ty (IntCc.Ult) x (k ty 8))) (if (ty_vector ty)) (if (not_known (fits_unsigned ty x 3))) (k ty 0)",
+        "(simplify (icmp ty (IntCc.Ult) x (k ty 8))) (if (ty_vector ty)) (if (not_known (fits_unsigned ty x 3))) (icmp ty (IntCc.Ule) x (k ty 7))",
+    ),
     // The wrong signedness, order or lane.
     (
         "(simplify (icmp ty (IntCc.Slt) x y)) (icmp ty (IntCc.Ult) x y)",

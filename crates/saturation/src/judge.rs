@@ -8,9 +8,7 @@ use egg::{
     Analysis, DidMerge, EGraph, ENodeOrVar, Id, Language, Pattern as EggPattern, RecExpr, Searcher,
     Subst, Var,
 };
-use egraft_ir::{
-    ClassId, Facts, KnownBits, Node, Op, SignCopies, Ty, fold, known_bits, sign_copies,
-};
+use egraft_ir::{ClassId, Facts, Node, Op, Ty, fold};
 use egraft_rules::{
     Binds, BuildGraph, FactSource, Match, Pattern, Ref, Rule, RuleSet, Slot, Sort, VarId, slot,
 };
@@ -108,16 +106,13 @@ impl Analysis<Judged> for Meaning {
         }
         let node = node_of(graph, judged);
         let of = |arg: &ClassId| &graph[id_of(*arg)].data;
-        let known: Vec<KnownBits> = node.args().iter().map(|arg| of(arg).facts.bits).collect();
-        let copies: Vec<SignCopies> = node.args().iter().map(|arg| of(arg).facts.copies).collect();
-        let bits = known_bits(&node, &known);
-        let copies = sign_copies(&node, &known, &copies, bits);
+        let facts: Vec<Facts> = node.args().iter().map(|arg| of(arg).facts).collect();
         let values: Option<Vec<u128>> = node.args().iter().map(|arg| of(arg).constant()).collect();
         let values = values.filter(|values| !values.is_empty());
         Known {
             head: None,
             ty: node.result_type().value(),
-            facts: Facts { bits, copies },
+            facts: Facts::of_node(&node, &facts),
             value: values.and_then(|values| fold(&node, &values)),
         }
     }
@@ -167,12 +162,8 @@ impl FactSource for View<'_> {
         self.0[id_of(class)].data.constant()
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.0[id_of(class)].data.facts.bits
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        self.0[id_of(class)].data.facts.copies
+    fn facts(&self, class: ClassId) -> Facts {
+        self.0[id_of(class)].data.facts
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -255,7 +246,7 @@ impl<'r> JudgedRule<'r> {
                     Ref::Const(value) => Some(*value),
                 })
                 .collect();
-            let got = condition.cond.eval(&View(graph), &args?)?;
+            let got = condition.eval(&View(graph), &args?)?;
             if condition.cond.result().is_some() {
                 asked.agree(condition.result, got)?;
             }

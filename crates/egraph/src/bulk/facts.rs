@@ -2,7 +2,7 @@
 
 use super::table::BulkGraph;
 use super::{Analysis, NONE};
-use egraft_ir::{ClassId, Facts, KnownBits, SignCopies, Ty, known_bits, sign_copies};
+use egraft_ir::{ClassId, Facts, KnownBits, Ty};
 use egraft_rules::FactSource;
 
 impl BulkGraph {
@@ -26,18 +26,13 @@ impl BulkGraph {
     /// What the facts of its operands tell about a node.
     pub(super) fn facts_of(&self, id: u32) -> Facts {
         let words = self.rows[id as usize].words;
-        let mut known = [KnownBits::unknown(); 3];
-        let mut copies = [SignCopies::unknown(); 3];
+        let mut facts = [Facts::unknown(); 3];
         let mut count = 0;
         for arg in words.operands() {
-            let facts = self.facts[self.root(arg) as usize];
-            (known[count], copies[count]) = (facts.bits, facts.copies);
+            facts[count] = self.facts[self.root(arg) as usize];
             count += 1;
         }
-        let node = self.node(&words);
-        let bits = known_bits(&node, &known[..count]);
-        let copies = sign_copies(&node, &known[..count], &copies[..count], bits);
-        Facts { bits, copies }
+        Facts::of_node(&self.node(&words), &facts[..count])
     }
 
     /// The place of the number that the facts of a class leave.
@@ -70,19 +65,14 @@ impl FactSource for BulkGraph {
         }
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
+    fn facts(&self, class: ClassId) -> Facts {
         match self.analysis {
-            Analysis::Facts => self.facts[self.root(class.0) as usize].bits,
-            Analysis::Constants | Analysis::None => self
-                .constant(class)
-                .map_or_else(|| KnownBits::of_type(self.class_type(class)), KnownBits::constant),
-        }
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        match self.analysis {
-            Analysis::Facts => self.facts[self.root(class.0) as usize].copies,
-            Analysis::Constants | Analysis::None => SignCopies::unknown(),
+            Analysis::Facts => self.facts[self.root(class.0) as usize],
+            Analysis::Constants | Analysis::None => {
+                let bits = self.constant(class).map(KnownBits::constant);
+                let bits = bits.unwrap_or_else(|| KnownBits::of_type(self.class_type(class)));
+                Facts { bits, ..Facts::unknown() }
+            }
         }
     }
 

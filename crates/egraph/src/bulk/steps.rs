@@ -59,7 +59,7 @@ impl<'a> Steps<'a> {
                 _ => self.number(word),
             };
         }
-        let Some(got) = condition.cond.eval(self.graph, &args[..sources.len()]) else {
+        let Some(got) = condition.eval(self.graph, &args[..sources.len()]) else {
             return false;
         };
         if condition.result.is.is_some_and(|is| is != got) {

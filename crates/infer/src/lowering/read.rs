@@ -1,7 +1,7 @@
 //! Lowering rules of rule files as terms, so that what stands in git is what was proven.
 
 use super::term::{Clif, Machine};
-use egraft_ir::{ClassId, KnownBits, Op, SignCopies, Ty};
+use egraft_ir::{ClassId, Facts, Op, Ty};
 use egraft_rules::{
     Cond, FactSource, LoweringRule, MachineTemplate, Pattern, Ref, Slot, Sort, VarId, slot,
 };
@@ -108,12 +108,8 @@ impl FactSource for Nothing {
         None
     }
 
-    fn known_bits(&self, _: ClassId) -> KnownBits {
-        KnownBits::unknown()
-    }
-
-    fn sign_copies(&self, _: ClassId) -> SignCopies {
-        SignCopies::unknown()
+    fn facts(&self, _: ClassId) -> Facts {
+        Facts::unknown()
     }
 
     fn class_type(&self, _: ClassId) -> Ty {
@@ -149,7 +145,8 @@ impl<'a> Reader<'a> {
         let mut facts = Vec::new();
         for condition in &self.rule.conditions {
             if condition.cond.reads_facts() {
-                facts.push(condition);
+                // What is not known says nothing of values.
+                facts.extend((!condition.negative).then_some(condition));
                 continue;
             }
             if widening(condition).is_some_and(|(var, _)| self.widened.contains_key(&var)) {

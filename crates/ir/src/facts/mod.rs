@@ -6,11 +6,14 @@
 //! paths and no memory. Invariant: facts that hold of the operands give facts that hold of the
 //! result, so an unsound answer here is a miscompile.
 
+mod annotations;
 mod domain;
+mod lanes;
 mod ranges;
 mod signs;
 
-pub use signs::{Facts, SignCopies, sign_copies, signed_range};
+pub use annotations::{Annotation, Annotations, OfFloat, POWERS};
+pub use signs::{SignCopies, sign_copies, signed_range};
 
 use crate::{Node, Op, Ty, semantics};
 
@@ -161,7 +164,86 @@ impl KnownBits {
     }
 }
 
-/// What is known of the result of `node`, given what is known of its operands.
+/// All that is known of a value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Facts {
+    /// Its bits.
+    pub bits: KnownBits,
+    /// Which of them repeat.
+    pub copies: SignCopies,
+    /// What holds of its lanes.
+    pub annotations: Annotations,
+}
+
+impl Facts {
+    /// Nothing known.
+    pub const fn unknown() -> Facts {
+        Facts {
+            bits: KnownBits::unknown(),
+            copies: SignCopies::unknown(),
+            annotations: Annotations::unknown(),
+        }
+    }
+
+    /// Everything known: the value `bits`, zero-extended.
+    pub fn constant(bits: u128) -> Facts {
+        Facts { bits: KnownBits::constant(bits), ..Facts::unknown() }
+    }
+
+    /// What is known of the result of `node`, given what is known of its operands, at most three: what
+    /// [`known_bits`] and [`sign_copies`] say, and annotations.
+    pub fn of_node(node: &Node, args: &[Facts]) -> Facts {
+        let count = args.len().min(3);
+        let (mut known, mut copies) = ([KnownBits::unknown(); 3], [SignCopies::unknown(); 3]);
+        for (at, fact) in args[..count].iter().enumerate() {
+            (known[at], copies[at]) = (fact.bits, fact.copies);
+        }
+        let mut bits = known_bits(node, &known[..count]);
+        let mut annotations = lanes::annotations(node, &args[..count], bits);
+        let ty = node.op.result_type(node.ty);
+        let signs = ty.map_or(KnownBits::unknown(), |ty| annotations.signs(ty));
+        if bits.intersect(signs) != bits {
+            bits = bits.intersect(signs);
+            annotations = annotations.intersect(Annotations::of_bits(bits));
+        }
+        let copies = sign_copies(node, &known[..count], &copies[..count], bits);
+        Facts { bits, copies, annotations }
+    }
+
+    /// What is known where both facts hold.
+    #[must_use]
+    pub const fn intersect(self, other: Facts) -> Facts {
+        Facts {
+            bits: self.bits.intersect(other.bits),
+            copies: self.copies.intersect(other.copies),
+            annotations: self.annotations.intersect(other.annotations),
+        }
+    }
+
+    /// Whether all of it holds of `bits`.
+    pub fn holds_of(self, bits: u128) -> bool {
+        self.bits.holds_of(bits) && self.copies.holds_of(bits) && self.annotations.holds_of(bits)
+    }
+
+    /// Whether the annotation holds of every lane of a value of `ty`, as annotations or known bits say.
+    pub fn has(self, ty: Ty, annotation: Annotation) -> bool {
+        let bits = self.bits.intersect(KnownBits::of_type(ty));
+        self.annotations.intersect(Annotations::of_bits(bits)).has(annotation)
+    }
+
+    /// What is known of lane `index` as a scalar, but for annotations, which are of all lanes.
+    #[must_use]
+    pub const fn lane(self, ty: Ty, index: u32) -> Facts {
+        let copies = self.copies.0 >> (index * ty.lane_bits()) & ty.lane_mask() & !1;
+        Facts {
+            bits: self.bits.lane(ty, index),
+            copies: SignCopies(copies),
+            annotations: Annotations::unknown(),
+        }
+    }
+}
+
+/// What is known of the bits of the result of `node`, given what is known of its operands.
 ///
 /// Leaves, opaque nodes and nodes that are not well-formed give nothing but their width. Operand
 /// facts that contradict each other give some fact, and no panic.

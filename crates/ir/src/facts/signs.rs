@@ -5,7 +5,7 @@
 //! have in common is seen. Invariant: facts that hold of the operands give facts that hold of the
 //! result. Of a float that arithmetic computed nothing is said but what known bits say.
 
-use super::KnownBits;
+use super::{Facts, KnownBits};
 use crate::{Node, Op, Ty, semantics};
 
 /// Bits of a value known to equal the bit below them: bit i says that bits i and i - 1 are equal.
@@ -58,35 +58,7 @@ impl SignCopies {
     }
 }
 
-/// All that is known of a value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Facts {
-    /// Its bits.
-    pub bits: KnownBits,
-    /// Which of them repeat.
-    pub copies: SignCopies,
-}
-
 impl Facts {
-    /// Nothing known.
-    pub const fn unknown() -> Facts {
-        Facts { bits: KnownBits::unknown(), copies: SignCopies::unknown() }
-    }
-
-    /// What is known where both facts hold.
-    #[must_use]
-    pub const fn intersect(self, other: Facts) -> Facts {
-        let (bits, copies) = (self.bits.intersect(other.bits), self.copies.intersect(other.copies));
-        Facts { bits, copies }
-    }
-
-    /// What is known of lane `index` as a scalar.
-    #[must_use]
-    pub const fn lane(self, ty: Ty, index: u32) -> Facts {
-        let copies = self.copies.0 >> (index * ty.lane_bits()) & ty.lane_mask() & !1;
-        Facts { bits: self.bits.lane(ty, index), copies: SignCopies(copies) }
-    }
-
     /// How many top bits of every lane repeat its sign, the sign not counted.
     pub fn sign_copies(self, ty: Ty) -> u32 {
         let run = |index| self.lane(ty, index).scalar_run(ty.lane_bits());
@@ -129,7 +101,7 @@ impl Facts {
 
 /// The signed range of all lanes of `ty` of a value of which both facts hold.
 pub fn signed_range(ty: Ty, bits: KnownBits, copies: SignCopies) -> (i128, i128) {
-    Facts { bits, copies }.signed_range(ty)
+    Facts { bits, copies, ..Facts::unknown() }.signed_range(ty)
 }
 
 /// Which bits of the result of `node` repeat, given what is known of its operands and which of
@@ -153,7 +125,7 @@ pub fn sign_copies(
     {
         let mask = node.op.operand_type(node.ty, node.from, index).map_or(u128::MAX, Ty::mask);
         let bits = KnownBits { zeros: bits.zeros | !mask, ones: bits.ones & mask };
-        *fact = Facts { bits, copies: SignCopies(copies.0 & mask & !1) };
+        *fact = Facts { bits, copies: SignCopies(copies.0 & mask & !1), ..*fact };
         fact.copies = SignCopies(fact.all_copies() & mask);
     }
     let moved = moved(node, &facts);
@@ -348,21 +320,13 @@ fn binary(op: Op, w: u32, a: (i128, i128), b: (i128, i128)) -> Option<(i128, i12
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::known_bits;
-
-    fn transfer(node: &Node, args: &[Facts]) -> Facts {
-        let bits: Vec<_> = args.iter().map(|fact| fact.bits).collect();
-        let copies: Vec<_> = args.iter().map(|fact| fact.copies).collect();
-        let result = known_bits(node, &bits);
-        Facts { bits: result, copies: sign_copies(node, &bits, &copies, result) }
-    }
 
     fn op(op: Op, ty: Ty, args: &[Facts]) -> Facts {
-        transfer(&Node::detached(op, ty, ty, 0), args)
+        Facts::of_node(&Node::detached(op, ty, ty, 0), args)
     }
 
     fn constant(bits: u128) -> Facts {
-        Facts { bits: KnownBits::constant(bits), copies: SignCopies::unknown() }
+        Facts { bits: KnownBits::constant(bits), ..Facts::unknown() }
     }
 
     fn signed(bits: u32) -> (i128, i128) {
@@ -377,7 +341,8 @@ mod tests {
         assert_eq!(signed_range(Ty::I32X4, KnownBits::unknown(), copies), signed(16));
         // One known bit among the copies tells all of them.
         let positive = KnownBits { zeros: 1 << 20, ones: 3 };
-        let scalar = Facts { bits: positive, copies: SignCopies::extended(Ty::I32, 16) };
+        let copies = SignCopies::extended(Ty::I32, 16);
+        let scalar = Facts { bits: positive, copies, ..Facts::unknown() };
         assert_eq!(scalar.signed_range(Ty::I32), (3, 0x7fff));
         assert_eq!(scalar.sign_copies(Ty::I32), 16);
         assert_eq!(OPEN.signed_range(Ty::I8), signed(8));
@@ -388,7 +353,7 @@ mod tests {
     /// The facts that idioms of 16-bit products ask for.
     #[test]
     fn sign_extended_numbers_stay_small() {
-        let scalar = transfer(&Node::detached(Op::Sextend, Ty::I32, Ty::I16, 0), &[OPEN]);
+        let scalar = Facts::of_node(&Node::detached(Op::Sextend, Ty::I32, Ty::I16, 0), &[OPEN]);
         assert_eq!(scalar.signed_range(Ty::I32), signed(16));
         let splat = op(Op::Splat, Ty::I32X4, &[scalar]);
         assert_eq!(splat.signed_range(Ty::I32X4), signed(16));
@@ -425,20 +390,23 @@ mod tests {
     #[test]
     fn bytes_carry_their_copies() {
         let copies = SignCopies::extended(Ty::I32X4, 10);
-        let vector = Facts { bits: KnownBits::unknown(), copies };
+        let vector = Facts { copies, ..Facts::unknown() };
         let swap = u128::from_le_bytes([4, 5, 6, 7, 0, 1, 2, 3, 28, 29, 30, 31, 8, 9, 10, 11]);
         let moved =
-            transfer(&Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, swap), &[vector; 2]);
+            Facts::of_node(&Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, swap), &[vector; 2]);
         assert_eq!(moved.signed_range(Ty::I32X4), signed(10));
         let torn = swap ^ 0xff << 16;
         let torn = torn & 0x1f1f_1f1f_1f1f_1f1f_1f1f_1f1f_1f1f_1f1f;
         let moved =
-            transfer(&Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, torn), &[vector; 2]);
+            Facts::of_node(&Node::detached(Op::Shuffle, Ty::I8X16, Ty::I8X16, torn), &[vector; 2]);
         assert_eq!(moved.lane_range(Ty::I32X4, 0), signed(25));
-        let lane = transfer(&Node::detached(Op::Extractlane, Ty::I32X4, Ty::I32X4, 2), &[vector]);
+        let lane =
+            Facts::of_node(&Node::detached(Op::Extractlane, Ty::I32X4, Ty::I32X4, 2), &[vector]);
         assert_eq!(lane.signed_range(Ty::I32), signed(10));
-        let put =
-            transfer(&Node::detached(Op::Insertlane, Ty::I32X4, Ty::I32X4, 1), &[vector, OPEN]);
+        let put = Facts::of_node(
+            &Node::detached(Op::Insertlane, Ty::I32X4, Ty::I32X4, 1),
+            &[vector, OPEN],
+        );
         assert_eq!(put.lane_range(Ty::I32X4, 1), signed(32));
         assert_eq!(put.lane_range(Ty::I32X4, 2), signed(10));
     }

@@ -7,7 +7,7 @@ use super::{Random, Tuple};
 use crate::rule::{Ref, Rule};
 use crate::types::Types;
 use crate::{Cond, Sort};
-use egraft_ir::{Facts, KnownBits, SignCopies};
+use egraft_ir::{Annotation, Annotations, Facts, KnownBits, SignCopies};
 
 /// One choice of values and facts under which a rule applies.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,12 +33,9 @@ impl Rule {
             let mut tuple = Tuple::new(self, types, &mut random);
             if tuple.draw().is_some() {
                 tuple.forget();
-                let facts = tuple.known.iter().zip(&tuple.copies);
                 return Some(Sample {
                     types: types.clone(),
-                    facts: facts
-                        .map(|(bits, copies)| Facts { bits: *bits, copies: *copies })
-                        .collect(),
+                    facts: (0..tuple.values.len()).map(|at| tuple.facts_at(at)).collect(),
                     shares: tuple.classes.iter().map(|class| *class as usize).collect(),
                     values: tuple.values,
                 });
@@ -75,9 +72,11 @@ impl Tuple<'_> {
             {
                 self.known[at] = KnownBits::constant(value);
                 self.copies[at] = SignCopies(SignCopies::of_value(value).0 & ty.mask());
+                self.annotations[at] = Annotations::of_value(value);
             } else {
                 self.known[at] = KnownBits::unknown();
                 self.copies[at] = SignCopies::unknown();
+                self.annotations[at] = Annotations::unknown();
             }
         }
         for at in (0..self.values.len()).filter(|at| self.is_read(*at)).collect::<Vec<_>>() {
@@ -87,6 +86,13 @@ impl Tuple<'_> {
                 let copies = std::mem::replace(&mut self.copies[at], SignCopies::unknown());
                 if !self.conditions_hold() {
                     self.copies[at] = copies;
+                }
+            }
+            for annotation in Annotation::all() {
+                let annotations = self.annotations[at];
+                self.annotations[at] = annotations.without(annotation);
+                if !self.conditions_hold() {
+                    self.annotations[at] = annotations;
                 }
             }
             for bit in 0..128 {
@@ -139,5 +145,23 @@ mod tests {
             assert!(by_copies || facts.bits.zeros == above, "{ty}: {facts:?}");
             assert_eq!(facts.bits.ones, 0, "{ty}: {facts:?}");
         }
+    }
+
+    #[test]
+    fn a_sample_does_not_know_what_must_not_be_known() {
+        use egraft_ir::semantics::Float::Single;
+        use egraft_ir::{Annotation, KnownBits, OfFloat, SignCopies};
+        let text = ";; Reason.\n(rule r (simplify (fcvt_to_sint_sat $I32X4 $F32X4 x)) (if (float_within $F32X4 x 8)) \
+                    (if (not_known (not_nan $F32X4 x))) (fcvt_to_sint_sat $I32X4 $F32X4 x))";
+        let set = RuleSet::parse(&[Source::new("test.isle", text)]).unwrap();
+        let rule = &set.rules[0];
+        assert!(rule.lhs_text().ends_with("(if (not_known (not_nan $F32X4 x)))"), "{rule}");
+        let sample = rule.sample(&rule.types()[0], 1, 4000).unwrap();
+        let at = rule.vars.iter().position(|var| var.name == "x").unwrap();
+        let facts = sample.facts[at];
+        assert_eq!((facts.bits, facts.copies), (KnownBits::unknown(), SignCopies::unknown()));
+        let has = |of| facts.annotations.has(Annotation::Float(Single, of));
+        assert!(has(OfFloat::Under(8)) && has(OfFloat::Over(8)));
+        assert!(!has(OfFloat::Under(7)) && !has(OfFloat::Over(7)) && !has(OfFloat::NotNan));
     }
 }

@@ -6,7 +6,7 @@
 use super::Tuple;
 use crate::rule::{Pattern, Rule, VarId};
 use crate::{Binds, BuildGraph, FactSource, Match, MatchGraph, Sort, slot};
-use egraft_ir::{ClassId, KnownBits, Node, Op, SignCopies, Ty, eval};
+use egraft_ir::{ClassId, Facts, KnownBits, Node, Op, Ty, eval};
 
 /// A graph of classes with values.
 #[derive(Clone, Debug, Default)]
@@ -19,16 +19,15 @@ struct Class {
     nodes: Vec<Node>,
     ty: Ty,
     value: u128,
-    known: KnownBits,
-    copies: SignCopies,
+    facts: Facts,
 }
 
 impl ToyGraph {
     /// A class of unknown making with a value of value type `ty`, of which `known` is known.
     pub fn leaf(&mut self, ty: Ty, value: u128, known: KnownBits) -> ClassId {
         let node = Node::with_imm(Op::Leaf, ty, self.classes.len() as u128, &[]);
-        let copies = SignCopies::unknown();
-        self.classes.push(Class { nodes: vec![node], ty: ty.value(), value, known, copies });
+        let facts = Facts { bits: known, ..Facts::unknown() };
+        self.classes.push(Class { nodes: vec![node], ty: ty.value(), value, facts });
         ClassId(self.classes.len() as u32 - 1)
     }
 
@@ -43,14 +42,9 @@ impl ToyGraph {
         agrees
     }
 
-    /// Lets it be known of a class which bits it has.
-    pub fn know(&mut self, class: ClassId, known: KnownBits) {
-        self.classes[class.index()].known = known;
-    }
-
-    /// Lets it be known of a class which of its bits repeat.
-    pub fn know_copies(&mut self, class: ClassId, copies: SignCopies) {
-        self.classes[class.index()].copies = copies;
+    /// Lets this be known of a class.
+    pub fn know(&mut self, class: ClassId, facts: Facts) {
+        self.classes[class.index()].facts = facts;
     }
 
     /// The value of a class.
@@ -78,12 +72,8 @@ impl FactSource for ToyGraph {
         class.nodes.iter().any(|node| node.op == Op::Const).then_some(class.value)
     }
 
-    fn known_bits(&self, class: ClassId) -> KnownBits {
-        self.classes[class.index()].known
-    }
-
-    fn sign_copies(&self, class: ClassId) -> SignCopies {
-        self.classes[class.index()].copies
+    fn facts(&self, class: ClassId) -> Facts {
+        self.classes[class.index()].facts
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -106,13 +96,12 @@ impl BuildGraph for ToyGraph {
         let found = self.ids().find(|id| self.classes[id.index()].nodes.contains(&node));
         found.unwrap_or_else(|| {
             let value = self.value_of(&node).unwrap_or(0);
-            let known = match node.op {
-                Op::Const => KnownBits { zeros: !value, ones: value },
-                _ => KnownBits { zeros: 0, ones: 0 },
+            let facts = match node.op {
+                Op::Const => Facts::constant(value),
+                _ => Facts::unknown(),
             };
             let ty = node.result_type().value();
-            let copies = SignCopies::unknown();
-            self.classes.push(Class { nodes: vec![node], ty, value, known, copies });
+            self.classes.push(Class { nodes: vec![node], ty, value, facts });
             ClassId(self.classes.len() as u32 - 1)
         })
     }
@@ -136,7 +125,7 @@ pub(super) fn matches(rule: &Rule, tuple: &Tuple<'_>, lhs: u128) -> bool {
                 None => match (tuple.types.of[at], tuple.values[at]) {
                     (Some(ty), Some(value)) => {
                         let class = graph.leaf(ty, value, tuple.known[at]);
-                        graph.know_copies(class, tuple.copies[at]);
+                        graph.know(class, tuple.facts_at(at));
                         Some(class)
                     }
                     _ => None,
@@ -191,16 +180,14 @@ fn plant(
                     _ => {}
                 });
                 let class = plant(graph, inner?, tuple, leaves)?;
-                graph.know(class, tuple.known[var.index()]);
-                graph.know_copies(class, tuple.copies[var.index()]);
+                graph.know(class, tuple.facts_at(var.index()));
                 leaves[var.index()] = Some(class);
                 Some(class)
             }
         },
         Pattern::Bind(var, inner) => {
             let class = plant(graph, inner, tuple, leaves)?;
-            graph.know(class, tuple.known[var.index()]);
-            graph.know_copies(class, tuple.copies[var.index()]);
+            graph.know(class, tuple.facts_at(var.index()));
             leaves[var.index()] = Some(class);
             Some(class)
         }

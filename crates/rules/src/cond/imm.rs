@@ -107,6 +107,19 @@ pub(super) fn float_not(code: FloatCc) -> FloatCc {
     }
 }
 
+pub(super) fn float_of_numbers(code: FloatCc) -> Option<FloatCc> {
+    use FloatCc::*;
+    Some(match code {
+        Ueq => Eq,
+        One => Ne,
+        Ult => Lt,
+        Ule => Le,
+        Ugt => Gt,
+        Uge => Ge,
+        _ => return None,
+    })
+}
+
 pub(super) fn float_swap(code: FloatCc) -> FloatCc {
     use FloatCc::*;
     match code {

@@ -3,7 +3,8 @@
 //! Invariant: a range has every lane that both facts, known bits and sign copies, allow.
 
 use super::imm;
-use egraft_ir::{Facts, Ty};
+use egraft_ir::semantics::Float;
+use egraft_ir::{Annotation, Facts, OfFloat, POWERS, Ty};
 
 /// The lanes of a value of which something is known.
 pub(super) struct Lanes(pub(super) Ty, pub(super) Facts);
@@ -74,6 +75,22 @@ pub(super) fn both(ty: Ty, x: Facts, y: Facts, holds: impl Fn(Lane, Lane) -> boo
     let (x, y) = (Lanes(ty, x), Lanes(ty, y));
     // Sums and products of two lanes are computed in 128 bits.
     ty.lane_bits() <= 64 && (0..ty.lanes()).all(|index| holds(x.get(index), y.get(index)))
+}
+
+/// Whether all of this is known of every float lane.
+pub(super) fn floats(ty: Ty, x: Facts, all: &[OfFloat]) -> bool {
+    let float = match ty.lane() {
+        Ty::F32 => Float::Single,
+        Ty::F64 => Float::Double,
+        _ => return false,
+    };
+    all.iter().all(|of| x.has(ty, Annotation::Float(float, *of)))
+}
+
+/// Whether every float lane is known to be of magnitude below 2^n, or a NaN.
+pub(super) fn within(ty: Ty, x: Facts, n: u128) -> bool {
+    let power = POWERS.iter().find(|power| u128::from(**power) <= n);
+    power.is_some_and(|n| floats(ty, x, &[OfFloat::Under(*n), OfFloat::Over(*n)]))
 }
 
 /// Whether a number is in the signed range of a lane.

@@ -22,6 +22,8 @@ pub const RULES: &[RuleMeta] = &[
     RuleMeta { name: "reduce_of_extend", reason: "A conversion with both types.", file: "rules.isle", line: 48, lhs: "(ireduce to from (uextend from to x))", rhs: "x" },
     RuleMeta { name: "both_ways", reason: "A class that matches two patterns.", file: "rules.isle", line: 53, lhs: "(imul ty x (and (ineg ty y) (k ty c))) (if-let 1 (trailing_zeros c))", rhs: "(ineg ty (imul ty x y))" },
     RuleMeta { name: "twice", reason: "A result that must be a constant, and a let.", file: "rules.isle", line: 59, lhs: "(imul ty x (k ty c)) (if-let 1 (log2 c))", rhs: "(iadd ty x x)" },
+    RuleMeta { name: "uniform_shuffle", reason: "A condition on annotations.", file: "rules.isle", line: 65, lhs: "(shuffle m x _2) (if (mask_only_first m)) (if (lane_uniform $I8X16 x))", rhs: "x" },
+    RuleMeta { name: "negate_large", reason: "A condition that must not be known to hold.", file: "rules.isle", line: 72, lhs: "(ineg ty x) (if (not_known (fits_unsigned ty x 3)))", rhs: "(isub ty (k ty 0) x)" },
 ];
 
 /// Appends every match of every rule at `node` of `class`, in order of rules.
@@ -31,6 +33,7 @@ pub fn match_node<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut V
         Op::Iadd => match_iadd(g, node, class, out),
         Op::Isub => match_isub(g, node, class, out),
         Op::Imul => match_imul(g, node, class, out),
+        Op::Ineg => match_ineg(g, node, class, out),
         Op::Band => match_band(g, node, class, out),
         Op::Bnot => match_bnot(g, node, class, out),
         Op::Bitselect => match_bitselect(g, node, class, out),
@@ -75,6 +78,12 @@ fn match_imul<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Vec<M
 }
 
 #[allow(unused_variables, clippy::all)]
+fn match_ineg<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Vec<Match>) {
+    let have = OpSet::operands(g, node);
+    rule_14(g, node, class, out);
+}
+
+#[allow(unused_variables, clippy::all)]
 fn match_band<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Vec<Match>) {
     let have = OpSet::operands(g, node);
     if have[0].has(OpSet::of(Op::Ushr)) && have[1].has(OpSet::of(Op::Const)) || have[1].has(OpSet::of(Op::Ushr)) && have[0].has(OpSet::of(Op::Const)) {
@@ -113,6 +122,7 @@ fn match_shuffle<G: MatchGraph>(g: &G, node: &Node, class: ClassId, out: &mut Ve
         rule_8(g, node, class, out);
     }
     rule_9(g, node, class, out);
+    rule_13(g, node, class, out);
 }
 
 // add_zero, rules.isle:5
@@ -465,6 +475,36 @@ fn rule_12<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>
     }
 }
 
+// uniform_shuffle, rules.isle:65
+#[allow(unused_variables, unused_mut, unused_labels, clippy::all)]
+fn rule_13<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>) {
+    let end = out.len() + 64;
+    let mut fuel: u32 = 4096;
+    let a0 = n0.args;
+    if n0.ty != Ty::I8X16 { return; }
+    let v0: u128 = n0.imm;
+    if call::mask_only_first(g, [v0]).is_none() { return; }
+    let v1: u128 = slot::of_class(a0[0]);
+    if call::lane_uniform(g, [7, v1]).is_none() { return; }
+    let v2: u128 = slot::of_class(a0[1]);
+    out.push(Match { rule: RuleId(13), class, binds: Binds::from_slice(&[v0, v1, v2]) });
+    if out.len() >= end { return; }
+}
+
+// negate_large, rules.isle:72
+#[allow(unused_variables, unused_mut, unused_labels, clippy::all)]
+fn rule_14<G: MatchGraph>(g: &G, n0: &Node, class: ClassId, out: &mut Vec<Match>) {
+    let end = out.len() + 64;
+    let mut fuel: u32 = 4096;
+    let a0 = n0.args;
+    let v0: u128 = slot::of_ty(n0.ty);
+    if 0x78fu16 >> v0 & 1 == 0 { return; } // i8 i16 i32 i64 i8x16 i16x8 i32x4 i64x2
+    let v1: u128 = slot::of_class(a0[0]);
+    if call::fits_unsigned(g, [v0, v1, 3]).is_some() { return; }
+    out.push(Match { rule: RuleId(14), class, binds: Binds::from_slice(&[v0, v1]) });
+    if out.len() >= end { return; }
+}
+
 /// Builds the right side of a match and gives its class, which equals `m.class`.
 /// Gives nothing if a type does not fit.
 #[allow(unused_variables, unreachable_pub, clippy::all)]
@@ -483,6 +523,8 @@ pub fn instantiate<B: BuildGraph>(b: &mut B, m: &Match) -> Option<ClassId> {
         10 => build_10(b, &m.binds),
         11 => build_11(b, &m.binds),
         12 => build_12(b, &m.binds),
+        13 => build_13(b, &m.binds),
+        14 => build_14(b, &m.binds),
         _ => None,
     }?;
     build::result(b, class, m.class)
@@ -576,5 +618,19 @@ fn build_11<B: BuildGraph>(b: &mut B, v: &[u128]) -> Option<ClassId> {
 fn build_12<B: BuildGraph>(b: &mut B, v: &[u128]) -> Option<ClassId> {
     let c1 = build::op(b, Op::Iadd, slot::ty(v[0]), slot::ty(v[0]), 0, &[slot::class(v[1]), slot::class(v[1])])?;
     Some(c1)
+}
+
+// uniform_shuffle
+#[allow(unused_variables, clippy::all)]
+fn build_13<B: BuildGraph>(b: &mut B, v: &[u128]) -> Option<ClassId> {
+    Some(slot::class(v[1]))
+}
+
+// negate_large
+#[allow(unused_variables, clippy::all)]
+fn build_14<B: BuildGraph>(b: &mut B, v: &[u128]) -> Option<ClassId> {
+    let c1 = build::splat(b, slot::ty(v[0]), 0);
+    let c2 = build::op(b, Op::Isub, slot::ty(v[0]), slot::ty(v[0]), 0, &[c1, slot::class(v[1])])?;
+    Some(c2)
 }
 

@@ -378,7 +378,11 @@ impl<'a, D: Domain, L: Leaves<D>> Encoder<'a, D, L> {
 
     fn condition(&mut self, d: &mut D, condition: &'a Condition) -> Option<()> {
         self.asking = &condition.args;
-        let Condition { cond, args, result } = condition;
+        let Condition { negative, cond, args, result } = condition;
+        if *negative {
+            // That something is not known is true of any values.
+            return Some(());
+        }
         let mut given = Vec::new();
         for (arg, (_, sort)) in args.iter().zip(cond.params()) {
             given.push(self.reference(d, *sort, *arg)?);

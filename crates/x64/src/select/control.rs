@@ -75,6 +75,10 @@ pub(crate) fn select(
     for &block in &order {
         select.count_uses(block);
     }
+    // A block that reads a value comes after the one that makes it.
+    for &block in order.iter().rev() {
+        select.note_readers(block);
+    }
     if abi.ret_area.is_some() {
         select.ret_area = Some(select.new_reg(RegClass::Int));
     }
@@ -191,9 +195,23 @@ impl Select<'_> {
                 let value = self.canonical(arg);
                 self.uses[value] += 1;
                 self.user[value] = Some(inst);
-                let (op, ty) = (func.dfg.insts[inst].opcode(), func.dfg.ctrl_typevar(inst));
+            }
+        }
+    }
+
+    /// Notes what reads each value in a block; what may read its instructions' results was noted before.
+    fn note_readers(&mut self, block: Block) {
+        let dfg = &self.func.dfg;
+        for inst in self.func.layout.block_insts(block).rev() {
+            if self.identity(inst).is_some() {
+                continue;
+            }
+            let result = dfg.inst_results(inst).first().map(|result| self.readers[*result]);
+            let (op, ty) = (dfg.insts[inst].opcode(), dfg.ctrl_typevar(inst));
+            for arg in dfg.inst_values(inst) {
+                let value = self.canonical(arg);
                 let of = self.type_of(value);
-                self.readers[value].note(op, ty, of);
+                self.readers[value].note(op, ty, of, result.unwrap_or_default());
             }
         }
     }

@@ -3,16 +3,17 @@
 //!
 //! The machine's minimum gives the second operand for zeros of both signs and for NaNs. So it is taken
 //! both ways, or one way if a constant says which, and NaNs are put in afterwards: not at all where
-//! only minima and maxima read the result, which do so themselves.
+//! only minima and maxima read the result, which do so themselves, nor where only the number counts, as in
+//! comparisons and conversions to integers. There a NaN has to stay a NaN, and zeros may have any sign.
 
 use super::float::predicate;
-use super::{Fits, Root, Select, Source};
+use super::{Fits, Root, Select, Source, done};
 use crate::vcode::Opnd;
 use cranelift_codegen::ir::{Opcode, Type, Value, types};
 use iced_x86::Code;
 use regalloc2::VReg;
 
-/// What reads a value, as a set: minima and maxima of its type, and anything else.
+/// What reads a value, as a set: minima and maxima of its type, and anything else but what only asks for its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Readers(u8);
 
@@ -21,13 +22,25 @@ impl Readers {
     const MAX: u8 = 2;
     const OTHER: u8 = 4;
 
-    /// Notes that an instruction of type `ty` with `op` reads a value of type `of`.
-    pub(super) fn note(&mut self, op: Opcode, ty: Type, of: Type) {
+    /// Notes that an instruction of type `ty` with `op` reads a value of type `of`; `further` read its result.
+    pub(super) fn note(&mut self, op: Opcode, ty: Type, of: Type, further: Readers) {
+        use Opcode as O;
         self.0 |= match op {
-            Opcode::Fmin if ty == of => Self::MIN,
-            Opcode::Fmax if ty == of => Self::MAX,
+            O::Fcmp | O::FcvtToSintSat | O::FcvtToUintSat | O::X86Cvtt2dq => 0,
+            O::Fmin | O::Fmax | O::Ceil | O::Floor | O::Trunc | O::Nearest
+                if further.ask_for_numbers() =>
+            {
+                0
+            }
+            O::Fmin if ty == of => Self::MIN,
+            O::Fmax if ty == of => Self::MAX,
             _ => Self::OTHER,
         };
+    }
+
+    /// Whether neither bits of NaNs nor signs of zeros matter to any.
+    fn ask_for_numbers(self) -> bool {
+        self.0 == 0
     }
 
     /// Whether readers take any NaN for the right one: all of them for a NaN with the right sign.
@@ -47,14 +60,13 @@ pub(super) fn min_max(select: &mut Select<'_>, root: &Root) -> Fits {
 }
 
 /// The minimum both ways agrees except for zeros of both signs, whose signs are merged, and NaNs,
-/// for which the sum propagates the first.
+/// for which the sum propagates the first. Where only numbers count, what is merged stays a NaN.
 fn scalar_min_max(select: &mut Select<'_>, root: &Root, x: Value, y: Value) -> Fits {
     let single = root.ty == types::F32;
     let min = root.op == Opcode::Fmin;
     let pick = |one: Code, other: Code| if single { one } else { other };
     let (x, y) = (select.reg(x)?, select.reg(y)?);
-    let add = pick(Code::VEX_Vaddss_xmm_xmm_xmmm32, Code::VEX_Vaddsd_xmm_xmm_xmmm64);
-    let sum = select.binary_regs(add, y, x);
+    let readers = select.readers[select.func.dfg.first_result(root.inst)];
     let code = if min {
         pick(Code::VEX_Vminss_xmm_xmm_xmmm32, Code::VEX_Vminsd_xmm_xmm_xmmm64)
     } else {
@@ -62,6 +74,12 @@ fn scalar_min_max(select: &mut Select<'_>, root: &Root, x: Value, y: Value) -> F
     };
     let one = select.binary_regs(code, x, y);
     let other = select.binary_regs(code, y, x);
+    if readers.ask_for_numbers() {
+        select.binary_regs(Code::VEX_Vorps_xmm_xmm_xmmm128, one, other);
+        return done(select);
+    }
+    let add = pick(Code::VEX_Vaddss_xmm_xmm_xmmm32, Code::VEX_Vaddsd_xmm_xmm_xmmm64);
+    let sum = select.binary_regs(add, y, x);
     let merge =
         if min { Code::VEX_Vorps_xmm_xmm_xmmm128 } else { Code::VEX_Vandps_xmm_xmm_xmmm128 };
     let merged = select.binary_regs(merge, one, other);
@@ -169,6 +187,9 @@ impl MinMax<'_, '_> {
             let merged = self.select.binary_regs(or, one, other);
             let nan = self.lanes(NEGATIVE_NAN);
             self.with_nans(merged, nan, mask);
+        } else if readers.ask_for_numbers() {
+            // Zeros of both signs become one of them.
+            self.select.binary_regs(or, one, other);
         } else if readers.take_any_nan(true) {
             // Differing bits make a NaN stay, and are subtracted to make zeros positive.
             let differing = self.select.binary_regs(Code::VEX_Vxorps_xmm_xmm_xmmm128, one, other);
@@ -191,7 +212,8 @@ impl MinMax<'_, '_> {
         let nan_is_negative = self.min || known.sign;
         // Zeros of the constant that must win are second; otherwise `x` is, so that NaNs stay.
         let bound_wins = known.zeros == Some(self.min);
-        if !bound_wins && readers.take_any_nan(!nan_is_negative) {
+        let any_way = readers.ask_for_numbers();
+        if any_way || !bound_wins && readers.take_any_nan(!nan_is_negative) {
             self.one_way(bound, x);
             return;
         }

@@ -7,9 +7,11 @@
 #[cfg(test)]
 mod tests;
 
+mod annotations;
+
 use super::mask;
 use egraft_ir::semantics::Domain;
-use egraft_ir::{ClassId, KnownBits, SignCopies, Ty};
+use egraft_ir::{ClassId, Facts, Ty};
 use egraft_rules::{Cond, FactSource, Sort, slot};
 
 /// Width of the numbers that conditions compute on.
@@ -67,12 +69,8 @@ impl<B> FactSource for TypesOnly<'_, B> {
         None
     }
 
-    fn known_bits(&self, _: ClassId) -> KnownBits {
-        KnownBits { zeros: 0, ones: 0 }
-    }
-
-    fn sign_copies(&self, _: ClassId) -> SignCopies {
-        SignCopies::unknown()
+    fn facts(&self, _: ClassId) -> Facts {
+        Facts::unknown()
     }
 
     fn class_type(&self, class: ClassId) -> Ty {
@@ -331,6 +329,11 @@ impl<D: Domain, S: Surroundings<D>> Speaker<'_, D, S> {
                     self.assert(fits);
                 }
                 Given::Number(bits)
+            }
+            lane_uniform => self.uniform(ty(0), &num(1)),
+            not_nan | finite | float_within | not_negative | no_minus_zero => {
+                let number = (args.len() > 2).then(|| num(2));
+                self.each_float(cond, ty(0), &num(1), number.as_ref())
             }
             udiv16_divisor | udiv16_guess | umul16_round_factor | umul16_round_offset => {
                 self.quotient(cond, args)
