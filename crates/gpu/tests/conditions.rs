@@ -30,7 +30,6 @@ fn compare(gpu: &Gpu, mut graph: BulkGraph, iterations: usize, what: &str) -> (u
     let counts = (by_gpu.node_count(), by_gpu.class_count());
     println!("{what}: {counts:?}, {run:?}");
     assert_eq!(run.breaches, 0, "{what}");
-    assert!(run.compactions > 0, "{what}");
     assert_eq!(counts, (graph.node_count(), graph.class_count()), "{what}");
     assert!(by_gpu.shape() == graph.shape(), "{what}: {run:?}");
     (counts.0, run)
@@ -74,6 +73,7 @@ fn random_graphs_end_where_the_cpu_ends() {
     }
     let before = graph.node_count();
     let (nodes, run) = compare(&gpu, graph, 3, "200 random graphs");
+    assert!(run.compactions > 0, "{run:?}");
     assert!(nodes > before + 400 && run.asked > 1000, "{before} nodes became {nodes}: {run:?}");
 }
 
@@ -119,5 +119,6 @@ fn filetests_end_where_the_cpu_ends() {
     }
     let graph = ALL.lock().unwrap().take().unwrap();
     assert!(graph.node_count() > 10_000);
-    compare(&gpu, graph, 2, "filetests");
+    let (_, run) = compare(&gpu, graph, 2, "filetests");
+    assert!(run.compactions > 0, "{run:?}");
 }

@@ -25,7 +25,7 @@ pub struct Room {
     pub matches_at_most: usize,
     /// Matches that are applied at once.
     pub batch: usize,
-    /// Ids of nodes that became copies of others are used again where more than one in so many is such.
+    /// Ids of nodes that became copies of others are used again where more than one in so many is such; 0: never.
     pub copies_one_in: usize,
 }
 

@@ -124,7 +124,7 @@ impl Launch {
 #[derive(Debug)]
 pub(super) struct Kernels(Vec<ComputePipeline>);
 
-/// A scan over an array: its name, how many values, the array, its sums, what is done with the sum of all.
+/// A scan over an array: its name, how many values, the array, where its sums begin, what is done with the sum of all.
 fn scan(name: &str, count: &str, array: &str, sums: &str, end: &str) -> String {
     let (load, store) = if array == "starts" {
         ("atomicLoad(&starts[first + i])", "atomicStore(&starts[first + i], sum)")

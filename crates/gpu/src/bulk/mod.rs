@@ -296,7 +296,7 @@ impl<'g> GpuSaturation<'g> {
                 self.run.end = Some(BulkEnd::Time);
                 return Ok(());
             }
-            if self.copies > self.ids / self.room.copies_one_in {
+            if self.copies.saturating_mul(self.room.copies_one_in) > self.ids {
                 self.compact()?;
             }
         }
