@@ -309,3 +309,38 @@ impl Mirror {
 pub(super) fn ty_at(word: u32) -> Ty {
     Ty::ALL[word as usize]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egraft_ir::{ClassId, Node};
+
+    /// Two leaves that were merged, and a node of the second.
+    fn mirror() -> Mirror {
+        let mut graph = BulkGraph::new(Analysis::Facts);
+        let leaves = [1, 2].map(|imm| graph.add(Node::with_imm(Op::Leaf, Ty::I32, imm, &[])));
+        graph.add(Node::new(Op::Bnot, Ty::I32, &[leaves[1]]));
+        let mut mirror = Mirror::new(&graph);
+        mirror.merge(&[[leaves[1].0, leaves[0].0]]);
+        mirror
+    }
+
+    #[test]
+    fn ids_get_new_names() {
+        let mut mirror = mirror();
+        assert_eq!(mirror.rename(&[0, NONE, 1]), Some(()));
+        assert_eq!((mirror.ids(), mirror.merged()), (2, 0));
+        assert_eq!(mirror.graph.users(0).collect::<Vec<_>>(), [(1, 0)]);
+        assert_eq!(mirror.graph.find(ClassId(1)), ClassId(1));
+    }
+
+    #[test]
+    fn what_are_no_names_changes_nothing() {
+        // A canonical id that is not kept, ids out of order, too few names.
+        for names in [&[NONE, 0, 1][..], &[1, NONE, 0], &[0, NONE, 2], &[0, 1]] {
+            let mut mirror = mirror();
+            assert_eq!(mirror.rename(names), None, "{names:?}");
+            assert_eq!((mirror.ids(), mirror.merged()), (3, 1));
+        }
+    }
+}
