@@ -181,6 +181,29 @@ fn searches_that_fit_no_buffer_are_split() {
     assert!(matches!(error, GpuError::TooLarge { .. }), "{error}");
 }
 
+#[test]
+fn small_tables_suffice_or_are_an_error() {
+    let Some(gpu) = open() else { return };
+    let workload = Workload::forest(40, 1);
+    let (_, graph, _) = run_own(&workload, Bounds::default());
+    let mut sufficed = 0;
+    for slots_at_most in [1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15] {
+        let room = Room { slots_at_most, batch: 512, ..Room::default() };
+        match on_gpu(&gpu, &workload, room, Shader::default(), MOST) {
+            Ok((run, shape)) => {
+                assert_eq!((run.breaches, run.end), (0, Some(BulkEnd::Saturated)));
+                assert!(shape == graph.shape(), "{slots_at_most}: {run:?}");
+                sufficed += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, GpuError::TooLarge { .. }), "{slots_at_most}: {error}");
+                assert_eq!(sufficed, 0, "{slots_at_most}: {error}");
+            }
+        }
+    }
+    assert!((2..6).contains(&sufficed), "{sufficed}");
+}
+
 /// Whether a planted mistake is seen, in the classes after so many iterations or in a breach.
 fn is_noticed(gpu: &Gpu, workload: &Workload, edit: fn(&str) -> String, iterations: usize) -> bool {
     let (_, graph, _) = run_own(workload, Bounds { iterations, ..Bounds::default() });

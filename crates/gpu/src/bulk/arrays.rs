@@ -23,6 +23,8 @@ pub struct Room {
     /// Matches for which room is made at most; where there are more, some are applied before all are found, which
     /// changes nothing in what is found.
     pub matches_at_most: usize,
+    /// Slots of the table of nodes at most, of which a power of two is taken.
+    pub slots_at_most: usize,
     /// Matches that are applied at once.
     pub batch: usize,
     /// Ids of nodes that became copies of others are used again where more than one in so many is such; 0: never.
@@ -37,6 +39,7 @@ impl Default for Room {
             items_at_most: MOST,
             matches: 1 << 16,
             matches_at_most: MOST,
+            slots_at_most: usize::MAX,
             batch: 1 << 16,
             copies_one_in: 3,
         }
@@ -156,10 +159,14 @@ impl GpuSaturation<'_> {
         Ok(counters)
     }
 
-    /// Slots for so many nodes: room for two passes of rebuilding beside them, if a buffer may be so large.
+    /// Slots that the table may have.
+    pub(super) fn slots_at_most(&self) -> usize {
+        1 << words_limit(self.gpu).min(self.room.slots_at_most.max(64)).ilog2()
+    }
+
+    /// Slots for so many nodes: room for two passes of rebuilding beside them, if there may be so many.
     pub(super) fn slots_for(&self, nodes: usize) -> usize {
-        let most = 1 << words_limit(self.gpu).ilog2();
-        (8 * nodes.max(32)).next_power_of_two().min(most)
+        (8 * nodes.max(32)).next_power_of_two().min(self.slots_at_most())
     }
 
     /// The table anew, with all live nodes and no tombstones.

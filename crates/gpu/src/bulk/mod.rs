@@ -459,10 +459,10 @@ impl<'g> GpuSaturation<'g> {
 
     /// Restores congruence.
     fn rebuild(&mut self) -> Result<(), GpuError> {
-        let mut unions = u32::MAX;
+        let (mut unions, mut quiet) = (u32::MAX, 0);
         loop {
             // A pass may put every node anew.
-            let passes = if 4 * self.live() > self.slots { 1 } else { 2 };
+            let passes = if 4 * self.live() > self.slots_at_most() { 1 } else { 2 };
             self.reserve_slots(passes * self.live())?;
             self.knobs(Scope::default());
             self.submit(|encoder| {
@@ -483,9 +483,11 @@ impl<'g> GpuSaturation<'g> {
                 }
                 return Ok(());
             }
-            // Nodes change only where classes were merged, and each merge leaves one class fewer.
+            // In a pass nodes change only where classes were merged in it or the one before, and each merge leaves one
+            // class fewer.
             let merged = counters[Counter::Unions as usize];
-            if merged == unions || merged as usize > self.ids {
+            quiet = if merged == unions { quiet + passes } else { 0 };
+            if quiet >= 2 || merged as usize > self.ids {
                 return Err(GpuError::Breach);
             }
             unions = merged;
