@@ -175,7 +175,7 @@ fn text(tables: &Tables, shader: Shader) -> String {
 }
 
 /// Rules up to which they are made into code: more of them are faster as data, as measured on lavapipe.
-const RULES_AS_CODE: usize = 64;
+const RULES_AS_CODE: usize = 32;
 
 /// How rules come to the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
