@@ -319,18 +319,17 @@ fn run(
     bounds: Bounds,
     gpu: Option<&Gpu>,
 ) -> Result<Outcome> {
+    let gpu = || gpu.context("there is no GPU");
     Ok(match engine {
         SaturationEngine::Own => run_own(workload, bounds).0,
         SaturationEngine::Own2 => run_own(workload, Bounds { threads: 2, ..bounds }).0,
         SaturationEngine::Egg => run_egg(workload, bounds)?.0,
         SaturationEngine::Egglog => run_egglog(workload, bounds)?,
-        SaturationEngine::Gpu => on_gpu(workload, bounds, gpu, None)?,
-        SaturationEngine::GpuData => on_gpu(workload, bounds, gpu, Some(RulesAs::Data))?,
-        SaturationEngine::GpuCode => on_gpu(workload, bounds, gpu, Some(RulesAs::Code))?,
+        SaturationEngine::Gpu => on_gpu(workload, bounds, gpu()?, None)?,
+        SaturationEngine::GpuData => on_gpu(workload, bounds, gpu()?, Some(RulesAs::Data))?,
+        SaturationEngine::GpuCode => on_gpu(workload, bounds, gpu()?, Some(RulesAs::Code))?,
         SaturationEngine::OwnFlat => run_flat(workload, bounds).0,
-        SaturationEngine::GpuFlat => {
-            flat_on_gpu(workload, bounds, gpu.context("there is no GPU")?)?
-        }
+        SaturationEngine::GpuFlat => flat_on_gpu(workload, bounds, gpu()?)?,
     })
 }
 
@@ -338,10 +337,9 @@ fn run(
 fn on_gpu(
     workload: &Workload,
     bounds: Bounds,
-    gpu: Option<&Gpu>,
+    gpu: &Gpu,
     rules: Option<RulesAs>,
 ) -> Result<Outcome> {
-    let gpu = gpu.context("there is no GPU")?;
     let mut graph = load(workload);
     let (sets, shader) = ([&workload.rules], Shader { rules, ..Shader::default() });
     let saturation = GpuSaturation::with_shader(gpu, &mut graph, &sets, Room::default(), shader)?;

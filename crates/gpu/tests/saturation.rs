@@ -11,7 +11,9 @@ use egraft_egraph::bulk::{Analysis, BulkEnd, BulkGraph, BulkLimits, Shape, witho
 use egraft_gpu::{Gpu, GpuError, GpuRun, GpuSaturation, Room, RulesAs, Shader};
 use egraft_ir::{ClassId, Node, Op, Ty};
 use egraft_rules::{RuleSet, Source};
-use egraft_saturation::{Bounds, End, Workload, flattened, load, plain_subset, run_flat, run_own};
+use egraft_saturation::{
+    Bounds, End, Workload, add_terms, flattened, load, plain_subset, run_flat, run_own,
+};
 use egraft_testkit::generate::egraph::grow;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -313,15 +315,6 @@ fn a_lost_device_leaves_the_graph_as_it_was() {
     let lost = saturation.saturate(BulkLimits::default());
     assert!(matches!(lost, Err(GpuError::Failed(_))), "{lost:?}");
     assert!(graph.shape() == before);
-}
-
-/// Adds terms, whose operands are places among all of them; `classes` has those of the terms before.
-fn add_terms(graph: &mut BulkGraph, terms: &[Node], classes: &mut Vec<ClassId>) {
-    for term in terms {
-        let mut node = *term;
-        node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
-        classes.push(graph.add(node));
-    }
 }
 
 #[test]

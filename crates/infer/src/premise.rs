@@ -188,8 +188,3 @@ impl FactSource for AtomFacts<'_> {
         self.ty.value()
     }
 }
-
-/// The facts of a value of which everything is known.
-pub(crate) fn fully_known(value: u128) -> Facts {
-    Facts::constant(value)
-}

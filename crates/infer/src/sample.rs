@@ -3,7 +3,7 @@
 //! Invariant: the same workload and premise give the same values on every machine.
 
 use crate::error::InferError;
-use crate::premise::{AtomFacts, Premise, fully_known};
+use crate::premise::{AtomFacts, Premise};
 use crate::space::{Kind, Space, View};
 use egraft_ir::{Facts, Ty};
 
@@ -185,7 +185,7 @@ impl Draw<'_> {
         if self.premise.is_empty() {
             return Some(lanes);
         }
-        let known: Vec<Facts> = lanes.iter().map(|value| fully_known(*value)).collect();
+        let known: Vec<Facts> = lanes.iter().map(|value| Facts::constant(*value)).collect();
         let facts = AtomFacts { ty: space.base.lane(), known: &known };
         let mut numbers = numbers.to_vec();
         self.premise.holds(space.base.lane(), true, &mut numbers, &facts).then_some(lanes)
@@ -252,7 +252,8 @@ impl Model {
                 Draw { space: &at_base, premise, random: Random::new(seed), crossed: 1 << 20 };
             let Some(numbers) = (0..TRIES).find_map(|_| draw.constants(base)) else { continue };
             let Some(values) = (0..TRIES).find_map(|_| draw.lane(0, &numbers)) else { continue };
-            let mut lanes: Vec<Facts> = values.iter().map(|value| fully_known(*value)).collect();
+            let mut lanes: Vec<Facts> =
+                values.iter().map(|value| Facts::constant(*value)).collect();
             let vars: Vec<usize> = (0..at_base.atoms.len())
                 .filter(|at| at_base.atoms[*at].kind == Kind::Var)
                 .collect();

@@ -92,11 +92,7 @@ pub const fn nan_bits_are_open(op: Op) -> bool {
 
 /// Whether any lane of `bits`, a value of float type `ty`, is a NaN.
 pub fn has_nan(ty: Ty, bits: u128) -> bool {
-    let format = match ty.lane() {
-        Ty::F32 => Float::Single,
-        Ty::F64 => Float::Double,
-        _ => return false,
-    };
+    let Some(format) = Float::of_lanes(ty) else { return false };
     (0..ty.lanes()).any(|lane| format.is_nan(ty.lane_of(bits, lane)))
 }
 

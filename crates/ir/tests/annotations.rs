@@ -202,7 +202,9 @@ fn contradictions_do_not_panic() {
                 .map(|_| {
                     let annotations = Annotation::all()
                         .filter(|_| rng.random_bool(0.3))
-                        .fold(Annotations::unknown(), |all, one| all.intersect(one.into()));
+                        .fold(Annotations::unknown(), |all, one| {
+                            all.intersect(Annotations::of(one))
+                        });
                     let bits = KnownBits { zeros: rng.random(), ones: rng.random() };
                     Facts { bits, annotations, ..Facts::unknown() }
                 })

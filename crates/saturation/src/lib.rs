@@ -16,7 +16,7 @@ pub use egg::{EggGraph, run_egg};
 pub use egglog::run_egglog;
 pub use judge::judge;
 pub use outcome::{Bounds, End, Outcome, PeerError};
-pub use own::{flattened, load, run_flat, run_own};
+pub use own::{add_terms, flattened, load, run_flat, run_own};
 pub use plain::{PlainRule, Symbols, Term, is_plain, plain_rules};
 pub use plot::{Point, plot};
 pub use workload::{Workload, plain_subset};

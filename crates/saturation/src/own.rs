@@ -2,7 +2,7 @@
 
 use crate::{Bounds, End, Outcome, Workload};
 use egraft_egraph::bulk::{Analysis, BulkGraph, BulkRun, saturate_flattened, without_rearranging};
-use egraft_ir::ClassId;
+use egraft_ir::{ClassId, Node};
 use std::convert::Infallible;
 use std::time::Instant;
 
@@ -12,13 +12,17 @@ const ROUNDS: usize = 16;
 /// The terms of a workload as a graph of which nothing is known.
 pub fn load(workload: &Workload) -> BulkGraph {
     let mut graph = BulkGraph::new(Analysis::None);
-    let mut classes: Vec<ClassId> = Vec::with_capacity(workload.nodes.len());
-    for node in &workload.nodes {
-        let mut node = *node;
+    add_terms(&mut graph, &workload.nodes, &mut Vec::with_capacity(workload.nodes.len()));
+    graph
+}
+
+/// Adds terms of a workload; `classes` has the class of each that came before them, which their operands are places of.
+pub fn add_terms(graph: &mut BulkGraph, terms: &[Node], classes: &mut Vec<ClassId>) {
+    for term in terms {
+        let mut node = *term;
         node.args_mut().iter_mut().for_each(|arg| *arg = classes[arg.index()]);
         classes.push(graph.add(node));
     }
-    graph
 }
 
 /// Runs a workload; gives the graph and what took how long besides.

@@ -5,9 +5,9 @@ use super::table::{BulkGraph, DEAD, Row, Words};
 use super::{Analysis, NONE};
 use egraft_ir::{Facts, Op};
 
-/// In the place of the class in which a node was seen.
+/// In the place of a class, where no search saw the node.
 pub const UNSEEN: u32 = NONE;
-/// In the place of the class in which a node was seen.
+/// In the place of a class, where the node is a copy of another.
 pub const COPY: u32 = DEAD;
 
 /// A closed graph as words. The id of a node is that of the class it was added as.

@@ -1,7 +1,7 @@
 //! Ids of nodes that became copies are used again (`shaders/compact.wgsl`).
 
 use super::kernels::{Buf, Kernel};
-use super::{Counter, GpuSaturation, Scope};
+use super::{Counter, GpuSaturation, SCAN_ROOTS, Scope};
 use crate::GpuError;
 
 impl GpuSaturation<'_> {
@@ -14,8 +14,7 @@ impl GpuSaturation<'_> {
         self.knobs(Scope { roots, ..Scope::default() });
         self.submit(|encoder| {
             self.go(encoder, Kernel::Keep, before);
-            let steps = [Kernel::ScanRoots, Kernel::ScanBlocksRoots, Kernel::ScanEndRoots];
-            self.scan(encoder, steps, before);
+            self.scan(encoder, SCAN_ROOTS, before);
             self.go(encoder, Kernel::Rename, before);
         });
         let part = self.words(Buf::NextItems) / 8;

@@ -47,6 +47,9 @@ enum Counter {
     Indexed = 15,
 }
 
+/// The steps of a scan over what stands in `fan` for each id.
+const SCAN_ROOTS: [Kernel; 3] = [Kernel::ScanRoots, Kernel::ScanBlocksRoots, Kernel::ScanEndRoots];
+
 /// Steps of relaxing costs between two looks at whether anything changed.
 const RELAXED: usize = 16;
 
@@ -409,8 +412,7 @@ impl<'g> GpuSaturation<'g> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         self.clear(&mut encoder, &[Counter::Overflow, Counter::Guarded]);
         self.go(&mut encoder, Kernel::RootFan, indexed);
-        let steps = [Kernel::ScanRoots, Kernel::ScanBlocksRoots, Kernel::ScanEndRoots];
-        self.scan(&mut encoder, steps, indexed);
+        self.scan(&mut encoder, SCAN_ROOTS, indexed);
         self.go(&mut encoder, Kernel::Turn, 1);
         self.launch(&mut encoder, Kernel::ExpandRoots, Launch::Each);
         self.go(&mut encoder, Kernel::Flip, 1);

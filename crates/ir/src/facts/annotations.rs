@@ -199,7 +199,8 @@ impl Annotations {
         let uniform = WIDTHS.into_iter().find(|width| {
             bits.known() == u128::MAX && bits.is_consistent() && is_periodic(bits.ones, *width)
         });
-        let uniform = uniform.map_or(Annotations(0), |width| Annotation::Uniform(width).into());
+        let uniform =
+            uniform.map_or(Annotations(0), |width| Annotations::of(Annotation::Uniform(width)));
         uniform.intersect(floats[0]).intersect(floats[1])
     }
 
@@ -230,7 +231,7 @@ impl Annotations {
         let of = |float: Float| {
             let floats = self.floats(float);
             let positive = floats.not_nan && floats.has_no_sign();
-            let lanes = if float == Float::Single { Ty::F32X4 } else { Ty::F64X2 };
+            let lanes = float.vector();
             KnownBits {
                 zeros: if positive { lanes.splat_bits(float.sign_mask()) & ty.mask() } else { 0 },
                 ones: 0,
@@ -269,7 +270,7 @@ impl Annotations {
 
     /// A value that repeats after `bits` bits; 128 says nothing.
     pub(super) fn of_period(bits: u32) -> Annotations {
-        if bits > 64 { Annotations(0) } else { Annotation::Uniform(bits.max(8)).into() }
+        if bits > 64 { Annotations(0) } else { Annotations::of(Annotation::Uniform(bits.max(8))) }
     }
 
     /// What is known of the lanes as floats.
@@ -283,12 +284,6 @@ impl Annotations {
             not_nan: bits >> (2 * CHAIN) & 1 != 0,
             no_minus_zero: bits >> (2 * CHAIN + 1) & 1 != 0,
         }
-    }
-}
-
-impl From<Annotation> for Annotations {
-    fn from(annotation: Annotation) -> Annotations {
-        Annotations::of(annotation)
     }
 }
 
@@ -372,7 +367,7 @@ impl Floats {
 
     /// What known bits say of every lane.
     fn of_bits(float: Float, bits: KnownBits) -> Floats {
-        let ty = if float == Float::Single { Ty::F32X4 } else { Ty::F64X2 };
+        let ty = float.vector();
         (0..ty.lanes())
             .map(|index| Floats::of_lane(float, bits.lane(ty, index)))
             .reduce(Floats::join)

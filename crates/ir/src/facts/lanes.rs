@@ -32,21 +32,12 @@ pub(super) fn annotations(node: &Node, args: &[Facts], result: KnownBits) -> Ann
     let (single, double) = (floats(node, facts, Float::Single), floats(node, facts, Float::Double));
     let all = known.intersect(single.set()).intersect(double.set());
     let ty = node.result_type();
-    let same_nans =
-        !nan_bits_are_open(node.op) || float_of(ty).is_some_and(|float| all.floats(float).not_nan);
+    let same_nans = !nan_bits_are_open(node.op)
+        || Float::of_lanes(ty).is_some_and(|float| all.floats(float).not_nan);
     if ty.is_vector() && same_nans {
         all.intersect(Annotations::of_period(period(node, facts)))
     } else {
         all
-    }
-}
-
-/// The format of the lanes of `ty`.
-fn float_of(ty: Ty) -> Option<Float> {
-    match ty.lane() {
-        Ty::F32 => Some(Float::Single),
-        Ty::F64 => Some(Float::Double),
-        _ => None,
     }
 }
 
@@ -117,7 +108,7 @@ fn floats(node: &Node, facts: &[Facts], float: Float) -> Floats {
         Op::Fdemote | Op::Fvdemote if float == Float::Single => {
             demoted(facts[0].annotations.floats(Float::Double))
         }
-        _ if float_of(ty) != Some(float) => unknown,
+        _ if Float::of_lanes(ty) != Some(float) => unknown,
         Op::FcvtFromUint | Op::FcvtFromSint => from_integers(op, from, float, &facts[0]),
         Op::Fabs => {
             Floats { under: of(0).magnitude(), over: Bound::ZERO, no_minus_zero: true, ..of(0) }

@@ -228,7 +228,7 @@ impl Facts {
     /// Whether the annotation holds of every lane of a value of `ty`, as annotations or known bits say.
     pub fn has(self, ty: Ty, annotation: Annotation) -> bool {
         let bits = self.bits.intersect(KnownBits::of_type(ty));
-        self.annotations.intersect(Annotations::of_bits(bits)).has(annotation)
+        self.annotations.has(annotation) || Annotations::of_bits(bits).has(annotation)
     }
 
     /// What is known of lane `index` as a scalar, but for annotations, which are of all lanes.

@@ -325,10 +325,6 @@ mod tests {
         Facts::of_node(&Node::detached(op, ty, ty, 0), args)
     }
 
-    fn constant(bits: u128) -> Facts {
-        Facts { bits: KnownBits::constant(bits), ..Facts::unknown() }
-    }
-
     fn signed(bits: u32) -> (i128, i128) {
         bounds(bits)
     }
@@ -346,8 +342,8 @@ mod tests {
         assert_eq!(scalar.signed_range(Ty::I32), (3, 0x7fff));
         assert_eq!(scalar.sign_copies(Ty::I32), 16);
         assert_eq!(OPEN.signed_range(Ty::I8), signed(8));
-        assert_eq!(constant(0xff).signed_range(Ty::I8), (-1, -1));
-        assert_eq!(constant(u128::MAX).sign_copies(Ty::I128), 127);
+        assert_eq!(Facts::constant(0xff).signed_range(Ty::I8), (-1, -1));
+        assert_eq!(Facts::constant(u128::MAX).sign_copies(Ty::I128), 127);
     }
 
     /// The facts that idioms of 16-bit products ask for.
@@ -362,13 +358,13 @@ mod tests {
         let product = op(Op::Imul, Ty::I32X4, &[splat, wide]);
         assert_eq!(product.signed_range(Ty::I32X4), signed(32));
         let bytes = op(Op::SwidenLow, Ty::I8X16, &[OPEN]);
-        let product = op(Op::Imul, Ty::I16X8, &[bytes, constant(Ty::I16X8.splat_bits(3))]);
+        let product = op(Op::Imul, Ty::I16X8, &[bytes, Facts::constant(Ty::I16X8.splat_bits(3))]);
         assert_eq!(product.sign_copies(Ty::I16X8), 6);
         let sum = op(Op::Iadd, Ty::I16X8, &[bytes, bytes]);
         assert_eq!(sum.signed_range(Ty::I16X8), signed(9));
-        let shifted = op(Op::Sshr, Ty::I16X8, &[OPEN, constant(5)]);
+        let shifted = op(Op::Sshr, Ty::I16X8, &[OPEN, Facts::constant(5)]);
         assert_eq!(shifted.sign_copies(Ty::I16X8), 5);
-        let back = op(Op::Ishl, Ty::I16X8, &[bytes, constant(5)]);
+        let back = op(Op::Ishl, Ty::I16X8, &[bytes, Facts::constant(5)]);
         assert_eq!(back.sign_copies(Ty::I16X8), 3);
         let unsigned = op(Op::UwidenLow, Ty::I8X16, &[OPEN]);
         let difference = op(Op::Isub, Ty::I16X8, &[unsigned, unsigned]);

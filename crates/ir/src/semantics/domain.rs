@@ -3,6 +3,8 @@
 //! A domain computes; it never decides what an op means. Invariant asked of every method: a
 //! result of width `w` has nothing outside its low `w` bits.
 
+use crate::Ty;
+
 /// An IEEE 754 binary format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Float {
@@ -13,6 +15,23 @@ pub enum Float {
 }
 
 impl Float {
+    /// The format of the lanes of `ty`; `None` for integers.
+    pub const fn of_lanes(ty: Ty) -> Option<Float> {
+        match ty.lane() {
+            Ty::F32 => Some(Float::Single),
+            Ty::F64 => Some(Float::Double),
+            _ => None,
+        }
+    }
+
+    /// The vector type with lanes of this format.
+    pub const fn vector(self) -> Ty {
+        match self {
+            Float::Single => Ty::F32X4,
+            Float::Double => Ty::F64X2,
+        }
+    }
+
     /// Bits in the whole format.
     pub const fn bits(self) -> u32 {
         match self {

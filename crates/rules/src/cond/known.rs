@@ -79,11 +79,7 @@ pub(super) fn both(ty: Ty, x: Facts, y: Facts, holds: impl Fn(Lane, Lane) -> boo
 
 /// Whether all of this is known of every float lane.
 pub(super) fn floats(ty: Ty, x: Facts, all: &[OfFloat]) -> bool {
-    let float = match ty.lane() {
-        Ty::F32 => Float::Single,
-        Ty::F64 => Float::Double,
-        _ => return false,
-    };
+    let Some(float) = Float::of_lanes(ty) else { return false };
     all.iter().all(|of| x.has(ty, Annotation::Float(float, *of)))
 }
 

@@ -24,14 +24,10 @@ impl<D: Domain, S: Surroundings<D>> Speaker<'_, D, S> {
         x: &D::Bits,
         number: Option<&D::Bits>,
     ) -> Given<D::Bits> {
-        let float = match ty.lane() {
-            Ty::F32 => Float::Single,
-            Ty::F64 => Float::Double,
-            _ => {
-                let never = self.d.constant(1, 1);
-                let never = self.d.is_zero(&never);
-                return self.assert(never);
-            }
+        let Some(float) = Float::of_lanes(ty) else {
+            let never = self.d.constant(1, 1);
+            let never = self.d.is_zero(&never);
+            return self.assert(never);
         };
         let limit = number.map(|number| self.exponent_limit(float, number));
         let w = float.bits();
